@@ -1,0 +1,377 @@
+//! Errors as callers see them: `google.rpc.Status` with details (AIP-193).
+//!
+//! An [`Error`] has a [`Reason`], on which programs switch, and texts for people in Chinese and
+//! English. It never carries the text of a database or of a panic.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use tonic::Code;
+use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
+
+/// The result of everything that can be refused.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $code:ident, $zh:literal, $en:literal;)+) => {
+        /// Why a call was refused: the `reason` of the `ErrorInfo`. The names never change.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// The name on the wire.
+            pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name),+ } }
+            /// The status code that it comes with.
+            pub const fn code(self) -> Code { match self { $(Self::$variant => Code::$code),+ } }
+            /// What it tells a person, in Chinese and English.
+            pub const fn texts(self) -> (&'static str, &'static str) { match self { $(Self::$variant => ($zh, $en)),+ } }
+            /// When it is given.
+            pub const fn doc(self) -> &'static str { match self { $(Self::$variant => concat!($($doc),+)),+ } }
+        }
+    };
+}
+
+reasons! {
+    /// One or more fields are bad; `BadRequest` names each.
+    InvalidFields = "INVALID_FIELDS", InvalidArgument, "请求有误", "the request is invalid";
+    /// The page token is not one of ours, or belongs to another request.
+    InvalidPageToken = "INVALID_PAGE_TOKEN", InvalidArgument, "翻页标记无效", "the page token is invalid";
+    /// The `request_id` was used within 24 hours for another request.
+    RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument, "请求编号已用于另一请求", "the request id was used for another request";
+    /// No bearer token was given.
+    TokenMissing = "TOKEN_MISSING", Unauthenticated, "缺少令牌", "a bearer token is required";
+    /// The token is not one that the administrator signed.
+    TokenInvalid = "TOKEN_INVALID", Unauthenticated, "令牌无效", "the token is invalid";
+    /// The token's time is over.
+    TokenExpired = "TOKEN_EXPIRED", Unauthenticated, "令牌已过期", "the token has expired";
+    /// The administrator revoked the token.
+    TokenRevoked = "TOKEN_REVOKED", Unauthenticated, "令牌已吊销", "the token was revoked";
+    /// The token lacks the scope that the metadata `scope` names.
+    ScopeMissing = "SCOPE_MISSING", PermissionDenied, "令牌没有所需权限", "the token lacks the scope";
+    /// The token does not name the office of the request.
+    OfficeNotGranted = "OFFICE_NOT_GRANTED", PermissionDenied, "令牌不含该单位", "the token does not cover the office";
+    /// There is no such resource.
+    NotFound = "NOT_FOUND", NotFound, "没有该记录", "not found";
+    /// The id is taken.
+    AlreadyExists = "ALREADY_EXISTS", AlreadyExists, "编号已存在", "already exists";
+    /// A live booking holds the slot; `ResourceInfo` names its meeting.
+    SlotTaken = "SLOT_TAKEN", FailedPrecondition, "该时段已被占用", "the slot is taken";
+    /// The method does not go with the resource's state.
+    WrongState = "WRONG_STATE", FailedPrecondition, "当前状态不允许", "not allowed in this state";
+    /// A rule refuses; `PreconditionFailure` names it.
+    RuleRefuses = "RULE_REFUSES", FailedPrecondition, "不符合规定", "a rule refuses";
+    /// A figure is missing, so the report can't be final.
+    FiguresMissing = "FIGURES_MISSING", FailedPrecondition, "有数据缺失，不能定稿", "figures are missing";
+    /// The etag is not the current one: someone changed the resource.
+    EtagMismatch = "ETAG_MISMATCH", Aborted, "记录已被他人修改，请重新读取", "the etag is stale";
+    /// Other writes came first, again and again; safe to retry.
+    LostRace = "LOST_RACE", Aborted, "写入冲突，请重试", "other writes came first; retry";
+    /// Too many calls at once; retry after the given delay.
+    Overloaded = "OVERLOADED", ResourceExhausted, "请求过多，请稍后重试", "too many calls; retry later";
+    /// The database or a source is away, or the service is stopping; safe to retry.
+    Unavailable = "UNAVAILABLE", Unavailable, "服务暂不可用，请稍后重试", "temporarily unavailable; retry";
+    /// The caller's time, or the longest allowed, is over.
+    DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded, "超过时限", "the deadline has passed";
+    /// There is no such method.
+    MethodUnknown = "METHOD_UNKNOWN", Unimplemented, "没有该方法", "no such method";
+    /// Our fault; the log has more under the metadata `error_id`.
+    Internal = "INTERNAL", Internal, "内部错误", "internal error";
+}
+
+/// Every bad field of a request.
+#[derive(Debug, Default)]
+pub struct Violations {
+    at: String,
+    list: Vec<Violation>,
+}
+
+/// One bad field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its path, such as `meeting.agenda_items[0].title`.
+    pub field: String,
+    /// What is wrong, in Chinese.
+    pub zh: String,
+    /// What is wrong, in English.
+    pub en: String,
+}
+
+impl Violations {
+    /// An error with one bad field.
+    pub fn of(field: &str, zh: impl Into<String>, en: impl Into<String>) -> Error {
+        let mut error = Error::new(Reason::InvalidFields);
+        error.0.violations.push(Violation { field: field.into(), zh: zh.into(), en: en.into() });
+        error
+    }
+
+    /// Reports a field of the message at hand; an empty one means the message itself.
+    pub fn add(&mut self, field: &str, zh: impl Into<String>, en: impl Into<String>) {
+        let dot = if self.at.is_empty() || field.is_empty() { "" } else { "." };
+        let field = format!("{}{dot}{field}", self.at);
+        self.list.push(Violation { field, zh: zh.into(), en: en.into() });
+    }
+
+    /// Reports what `check` finds as lying in `field`.
+    pub fn within(&mut self, field: &str, check: impl FnOnce(&mut Self)) {
+        let outer = self.at.len();
+        if outer > 0 {
+            self.at.push('.');
+        }
+        self.at.push_str(field);
+        check(self);
+        self.at.truncate(outer);
+    }
+
+    /// Reports what `check` finds as lying in one entry of the list `field`.
+    pub fn item(&mut self, field: &str, index: usize, check: impl FnOnce(&mut Self)) {
+        self.within(&format!("{field}[{index}]"), check);
+    }
+
+    /// The paths reported so far.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|v| v.field.as_str())
+    }
+
+    /// # Errors
+    /// INVALID_ARGUMENT if anything was reported.
+    pub fn finish(self) -> Result<()> {
+        if self.list.is_empty() {
+            return Ok(());
+        }
+        let mut error = Error::new(Reason::InvalidFields);
+        error.0.violations = self.list;
+        Err(error)
+    }
+}
+
+/// A refusal.
+#[derive(Debug, Clone)]
+pub struct Error(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
+    reason: Reason,
+    zh: Option<String>,
+    en: Option<String>,
+    violations: Vec<Violation>,
+    preconditions: Vec<Precondition>,
+    resource: Option<(String, String)>,
+    retry_after: Option<Duration>,
+    metadata: HashMap<String, String>,
+}
+
+/// A rule that a change would break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Precondition {
+    /// The rule's id, such as `EXTENSION_BEFORE_DUE`, or the article it stands in.
+    pub rule: String,
+    /// What it is about: a resource's name or a field's path.
+    pub subject: String,
+    /// What would cure it, in Chinese.
+    pub zh: String,
+    /// What would cure it, in English.
+    pub en: String,
+}
+
+impl Error {
+    /// An error with the reason's own text.
+    pub fn new(reason: Reason) -> Self {
+        Self(Box::new(Parts {
+            reason,
+            zh: None,
+            en: None,
+            violations: Vec::new(),
+            preconditions: Vec::new(),
+            resource: None,
+            retry_after: matches!(
+                reason,
+                Reason::LostRace | Reason::Overloaded | Reason::Unavailable
+            )
+            .then_some(Duration::from_millis(200)),
+            metadata: HashMap::new(),
+        }))
+    }
+
+    /// The reason.
+    pub fn reason(&self) -> Reason {
+        self.0.reason
+    }
+
+    /// The bad fields.
+    pub fn violations(&self) -> &[Violation] {
+        &self.0.violations
+    }
+
+    /// The rules that refuse.
+    pub fn preconditions(&self) -> &[Precondition] {
+        &self.0.preconditions
+    }
+
+    /// Says more than the reason's own text.
+    #[must_use]
+    pub fn saying(mut self, zh: impl Into<String>, en: impl Into<String>) -> Self {
+        self.0.zh = Some(zh.into());
+        self.0.en = Some(en.into());
+        self
+    }
+
+    /// Adds to the `ErrorInfo`'s metadata.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.0.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Names the resource that it is about.
+    #[must_use]
+    pub fn about(mut self, resource_type: &str, name: impl Into<String>) -> Self {
+        self.0.resource = Some((resource_type.into(), name.into()));
+        self
+    }
+
+    /// Tells when a retry makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.0.retry_after = Some(delay);
+        self
+    }
+
+    /// There is no such resource.
+    pub fn not_found(resource_type: &str, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self::new(Reason::NotFound)
+            .saying(format!("没有该记录：{name}"), format!("{name} was not found"))
+            .about(resource_type, name)
+    }
+
+    /// A rule refuses: its id or article, what it is about, and what would cure it.
+    pub fn refused(
+        rule: &str,
+        subject: impl Into<String>,
+        zh: impl Into<String>,
+        en: impl Into<String>,
+    ) -> Self {
+        let (zh, en) = (zh.into(), en.into());
+        let mut error = Self::new(Reason::RuleRefuses).saying(zh.clone(), en.clone());
+        error.0.preconditions.push(Precondition {
+            rule: rule.into(),
+            subject: subject.into(),
+            zh,
+            en,
+        });
+        error
+    }
+
+    /// Our fault. The cause goes to the log under an id, and only the id to the caller.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        let error_id = uuid::Uuid::new_v4().to_string();
+        tracing::error!(error_id, %cause, "internal error");
+        Self::new(Reason::Internal).with("error_id", error_id)
+    }
+
+    fn text(&self, language: Language) -> String {
+        let (zh, en) = self.0.reason.texts();
+        let mut text = match language {
+            Language::Chinese => self.0.zh.as_deref().unwrap_or(zh).to_owned(),
+            Language::English => self.0.en.as_deref().unwrap_or(en).to_owned(),
+        };
+        for (i, violation) in self.0.violations.iter().enumerate() {
+            let (separator, said) = match language {
+                Language::Chinese => (if i == 0 { "：" } else { "；" }, &violation.zh),
+                Language::English => (if i == 0 { ": " } else { "; " }, &violation.en),
+            };
+            text.push_str(&format!("{separator}{} {said}", violation.field));
+        }
+        text
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(Language::English))
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// In which language people are told what went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// zh-CN, unless the caller asks for English.
+    Chinese,
+    /// en.
+    English,
+}
+
+tokio::task_local! {
+    static LANGUAGE: Language;
+}
+
+impl Language {
+    /// What the caller's `accept-language` asks for.
+    pub fn of(headers: &http::HeaderMap) -> Self {
+        let asked = headers.get("accept-language").and_then(|v| v.to_str().ok()).unwrap_or("");
+        if asked.trim_start().get(..2).is_some_and(|l| l.eq_ignore_ascii_case("en")) {
+            Self::English
+        } else {
+            Self::Chinese
+        }
+    }
+
+    /// Runs a call whose errors are told in this language.
+    pub fn scope<F: Future>(self, call: F) -> impl Future<Output = F::Output> {
+        LANGUAGE.scope(self, call)
+    }
+
+    fn current() -> Self {
+        LANGUAGE.try_with(|l| *l).unwrap_or(Self::Chinese)
+    }
+}
+
+/// The `domain` of every `ErrorInfo`.
+pub const DOMAIN: &str = "taizhang";
+
+impl From<Error> for tonic::Status {
+    fn from(error: Error) -> Self {
+        let language = Language::current();
+        let pick = |zh: &str, en: &str| match language {
+            Language::Chinese => zh.to_owned(),
+            Language::English => en.to_owned(),
+        };
+        let message = error.text(Language::English);
+        let localized = error.text(language);
+        let parts = *error.0;
+        let mut details = ErrorDetails::with_error_info(parts.reason.name(), DOMAIN, parts.metadata);
+        details.set_localized_message(pick("zh-CN", "en"), localized);
+        if !parts.violations.is_empty() {
+            let violations: Vec<_> = parts
+                .violations
+                .iter()
+                .map(|v| FieldViolation::new(v.field.clone(), pick(&v.zh, &v.en)))
+                .collect();
+            details.set_bad_request(violations);
+        }
+        if !parts.preconditions.is_empty() {
+            let violations: Vec<_> = parts
+                .preconditions
+                .iter()
+                .map(|p| PreconditionViolation::new(p.rule.clone(), p.subject.clone(), pick(&p.zh, &p.en)))
+                .collect();
+            details.set_precondition_failure(violations);
+        }
+        if let Some((resource_type, name)) = parts.resource {
+            details.set_resource_info(resource_type, name, "", "");
+        }
+        if let Some(delay) = parts.retry_after {
+            details.set_retry_info(Some(delay));
+        }
+        if parts.reason == Reason::Overloaded {
+            details.add_quota_failure_violation("service", pick(parts.reason.texts().0, parts.reason.texts().1));
+        }
+        Self::with_error_details(parts.reason.code(), message, details)
+    }
+}

@@ -1,0 +1,92 @@
+//! What requests have in common. The build implements these traits from the descriptors, so that
+//! a handler of a standard method is one line and no field is forgotten.
+
+use prost_types::FieldMask;
+
+use crate::Violations;
+use crate::resource::Resource;
+
+/// A message whose fields can be checked.
+pub trait Admit {
+    /// Brings every text into its normal form (NFC) and reports every bad field.
+    fn admit(&mut self, v: &mut Violations);
+}
+
+/// A request.
+pub trait Call: Admit + prost::Message + Default + Clone + 'static {
+    /// The method's name, such as `CreateMeeting`.
+    const METHOD: &'static str;
+    /// The name that says which office the call is about: `parent`, `name`, or the resource's.
+    fn place(&self) -> &str;
+}
+
+/// A request that writes (AIP-155, 163).
+pub trait Write: Call {
+    /// The caller's id of the request; empty if it gave none.
+    fn request_id(&self) -> &str;
+    /// Whether only to say what would happen.
+    fn validate_only(&self) -> bool;
+}
+
+/// AIP-131.
+pub trait Get: Call {
+    /// What is wanted.
+    type Resource: Resource;
+    /// Its name.
+    fn name(&self) -> &str;
+}
+
+/// AIP-132.
+pub trait List: Call {
+    /// What is listed.
+    type Resource: Resource;
+    /// One page of it.
+    type Response: Send;
+    /// As the caller gave it; see [`crate::rules::page_size`].
+    fn page_size(&self) -> i32;
+    /// Empty for the first page.
+    fn page_token(&self) -> &str;
+    /// AIP-160.
+    fn filter(&self) -> &str;
+    /// AIP-132.
+    fn order_by(&self) -> &str;
+    /// AIP-164.
+    fn show_deleted(&self) -> bool;
+    /// The answer with one page.
+    fn response(items: Vec<Self::Resource>, next_page_token: String) -> Self::Response;
+}
+
+/// AIP-133.
+pub trait Create: Write {
+    /// What is created.
+    type Resource: Resource;
+    /// The request's field that holds it.
+    const FIELD: &'static str;
+    /// The id that the caller wants; empty if it gave none.
+    fn id(&self) -> &str;
+    /// Takes the resource out of the request.
+    fn take(&mut self) -> Option<Self::Resource>;
+}
+
+/// AIP-134.
+pub trait Update: Write {
+    /// What is changed.
+    type Resource: Resource;
+    /// The request's field that holds it.
+    const FIELD: &'static str;
+    /// Takes the resource out of the request.
+    fn take(&mut self) -> Option<Self::Resource>;
+    /// Which fields to change.
+    fn mask(&self) -> Option<&FieldMask>;
+}
+
+/// A method that changes one resource by its name: Delete, Undelete, and the custom ones
+/// (AIP-135, 136, 164, 216).
+pub trait Change: Write {
+    /// What is changed.
+    type Resource: Resource;
+    /// Its name.
+    fn name(&self) -> &str;
+    /// The etag that the caller has seen; empty if it gave none.
+    fn etag(&self) -> &str;
+}
