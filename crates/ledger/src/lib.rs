@@ -1,1 +1,29 @@
-//! stub
+//! Keeping records: the standard methods, paging, idempotency, history and figures, once for
+//! every kind of record.
+//!
+//! A service declares its records ([`Record`]), their transitions ([`transition`]) and its
+//! indicators ([`figures`]); the [`Ledger`] does the rest.
+
+pub mod column;
+mod clock;
+mod database;
+pub mod figures;
+mod filter;
+mod ledger;
+mod order;
+mod page;
+mod record;
+pub mod schema;
+mod secret;
+pub mod shared;
+mod sql;
+pub mod transition;
+mod write;
+
+pub use clock::Clock;
+pub use column::Column;
+pub use database::Database;
+pub use ledger::{Ledger, fields};
+pub use record::{Moment, Record};
+pub use secret::Key;
+pub use write::Tx;

@@ -1,0 +1,145 @@
+//! The database of one service: SQLite or PostgreSQL.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
+use taizhang_contracts::{Error, Reason};
+
+/// Connections to one service's database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub(crate) reader: DatabaseConnection,
+    /// On SQLite a single connection: there is one writer. On PostgreSQL the same pool.
+    pub(crate) writer: DatabaseConnection,
+}
+
+impl Database {
+    /// Connects to `sqlite://FILE` (made if it is not there) or `postgres://…`.
+    ///
+    /// `statement_timeout` ends PostgreSQL's work on a statement whose caller has gone.
+    ///
+    /// # Errors
+    /// If the database can't be reached, or the URL is of another kind.
+    pub async fn connect(url: &str, pool: u32, statement_timeout: Duration) -> Result<Self, DbErr> {
+        if let Some(file) = url.strip_prefix("sqlite://") {
+            if let Some(folder) = Path::new(file).parent() {
+                std::fs::create_dir_all(folder).map_err(|e| DbErr::Custom(e.to_string()))?;
+            }
+            let url = format!("sqlite://{file}?mode=rwc");
+            let writer = SeaOrm::connect(sqlite(&url, 1)).await?;
+            let reader = SeaOrm::connect(sqlite(&url, pool)).await?;
+            return Ok(Self { reader, writer });
+        }
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(DbErr::Custom("a database is sqlite://FILE or postgres://…".into()));
+        }
+        let mut options = common(url, pool);
+        options.statement_timeout(statement_timeout);
+        let pool = SeaOrm::connect(options).await?;
+        Ok(Self { reader: pool.clone(), writer: pool })
+    }
+
+    /// Which of the two it is.
+    pub fn backend(&self) -> DbBackend {
+        self.writer.get_database_backend()
+    }
+
+    /// Where to write; for migrations.
+    pub fn writer(&self) -> &DatabaseConnection {
+        &self.writer
+    }
+
+    /// Where to read.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+}
+
+fn common(url: &str, pool: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(pool)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(5))
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false);
+    options
+}
+
+fn sqlite(url: &str, pool: u32) -> ConnectOptions {
+    let mut options = common(url, pool);
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+    });
+    options
+}
+
+/// What a failed statement means.
+pub(crate) enum Fault {
+    /// A key is taken, a constraint refuses, or the database chose this transaction to give way:
+    /// what was read is no longer true.
+    Conflict,
+    /// Anything else, as callers see it.
+    Refused(Error),
+}
+
+/// Tells apart what a retry from the start can cure.
+pub(crate) fn fault(error: DbErr) -> Fault {
+    let code = sqlstate(&error);
+    match code.as_deref() {
+        // PostgreSQL: unique, exclusion, serialization, deadlock. SQLite: busy, and constraints
+        // by primary key, unique index, and trigger.
+        Some("23505" | "23P01" | "40001" | "40P01" | "5" | "517" | "1555" | "2067" | "1811") => {
+            Fault::Conflict
+        }
+        _ => Fault::Refused(refusal(error)),
+    }
+}
+
+/// An error of the database as callers see it; its text goes to the log only.
+pub(crate) fn refusal(error: DbErr) -> Error {
+    match sqlstate(&error).as_deref() {
+        // query_canceled: the statement timeout.
+        Some("57014") => Error::new(Reason::DeadlineExceeded),
+        // The server is stopping or starting, or has no connection left.
+        Some("57P01" | "57P02" | "57P03" | "53300" | "08006" | "08001") => unavailable(&error),
+        Some(_) => Error::internal(error),
+        None if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) || broken(&error) => {
+            unavailable(&error)
+        }
+        None => Error::internal(error),
+    }
+}
+
+fn unavailable(error: &DbErr) -> Error {
+    tracing::warn!(%error, "the database is away");
+    Error::new(Reason::Unavailable)
+}
+
+fn sqlx_error(error: &DbErr) -> Option<&sea_orm::sqlx::Error> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e))
+        | DbErr::Conn(RuntimeErr::SqlxError(e)) => Some(e),
+        _ => None,
+    }
+}
+
+fn sqlstate(error: &DbErr) -> Option<String> {
+    Some(sqlx_error(error)?.as_database_error()?.code()?.into_owned())
+}
+
+fn broken(error: &DbErr) -> bool {
+    use sea_orm::sqlx::Error as E;
+    matches!(
+        sqlx_error(error),
+        Some(E::Io(_) | E::Protocol(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed)
+    )
+}

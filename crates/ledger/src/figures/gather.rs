@@ -1,0 +1,124 @@
+//! Figures: all indicators over one kind of record by one scan, all scans in one snapshot.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, Statement,
+    TransactionTrait, Value,
+};
+use taizhang_contracts::statistics::{Figure, GatherFiguresResponse};
+use taizhang_contracts::{Office, Result, date};
+
+use super::{How, Indicator};
+use crate::database::refusal;
+use crate::ledger::Ledger;
+
+/// The values of `wanted` in the period, in the same order.
+///
+/// # Errors
+/// If the database is away.
+pub(crate) async fn gather(
+    ledger: &Ledger,
+    office: &Office,
+    (first, last): (NaiveDate, NaiveDate),
+    wanted: &[&Indicator],
+) -> Result<GatherFiguresResponse> {
+    let period: [Value; 3] = [office.id().into(), first.into(), last.into()];
+    let snapshot = snapshot(ledger).await.map_err(refusal)?;
+    let mut figures: Vec<Figure> = Vec::new();
+    for (_, places) in by_table(wanted) {
+        let indicators: Vec<&Indicator> = places.iter().map(|i| wanted[*i]).collect();
+        let found = scan(&snapshot, ledger.backend(), &period, &indicators).await;
+        figures.extend(found.map_err(refusal)?);
+    }
+    let snapshot_time = ledger.moment().now;
+    snapshot.rollback().await.map_err(refusal)?;
+    figures.sort_by_key(|f| wanted.iter().position(|i| i.id == f.indicator));
+    Ok(GatherFiguresResponse { figures, snapshot_time: Some(date::timestamp(snapshot_time)) })
+}
+
+/// A transaction that sees one state of the database throughout.
+async fn snapshot(ledger: &Ledger) -> Result<DatabaseTransaction, DbErr> {
+    let reader = &ledger.database.reader;
+    match ledger.backend() {
+        DbBackend::Postgres => {
+            let isolation = Some(IsolationLevel::RepeatableRead);
+            reader.begin_with_config(isolation, Some(AccessMode::ReadOnly)).await
+        }
+        _ => reader.begin().await,
+    }
+}
+
+fn by_table(wanted: &[&Indicator]) -> BTreeMap<&'static str, Vec<usize>> {
+    let mut tables: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (i, indicator) in wanted.iter().enumerate() {
+        tables.entry(indicator.table).or_default().push(i);
+    }
+    tables
+}
+
+/// The figures over one kind of record.
+async fn scan(
+    snapshot: &DatabaseTransaction,
+    backend: DbBackend,
+    period: &[Value; 3],
+    indicators: &[&Indicator],
+) -> Result<Vec<Figure>, DbErr> {
+    let mut values = period.to_vec();
+    let mut columns = Vec::new();
+    let mut placed = Vec::new();
+    for indicator in indicators {
+        let counted = indicator.condition(&mut values);
+        columns.push(match indicator.how {
+            How::Count => format!("COUNT(*) FILTER (WHERE {counted})"),
+            How::Sum(number) => {
+                format!("CAST(COALESCE(SUM({number}) FILTER (WHERE {counted}), 0) AS BIGINT)")
+            }
+            How::Distinct(of) => format!("COUNT(DISTINCT {of}) FILTER (WHERE {counted})"),
+        });
+        columns.push(match indicator.how {
+            // The records are the value.
+            How::Count => "CAST(-1 AS BIGINT)".to_owned(),
+            How::Sum(_) | How::Distinct(_) => format!("COUNT(*) FILTER (WHERE {counted})"),
+        });
+        placed.extend(indicator.cases.iter().map(|case| case.placed_by));
+    }
+    placed.sort_unstable();
+    placed.dedup();
+    let table = indicators.first().map_or("", |i| i.table);
+    // Each day's column has an index of its own that begins with the office.
+    for day in &placed {
+        columns.push(format!(
+            "EXISTS(SELECT 1 FROM {table} WHERE office = $1 AND {day} <= $3 AND delete_time IS NULL)"
+        ));
+    }
+    let within: Vec<String> = placed.iter().map(|day| format!("{day} BETWEEN $2 AND $3")).collect();
+    let sql = format!(
+        "SELECT {} FROM {table} WHERE office = $1 AND ({}) AND delete_time IS NULL",
+        columns.join(", "),
+        within.join(" OR ")
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let row = snapshot
+        .query_one_raw(statement)
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound("an aggregate has one row".into()))?;
+
+    let mut kept = BTreeMap::new();
+    for (i, day) in placed.iter().enumerate() {
+        kept.insert(*day, row.try_get_by_index::<bool>(indicators.len() * 2 + i)?);
+    }
+    let mut figures = Vec::new();
+    for (i, indicator) in indicators.iter().enumerate() {
+        let value: i64 = row.try_get_by_index(2 * i)?;
+        let records: i64 = row.try_get_by_index(2 * i + 1)?;
+        figures.push(Figure {
+            indicator: indicator.id.into(),
+            value,
+            records: if records < 0 { value } else { records },
+            kept: indicator.cases.iter().any(|case| kept.get(case.placed_by) == Some(&true)),
+        });
+    }
+    Ok(figures)
+}

@@ -1,0 +1,195 @@
+//! From [`Expr`] to SQL that means the same on SQLite and PostgreSQL.
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use sea_orm::sea_query::extension::sqlite::SqliteExpr;
+use sea_orm::sea_query::{self as sql, Alias, ExprTrait, LikeExpr};
+use sea_orm::{Condition, DbBackend, Value};
+use taizhang_contracts::Result;
+
+use super::parse::{parse, wrong};
+use super::{Comparison, Expr, Op, Pattern, Placed};
+use crate::column::{Field, Type};
+
+/// The condition that a filter's records meet; a blank filter is met by all.
+///
+/// Every value is a bound parameter.
+///
+/// # Errors
+/// INVALID_FIELDS, telling where the filter is wrong and what was expected.
+pub fn compile(text: &str, fields: &[Field], backend: DbBackend) -> Result<Condition> {
+    parse(text)?.map_or_else(|| Ok(Condition::all()), |expr| condition(&expr, true, fields, backend))
+}
+
+/// The condition that an expression holds, or that it doesn't.
+///
+/// Negation goes down to the comparisons, for only there is it known which absent value makes SQL
+/// shrug with NULL. Above them there is only AND and OR, where NULL counts as false does.
+fn condition(expr: &Expr, holds: bool, fields: &[Field], backend: DbBackend) -> Result<Condition> {
+    let (parts, joined) = match expr {
+        Expr::Compare(comparison) => return compare(comparison, holds, fields, backend),
+        Expr::Not(inner) => return condition(inner, !holds, fields, backend),
+        Expr::And(parts) => (parts, if holds { Condition::all() } else { Condition::any() }),
+        Expr::Or(parts) => (parts, if holds { Condition::any() } else { Condition::all() }),
+    };
+    parts.iter().try_fold(joined, |joined, part| Ok(joined.add(condition(part, holds, fields, backend)?)))
+}
+
+fn compare(said: &Comparison, holds: bool, fields: &[Field], backend: DbBackend) -> Result<Condition> {
+    let Placed { at, part: path } = &said.field;
+    let Some(field) = fields.iter().find(|field| field.path == path) else {
+        let known: Vec<_> = fields.iter().map(|field| field.path).collect();
+        let zh = format!("没有字段 {path}，应为：{}", known.join("、"));
+        return Err(wrong(*at, zh, format!("no field {path}; expected one of {}", known.join(", "))));
+    };
+    takes(field, &said.op)?;
+    let column = sql::Expr::col(Alias::new(field.column));
+    let test = match field.holds {
+        Type::Text => test_text(column.clone(), said, backend)?,
+        Type::Enum(..) if asks_presence(said) => column.clone().ne(0),
+        _ if asks_presence(said) => column.clone().is_not_null(),
+        _ => test(column.clone(), said.op.part, value(field, &said.value)?),
+    };
+    Ok(if holds == (said.op.part != Op::NotEqual) {
+        Condition::all().add(test)
+    } else {
+        Condition::any().add(test.not()).add(column.is_null())
+    })
+}
+
+fn asks_presence(said: &Comparison) -> bool {
+    said.op.part == Op::Has && said.value.part.is_any()
+}
+
+/// # Errors
+/// INVALID_FIELDS if the field doesn't take the operator.
+fn takes(field: &Field, op: &Placed<Op>) -> Result<()> {
+    let taken: &[Op] = match field.holds {
+        Type::Enum(..) => &[Op::Equal, Op::NotEqual, Op::Has],
+        Type::Bool => &[Op::Equal, Op::NotEqual],
+        _ => &Op::ALL,
+    };
+    if taken.contains(&op.part) {
+        return Ok(());
+    }
+    let taken: Vec<_> = taken.iter().map(|op| op.symbol()).collect();
+    let (path, taken) = (field.path, taken.join(" "));
+    let zh = format!("字段 {path} 的运算符应为：{taken}");
+    Err(wrong(op.at, zh, format!("the operators of {path} are {taken}")))
+}
+
+/// The test that a value passes; that of `!=` is that of `=`.
+fn test(column: sql::Expr, op: Op, value: Value) -> sql::Expr {
+    match op {
+        Op::Equal | Op::NotEqual | Op::Has => column.eq(value),
+        Op::Less => column.lt(value),
+        Op::AtMost => column.lte(value),
+        Op::Greater => column.gt(value),
+        Op::AtLeast => column.gte(value),
+    }
+}
+
+fn test_text(column: sql::Expr, said: &Comparison, backend: DbBackend) -> Result<sql::Expr> {
+    let Comparison { op, value, .. } = said;
+    Ok(match (op.part, value.part.plain()) {
+        (Op::Has, _) if value.part.is_any() => column.ne(""),
+        (Op::Has, _) => matches(column, &value.part, "*", backend),
+        (Op::Equal | Op::NotEqual, None) => matches(column, &value.part, "", backend),
+        (op @ (Op::Equal | Op::NotEqual), Some(text)) => test(column, op, text.into()),
+        (op, Some(text)) => test(in_code_order(column, backend), op, text.into()),
+        (_, None) => {
+            let zh = "* 只能与 = != : 同用，本字请写作 \"\\*\"";
+            return Err(wrong(value.at, zh, "* goes only with = != and :; write \"\\*\" for itself"));
+        }
+    })
+}
+
+/// Texts compare by their characters' codes: SQLite's way, but PostgreSQL's only if asked.
+fn in_code_order(column: sql::Expr, backend: DbBackend) -> sql::Expr {
+    match backend {
+        DbBackend::Postgres => sql::Expr::cust_with_expr(r#"$1 COLLATE "C""#, column),
+        _ => column,
+    }
+}
+
+/// The test that a text has the pieces in this order, with anything between them, and with `around`
+/// it. SQLite's LIKE ignores case, so there it is GLOB.
+fn matches(column: sql::Expr, Pattern(pieces): &Pattern, around: &str, backend: DbBackend) -> sql::Expr {
+    let (special, escaped, any): (&[char], fn(char) -> String, _) = match backend {
+        DbBackend::Sqlite => (&['*', '?', '['], |c| format!("[{c}]"), "*"),
+        _ => (&['%', '_', '\\'], |c| format!("\\{c}"), "%"),
+    };
+    let escape = |piece: &String| -> String {
+        piece.chars().map(|c| if special.contains(&c) { escaped(c) } else { c.into() }).collect()
+    };
+    let around = around.replace('*', any);
+    let inner = pieces.iter().map(escape).collect::<Vec<_>>().join(any);
+    let pattern = format!("{around}{inner}{around}");
+    match backend {
+        DbBackend::Sqlite => column.glob(pattern),
+        _ => column.like(LikeExpr::new(pattern).escape('\\')),
+    }
+}
+
+/// The value to bind for a field that isn't a text.
+fn value(field: &Field, value: &Placed<Pattern>) -> Result<Value> {
+    let text = value.part.plain();
+    let (bound, zh, en) = match field.holds {
+        Type::Text => (text.map(Value::from), "文本".into(), "a text".into()),
+        Type::Number => (
+            text.and_then(|text| text.parse::<i64>().ok()).map(Value::from),
+            "整数".into(),
+            "a whole number".into(),
+        ),
+        Type::Bool => (
+            text.and_then(|text| text.parse::<bool>().ok()).map(Value::from),
+            "true 或 false".into(),
+            "true or false".into(),
+        ),
+        Type::Enum(name, number) => (
+            text.and_then(|text| number(text).or_else(|| number(&full_name(name, text))))
+                .map(Value::from),
+            format!("枚举 {name} 的值"),
+            format!("a value of {name}"),
+        ),
+        Type::Day => (
+            text.and_then(day).map(Value::from),
+            "日期，如 2022-01-31".into(),
+            "a day such as 2022-01-31".into(),
+        ),
+        Type::Instant => (
+            text.and_then(instant).map(Value::from),
+            "RFC 3339 时刻，如 2022-01-31T09:00:00+08:00".into(),
+            "an instant of RFC 3339 such as 2022-01-31T09:00:00+08:00".into(),
+        ),
+    };
+    let path = field.path;
+    bound.ok_or_else(|| wrong(value.at, format!("{path} 应为{zh}"), format!("{path} takes {en}")))
+}
+
+/// The full name of an enum's value: `MeetingKind` and `ON_SITE` make `MEETING_KIND_ON_SITE`.
+fn full_name(enumeration: &str, value: &str) -> String {
+    let mut full = String::new();
+    for c in enumeration.chars() {
+        if c.is_ascii_uppercase() && !full.is_empty() {
+            full.push('_');
+        }
+        full.push(c.to_ascii_uppercase());
+    }
+    full + "_" + value
+}
+
+fn day(text: &str) -> Option<NaiveDate> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    (text.len() == 10 && in_range(day)).then_some(day)
+}
+
+fn instant(text: &str) -> Option<DateTime<Utc>> {
+    let instant = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    // A leap second has more nanoseconds than a second; not every database knows it.
+    (in_range(instant.date_naive()) && instant.timestamp_subsec_nanos() < 1_000_000_000).then_some(instant)
+}
+
+/// The years that the contracts know.
+fn in_range(day: NaiveDate) -> bool {
+    (1..=9999).contains(&day.year())
+}

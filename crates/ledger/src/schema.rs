@@ -1,0 +1,184 @@
+//! The tables: the history, which every service has, and what record tables have in common.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
+
+/// The history of an office's records: one row per change, never changed itself.
+///
+/// The primary key makes the writes of an office follow one another: two that have seen the same
+/// last entry can't both write the next.
+pub mod history {
+    use sea_orm::entity::prelude::*;
+
+    /// One change of one record.
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "history")]
+    pub struct Model {
+        /// The office.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub office: String,
+        /// The entry's number in the office, from 1 without gaps.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub seq: i64,
+        /// When the change was made.
+        pub time: ChronoDateTimeUtc,
+        /// The calling system.
+        pub caller: String,
+        /// The method that made it.
+        pub method: String,
+        /// The record's collection.
+        pub collection: String,
+        /// The record's id.
+        pub id: String,
+        /// The record's version after the change, from 1.
+        pub version: i64,
+        /// The record after the change.
+        pub body: Vec<u8>,
+        /// The caller's id of the request, on the entry whose record was the answer.
+        pub request_id: Option<String>,
+        /// The digest of that request.
+        pub request_digest: Option<Vec<u8>>,
+        /// The digest over this entry and the one before it.
+        pub mac: Vec<u8>,
+    }
+
+    /// The history refers to records by name only.
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Makes the history table. The first migration of every service.
+pub struct History;
+
+impl MigrationName for History {
+    fn name(&self) -> &'static str {
+        "m0001_history"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for History {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let text = |name: &str| ColumnDef::new(Alias::new(name)).text().not_null().to_owned();
+        manager
+            .create_table(
+                Table::create()
+                    .table("history")
+                    .col(text("office"))
+                    .col(ColumnDef::new("seq").big_integer().not_null())
+                    .col(ColumnDef::new("time").timestamp_with_time_zone().not_null())
+                    .col(text("caller"))
+                    .col(text("method"))
+                    .col(text("collection"))
+                    .col(text("id"))
+                    .col(ColumnDef::new("version").big_integer().not_null())
+                    .col(ColumnDef::new("body").blob().not_null())
+                    .col(ColumnDef::new("request_id").text())
+                    .col(ColumnDef::new("request_digest").blob())
+                    .col(ColumnDef::new("mac").blob().not_null())
+                    .primary_key(Index::create().col("office").col("seq"))
+                    .to_owned(),
+            )
+            .await?;
+        for (name, columns) in [
+            ("history_record", ["office", "collection", "id", "version"].as_slice()),
+            ("history_request", ["office", "caller", "request_id"].as_slice()),
+        ] {
+            let mut index = Index::create().name(name).table("history").unique().to_owned();
+            for column in columns {
+                index.col(Alias::new(*column));
+            }
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The type of a declared column in a migration.
+#[derive(Debug, Clone, Copy)]
+pub enum ColumnType {
+    /// A text, never null.
+    Text,
+    /// A whole number, never null. Enums too.
+    Number,
+    /// Yes or no, never null.
+    Bool,
+    /// A day, null if there is none.
+    Day,
+    /// An instant, null if there is none.
+    Instant,
+}
+
+/// Makes a record's table: what every record has, and its declared columns.
+///
+/// # Errors
+/// If the database refuses.
+pub async fn create_record_table(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    columns: &[(&'static str, ColumnType)],
+) -> Result<(), DbErr> {
+    let mut create = Table::create()
+        .table(table)
+        .col(ColumnDef::new("office").text().not_null())
+        .col(ColumnDef::new("id").text().not_null())
+        .col(ColumnDef::new("version").big_integer().not_null())
+        .col(ColumnDef::new("create_time").timestamp_with_time_zone().not_null())
+        .col(ColumnDef::new("update_time").timestamp_with_time_zone().not_null())
+        .col(ColumnDef::new("delete_time").timestamp_with_time_zone())
+        .col(ColumnDef::new("body").blob().not_null())
+        .primary_key(Index::create().col("office").col("id"))
+        .to_owned();
+    for (name, holds) in columns {
+        let mut column = ColumnDef::new(*name);
+        match holds {
+            ColumnType::Text => column.text().not_null(),
+            ColumnType::Number => column.big_integer().not_null(),
+            ColumnType::Bool => column.boolean().not_null(),
+            ColumnType::Day => column.date(),
+            ColumnType::Instant => column.timestamp_with_time_zone(),
+        };
+        create.col(column);
+    }
+    manager.create_table(create).await
+}
+
+/// Makes an index of a record's table over the office and these columns.
+///
+/// # Errors
+/// If the database refuses.
+pub async fn create_index(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    name: &'static str,
+    unique: bool,
+    columns: &[&'static str],
+) -> Result<(), DbErr> {
+    let mut index = Index::create().name(name).table(table).col("office").to_owned();
+    for column in columns {
+        index.col(*column);
+    }
+    if unique {
+        index.unique();
+    }
+    manager.create_index(index).await
+}
+
+/// Runs statements that only one kind of database knows.
+///
+/// # Errors
+/// If the database refuses.
+pub async fn execute_on(
+    manager: &SchemaManager<'_>,
+    backend: DbBackend,
+    statements: &[&str],
+) -> Result<(), DbErr> {
+    if manager.get_database_backend() == backend {
+        for statement in statements {
+            manager.get_connection().execute_unprepared(statement).await?;
+        }
+    }
+    Ok(())
+}

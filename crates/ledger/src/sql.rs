@@ -1,0 +1,217 @@
+//! The statements of the ledger. Every one names the office. Placeholders are `$1`, `$2`, …, which
+//! both databases know; values are always bound.
+
+use std::fmt::Write;
+
+use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query, SelectStatement};
+use sea_orm::{DbBackend, Statement, StatementBuilder, Value};
+use taizhang_contracts::Office;
+
+use crate::column::{time, utc};
+use crate::order::Direction;
+use crate::record::Record;
+
+const HISTORY: &str = "history (office, seq, time, caller, method, collection, id, version, body, request_id, request_digest, mac)";
+
+fn statement(backend: DbBackend, sql: String, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(backend, sql, values)
+}
+
+/// `$from, $from+1, …`
+fn placeholders(from: usize, count: usize) -> String {
+    let mut out = String::new();
+    for i in from..from + count {
+        let comma = if i == from { "" } else { ", " };
+        // Writing to a String can't fail.
+        let _ = write!(out, "{comma}${i}");
+    }
+    out
+}
+
+/// The values of a record's row, those of its key aside, with the names of their columns.
+fn row<R: Record>(record: &R, version: i64) -> (Vec<&'static str>, Vec<Value>) {
+    let stored = record.stored();
+    let mut names = vec!["version", "create_time", "update_time", "delete_time", "body"];
+    let mut values: Vec<Value> = vec![
+        version.into(),
+        time(stored.create_time.as_ref()),
+        time(stored.update_time.as_ref()),
+        time(stored.delete_time.as_ref()),
+        record.encode_to_vec().into(),
+    ];
+    for column in R::columns() {
+        names.push(column.field.column);
+        values.push((column.read)(record));
+    }
+    (names, values)
+}
+
+pub(crate) fn insert<R: Record>(
+    backend: DbBackend,
+    office: &Office,
+    id: &str,
+    record: &R,
+) -> Statement {
+    let (names, row) = row(record, 1);
+    let mut values: Vec<Value> = vec![office.id().into(), id.into()];
+    values.extend(row);
+    let sql = format!(
+        "INSERT INTO {} (office, id, {}) VALUES ({})",
+        R::TABLE,
+        names.join(", "),
+        placeholders(1, values.len()),
+    );
+    statement(backend, sql, values)
+}
+
+pub(crate) fn update<R: Record>(
+    backend: DbBackend,
+    office: &Office,
+    id: &str,
+    version: i64,
+    record: &R,
+) -> Statement {
+    let (names, row) = row(record, version);
+    let mut values: Vec<Value> = vec![office.id().into(), id.into()];
+    values.extend(row);
+    let set: Vec<String> =
+        names.iter().enumerate().map(|(i, name)| format!("{name} = ${}", i + 3)).collect();
+    let sql =
+        format!("UPDATE {} SET {} WHERE office = $1 AND id = $2", R::TABLE, set.join(", "));
+    statement(backend, sql, values)
+}
+
+/// A change and its history entry: on PostgreSQL one statement, and so one round trip; on SQLite,
+/// which has no such statement and no round trips, two.
+pub(crate) fn with_history(
+    backend: DbBackend,
+    change: &Statement,
+    entry: [Value; 12],
+    out: &mut Vec<Statement>,
+) {
+    if backend == DbBackend::Postgres {
+        let mut values = change.values.clone().map(|v| v.0).unwrap_or_default();
+        let from = values.len() + 1;
+        values.extend(entry);
+        let sql = format!(
+            "WITH change AS ({}) INSERT INTO {HISTORY} VALUES ({})",
+            change.sql,
+            placeholders(from, 12)
+        );
+        out.push(statement(backend, sql, values));
+    } else {
+        out.push(change.clone());
+        let sql = format!("INSERT INTO {HISTORY} VALUES ({})", placeholders(1, 12));
+        out.push(statement(backend, sql, entry.to_vec()));
+    }
+}
+
+pub(crate) fn get<R: Record>(backend: DbBackend, office: &Office, id: &str) -> Statement {
+    let sql = format!("SELECT body FROM {} WHERE office = $1 AND id = $2", R::TABLE);
+    statement(backend, sql, vec![office.id().into(), id.into()])
+}
+
+pub(crate) fn answered(
+    backend: DbBackend,
+    office: &Office,
+    caller: &str,
+    request_id: &str,
+) -> Statement {
+    let sql = "SELECT request_digest, body FROM history WHERE office = $1 AND caller = $2 AND request_id = $3";
+    statement(backend, sql.into(), vec![office.id().into(), caller.into(), request_id.into()])
+}
+
+pub(crate) fn last_entry(backend: DbBackend, office: &Office) -> Statement {
+    let sql = "SELECT seq, mac FROM history WHERE office = $1 ORDER BY seq DESC LIMIT 1";
+    statement(backend, sql.into(), vec![office.id().into()])
+}
+
+/// The entries of one record from an entry on, each with the body of the version before.
+pub(crate) fn record_history(
+    backend: DbBackend,
+    office: &Office,
+    (collection, id): (&str, &str),
+    after: i64,
+    limit: u64,
+) -> Statement {
+    let sql = "SELECT h.seq, h.time, h.caller, h.method, h.request_id, h.mac, h.body, b.body AS before \
+        FROM history h LEFT JOIN history b ON b.office = h.office AND b.collection = h.collection \
+        AND b.id = h.id AND b.version = h.version - 1 \
+        WHERE h.office = $1 AND h.collection = $2 AND h.id = $3 AND h.version > $4 \
+        ORDER BY h.version LIMIT $5";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values =
+        vec![office.id().into(), collection.into(), id.into(), after.into(), limit.into()];
+    statement(backend, sql.into(), values)
+}
+
+/// The bodies of the records that fulfil a condition.
+pub(crate) fn select<R: Record>(office: &Office, condition: Condition) -> SelectStatement {
+    Query::select()
+        .column("body")
+        .from(R::TABLE)
+        .and_where(Expr::col("office").eq(office.id()))
+        .cond_where(condition)
+        .to_owned()
+}
+
+/// The greatest value of a number's column, deleted records included.
+pub(crate) fn greatest<R: Record>(
+    backend: DbBackend,
+    office: &Office,
+    column: &'static str,
+    condition: Condition,
+) -> Statement {
+    let select = Query::select()
+        .expr(Expr::col(Alias::new(column)).max())
+        .from(R::TABLE)
+        .and_where(Expr::col("office").eq(office.id()))
+        .cond_where(condition)
+        .to_owned();
+    StatementBuilder::build(&select, &backend)
+}
+
+/// Orders a selection and lets it begin after a position.
+///
+/// Columns that may be null are ordered as if they held the least value, so that the order is
+/// total and a position can be compared with it.
+pub(crate) fn keyset(
+    select: &mut SelectStatement,
+    order: &[(&'static str, Direction, Option<Value>)],
+    after: Option<&[Value]>,
+) {
+    let expr = |column: &'static str, least: &Option<Value>| match least {
+        Some(least) => Expr::expr(sea_orm::sea_query::Func::coalesce([
+            Expr::col(Alias::new(column)),
+            Expr::val(least.clone()),
+        ])),
+        None => Expr::col(Alias::new(column)),
+    };
+    for (column, direction, least) in order {
+        let direction = match direction {
+            Direction::Ascending => Order::Asc,
+            Direction::Descending => Order::Desc,
+        };
+        select.order_by_expr(expr(column, least), direction);
+    }
+    let Some(after) = after else { return };
+    let mut beyond = Condition::any();
+    for (i, (column, direction, least)) in order.iter().enumerate() {
+        let Some(value) = after.get(i) else { return };
+        let mut here = Condition::all();
+        for ((column, _, least), value) in order.iter().zip(after).take(i) {
+            here = here.add(expr(column, least).eq(value.clone()));
+        }
+        let here = match direction {
+            Direction::Ascending => here.add(expr(column, least).gt(value.clone())),
+            Direction::Descending => here.add(expr(column, least).lt(value.clone())),
+        };
+        beyond = beyond.add(here);
+    }
+    select.cond_where(beyond);
+}
+
+/// The least instant, for ordering what has none.
+pub(crate) fn least_instant() -> Value {
+    utc(chrono::DateTime::UNIX_EPOCH - chrono::TimeDelta::days(365_000))
+}

@@ -1,0 +1,93 @@
+//! State machines as data. One table gives the code, the tests and the diagram in the docs.
+
+use std::fmt::{Debug, Write};
+
+use taizhang_contracts::{Error, Reason, Result};
+
+/// A row of a state machine: a method takes a record from one of some states to another.
+#[derive(Debug)]
+pub struct Transition<S: 'static> {
+    /// The method, such as `HoldMeeting`.
+    pub method: &'static str,
+    /// What the office calls it, such as 会议召开.
+    pub label: &'static str,
+    /// The states in which it may be called.
+    pub from: &'static [S],
+    /// The state that it leads to.
+    pub to: S,
+}
+
+/// A state machine: its name, its first state, and its rows.
+#[derive(Debug)]
+pub struct Machine<S: 'static> {
+    /// The resource whose states these are, such as `Meeting`.
+    pub resource: &'static str,
+    /// The state of a new record.
+    pub initial: S,
+    /// Every transition there is.
+    pub transitions: &'static [Transition<S>],
+    /// The name of a state in the contract; its part after the prefix is shown.
+    pub name: fn(&S) -> &'static str,
+}
+
+impl<S: Copy + PartialEq + Debug> Machine<S> {
+    /// The state after a method.
+    ///
+    /// # Errors
+    /// FAILED_PRECONDITION, reason WRONG_STATE, if the method does not go with the state; it names
+    /// the states in which it would.
+    pub fn next(&self, method: &str, state: S) -> Result<S> {
+        let mut allowed = Vec::new();
+        for row in self.transitions.iter().filter(|row| row.method == method) {
+            if row.from.contains(&state) {
+                return Ok(row.to);
+            }
+            allowed.extend(row.from.iter().map(|s| self.short(s)));
+        }
+        let (state, allowed) = (self.short(&state), allowed.join("、"));
+        Err(Error::new(Reason::WrongState)
+            .saying(
+                format!("状态为{state}时不能执行{method}，须为{allowed}"),
+                format!("{method} is not allowed in {state}; allowed in {}", allowed.replace('、', ", ")),
+            )
+            .with("state", state)
+            .with("allowed", allowed.replace('、', ",")))
+    }
+
+    /// A state's name without the prefix of its enum.
+    fn short(&self, state: &S) -> &'static str {
+        let name = (self.name)(state);
+        let prefix = format!("{}_STATE_", screaming(self.resource));
+        name.strip_prefix(prefix.as_str()).unwrap_or(name)
+    }
+
+    /// The diagram, in Mermaid's language.
+    pub fn diagram(&self) -> String {
+        let mut out = format!("stateDiagram-v2\n    [*] --> {}\n", self.short(&self.initial));
+        for row in self.transitions {
+            for from in row.from {
+                // Writing to a String can't fail.
+                let _ = writeln!(
+                    out,
+                    "    {} --> {}: {} {}",
+                    self.short(from),
+                    self.short(&row.to),
+                    row.method,
+                    row.label
+                );
+            }
+        }
+        out
+    }
+}
+
+fn screaming(name: &str) -> String {
+    let mut out = String::new();
+    for (i, c) in name.char_indices() {
+        if c.is_uppercase() && i > 0 {
+            out.push('_');
+        }
+        out.extend(c.to_uppercase());
+    }
+    out
+}
