@@ -10,6 +10,7 @@ mod database;
 pub mod figures;
 mod filter;
 mod ledger;
+mod macros;
 mod order;
 mod page;
 mod record;

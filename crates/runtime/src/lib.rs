@@ -1,1 +1,6 @@
-//! stub
+//! One way to run a service.
+
+pub mod config;
+pub mod identity;
+
+pub use config::{Config, ConfigError};

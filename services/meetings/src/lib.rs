@@ -1,1 +1,60 @@
-//! stub
+//! The meetings service (会议): meetings from the plan to the minutes, what they decide, the rooms
+//! and lines they use, the series they are made from, and lectures.
+
+mod booking;
+mod calendar;
+mod decision;
+mod facility;
+mod indicators;
+mod lecture;
+mod meeting;
+mod migration;
+mod series;
+
+pub use indicators::indicators;
+pub use meeting::MACHINE as MEETING_STATES;
+pub use lecture::MACHINE as LECTURE_STATES;
+pub use migration::Migrator;
+
+use taizhang_contracts::meetings as api;
+use taizhang_contracts::meetings::{
+    booking_service_server::BookingServiceServer, decision_service_server::DecisionServiceServer,
+    facility_service_server::FacilityServiceServer, lecture_service_server::LectureServiceServer,
+    meeting_series_service_server::MeetingSeriesServiceServer,
+    meeting_service_server::MeetingServiceServer,
+};
+use taizhang_ledger::Ledger;
+use taizhang_ledger::shared::{History, Kind, Statistics};
+use tonic::service::Routes;
+
+/// The service's name in the configuration and in scopes.
+pub const NAME: &str = "meetings";
+
+/// The kinds of record that the service keeps.
+pub const KINDS: &[Kind] = &[
+    Kind::of::<api::Meeting>(),
+    Kind::of::<api::Decision>(),
+    Kind::of::<api::Facility>(),
+    Kind::of::<api::Booking>(),
+    Kind::of::<api::MeetingSeries>(),
+    Kind::of::<api::Lecture>(),
+];
+
+/// Handles the service's calls.
+#[derive(Clone)]
+struct Meetings {
+    ledger: Ledger,
+}
+
+/// The service's gRPC services over a ledger.
+pub fn routes(ledger: Ledger) -> Routes {
+    let meetings = Meetings { ledger: ledger.clone() };
+    Routes::new(MeetingServiceServer::new(meetings.clone()))
+        .add_service(DecisionServiceServer::new(meetings.clone()))
+        .add_service(FacilityServiceServer::new(meetings.clone()))
+        .add_service(BookingServiceServer::new(meetings.clone()))
+        .add_service(MeetingSeriesServiceServer::new(meetings.clone()))
+        .add_service(LectureServiceServer::new(meetings))
+        .add_service(History::server(ledger.clone(), KINDS))
+        .add_service(Statistics::server(ledger, indicators()))
+}

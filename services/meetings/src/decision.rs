@@ -1,0 +1,65 @@
+//! What meetings decided (决定事项).
+
+use taizhang_contracts::meetings::decision_service_server::DecisionService;
+use taizhang_contracts::meetings::{
+    CreateDecisionRequest, Decision, DeleteDecisionRequest, GetDecisionRequest,
+    ListDecisionsRequest, ListDecisionsResponse, Meeting, UndeleteDecisionRequest,
+    UpdateDecisionRequest,
+};
+use taizhang_contracts::{Error, Result, Violations};
+use taizhang_ledger::column::day;
+use taizhang_ledger::{Column, Record, Tx, serve};
+
+use crate::{Meetings, meeting};
+
+impl Record for Decision {
+    const TABLE: &'static str = "decisions";
+
+    fn columns() -> &'static [Column<Self>] {
+        &[
+            Column::text("meeting", |d| d.meeting.as_str().into()),
+            Column::text("responsible_unit", |d| d.responsible_unit.as_str().into()),
+            Column::day("due_date", |d| day(d.due_date.as_ref())),
+            Column::day("decided_on", |d| day(d.decided_on.as_ref())),
+        ]
+    }
+
+    fn title(&self) -> &str {
+        &self.content
+    }
+
+    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_>) -> Result<()> {
+        if before.is_none() {
+            let meeting: Meeting = tx.refer("decision.meeting", &self.meeting).await?;
+            if !meeting::was_held(&meeting) {
+                return Err(Error::refused(
+                    "DECIDED_BY_A_HELD_MEETING",
+                    &meeting.name,
+                    "会议尚未召开，不能登记决定事项",
+                    "only a meeting that was held decides",
+                ));
+            }
+            self.decided_on = meeting.held_on;
+        }
+        let early = |d: &Self| Some(d.due_date?.naive()? < d.decided_on?.naive()?);
+        if early(self) == Some(true) {
+            return Err(Violations::of(
+                "decision.due_date",
+                "不得早于会议召开日期",
+                "must not be before the meeting",
+            ));
+        }
+        Ok(())
+    }
+}
+
+serve! {
+    DecisionService for Meetings {
+        create_decision(CreateDecisionRequest) -> Decision: create;
+        get_decision(GetDecisionRequest) -> Decision: get;
+        list_decisions(ListDecisionsRequest) -> ListDecisionsResponse: list;
+        update_decision(UpdateDecisionRequest) -> Decision: update;
+        delete_decision(DeleteDecisionRequest) -> Decision: delete;
+        undelete_decision(UndeleteDecisionRequest) -> Decision: undelete;
+    }
+}
