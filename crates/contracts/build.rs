@@ -16,11 +16,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
 
     let mut compiler = protox::Compiler::new([&root])?;
-    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(&files)?;
 
     // The encoded set keeps the options of our own, which prost's types would drop.
-    fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
-    fs::write(out.join("derived.rs"), derive::derive(compiler.descriptor_pool())?)?;
+    fs::write(
+        out.join("descriptors.bin"),
+        compiler.encode_file_descriptor_set(),
+    )?;
+    fs::write(
+        out.join("derived.rs"),
+        derive::derive(compiler.descriptor_pool())?,
+    )?;
     tonic_prost_build::configure()
         .include_file("packages.rs")
         .compile_well_known_types(false)

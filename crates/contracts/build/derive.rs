@@ -16,7 +16,11 @@ pub(crate) fn derive(pool: DescriptorPool) -> Result<String> {
     let options = Options::new(&pool)?;
     let resources: Vec<Resource> = pool
         .all_messages()
-        .filter_map(|m| options.resource(&m).map(|pattern| Resource::new(m, pattern)))
+        .filter_map(|m| {
+            options
+                .resource(&m)
+                .map(|pattern| Resource::new(m, pattern))
+        })
         .collect();
     let mut out = String::new();
 
@@ -26,10 +30,16 @@ pub(crate) fn derive(pool: DescriptorPool) -> Result<String> {
     for resource in &resources {
         self::resource(&mut out, resource, &options)?;
     }
-    writeln!(out, "/// Every method of every service, with the scope it asks for.")?;
+    writeln!(
+        out,
+        "/// Every method of every service, with the scope it asks for."
+    )?;
     writeln!(out, "pub const METHODS: &[Method] = &[")?;
     let mut calls = BTreeMap::new();
-    for method in pool.services().flat_map(|s| s.methods().collect::<Vec<_>>()) {
+    for method in pool
+        .services()
+        .flat_map(|s| s.methods().collect::<Vec<_>>())
+    {
         let scope = options
             .scope(&method)
             .ok_or_else(|| format!("{} names no scope", method.full_name()))?;
@@ -62,7 +72,10 @@ fn taken_in(pool: &DescriptorPool, options: &Options) -> Vec<MessageDescriptor> 
     let mut found: Vec<MessageDescriptor> = pool
         .services()
         .flat_map(|s| s.methods().map(|m| m.input()).collect::<Vec<_>>())
-        .chain(pool.all_messages().filter(|m| options.resource(m).is_some()))
+        .chain(
+            pool.all_messages()
+                .filter(|m| options.resource(m).is_some()),
+        )
         .collect();
     let mut next = 0;
     while let Some(message) = found.get(next).cloned() {
@@ -92,7 +105,12 @@ impl Resource {
         let mut parts = pattern.split('/').skip(2);
         let collection = parts.next().unwrap_or_default().to_owned();
         let singleton = parts.next().is_none();
-        Self { message, pattern, collection, singleton }
+        Self {
+            message,
+            pattern,
+            collection,
+            singleton,
+        }
     }
 }
 
@@ -118,7 +136,8 @@ struct Rule {
 impl Options {
     fn new(pool: &DescriptorPool) -> Result<Self> {
         let find = |name: &str| {
-            pool.get_extension_by_name(name).ok_or_else(|| format!("{name} is not declared"))
+            pool.get_extension_by_name(name)
+                .ok_or_else(|| format!("{name} is not declared"))
         };
         Ok(Self {
             scope: find("taizhang.common.v1.scope")?,
@@ -127,7 +146,10 @@ impl Options {
         })
     }
 
-    fn text(options: DynamicMessage, extension: &prost_reflect::ExtensionDescriptor) -> Option<String> {
+    fn text(
+        options: DynamicMessage,
+        extension: &prost_reflect::ExtensionDescriptor,
+    ) -> Option<String> {
         match options.get_extension(extension).as_ref() {
             Value::String(text) if !text.is_empty() => Some(text.clone()),
             _ => None,
@@ -145,16 +167,26 @@ impl Options {
     fn rule(&self, field: &FieldDescriptor) -> Rule {
         let options = field.options();
         let value = options.get_extension(&self.rule);
-        let Value::Message(rule) = value.as_ref() else { return Rule::default() };
-        let flag = |name: &str| rule.get_field_by_name(name).and_then(|v| v.as_bool()) == Some(true);
-        let number = |name: &str| rule.get_field_by_name(name).and_then(|v| v.as_i64()).unwrap_or(0);
+        let Value::Message(rule) = value.as_ref() else {
+            return Rule::default();
+        };
+        let flag =
+            |name: &str| rule.get_field_by_name(name).and_then(|v| v.as_bool()) == Some(true);
+        let number = |name: &str| {
+            rule.get_field_by_name(name)
+                .and_then(|v| v.as_i64())
+                .unwrap_or(0)
+        };
         Rule {
             required: flag("required"),
             output_only: flag("output_only"),
             immutable: flag("immutable"),
             max: number("max"),
             min: number("min"),
-            max_items: rule.get_field_by_name("max_items").and_then(|v| v.as_u32()).unwrap_or(0),
+            max_items: rule
+                .get_field_by_name("max_items")
+                .and_then(|v| v.as_u32())
+                .unwrap_or(0),
             multiline: flag("multiline"),
             reference: rule
                 .get_field_by_name("reference")
@@ -192,7 +224,10 @@ fn upper_camel(name: &str) -> String {
     name.split('_')
         .map(|part| {
             let mut chars = part.chars();
-            chars.next().map(|c| c.to_uppercase().chain(chars).collect::<String>()).unwrap_or_default()
+            chars
+                .next()
+                .map(|c| c.to_uppercase().chain(chars).collect::<String>())
+                .unwrap_or_default()
         })
         .collect()
 }
@@ -207,7 +242,10 @@ fn admit(
     let is_resource = options.resource(message).is_some();
     let is_request = message.name().ends_with("Request");
     writeln!(out, "impl Admit for {} {{", rust_type(message.full_name()))?;
-    writeln!(out, "#[allow(unused_variables)] fn admit(&mut self, v: &mut Violations) {{")?;
+    writeln!(
+        out,
+        "#[allow(unused_variables)] fn admit(&mut self, v: &mut Violations) {{"
+    )?;
     for field in message.fields().filter(|f| f.containing_oneof().is_none()) {
         let rule = options.rule(&field);
         let name = field.name();
@@ -229,16 +267,28 @@ fn admit(
                 "parent" => writeln!(out, "rules::office(v, {name:?}, &{own});")?,
                 "name" => {
                     let collection = named(message, &rule, resources);
-                    writeln!(out, "rules::resource_name(v, {name:?}, &{own}, {collection:?});")?;
+                    writeln!(
+                        out,
+                        "rules::resource_name(v, {name:?}, &{own}, {collection:?});"
+                    )?;
                 }
                 "request_id" => writeln!(out, "rules::request_id(v, {name:?}, &{own});")?,
                 "page_token" | "filter" => {
-                    writeln!(out, "rules::text(v, {name:?}, &mut {own}, false, 2000, false);")?;
+                    writeln!(
+                        out,
+                        "rules::text(v, {name:?}, &mut {own}, false, 2000, false);"
+                    )?;
                 }
-                _ => writeln!(out, "rules::text(v, {name:?}, &mut {own}, false, 200, false);")?,
+                _ => writeln!(
+                    out,
+                    "rules::text(v, {name:?}, &mut {own}, false, 200, false);"
+                )?,
             },
             (Kind::String, _) if name == "etag" => {
-                writeln!(out, "rules::text(v, {name:?}, &mut {own}, false, 200, false);")?;
+                writeln!(
+                    out,
+                    "rules::text(v, {name:?}, &mut {own}, false, 200, false);"
+                )?;
             }
             (Kind::String, _) if is_request && name.ends_with("_id") => {
                 writeln!(out, "rules::id(v, {name:?}, &{own});")?;
@@ -262,7 +312,11 @@ fn admit(
             (Kind::Int32 | Kind::Int64, _) if field.supports_presence() => {}
             (Kind::Int32 | Kind::Int64, Cardinality::Optional | Cardinality::Required) => {
                 #[allow(clippy::useless_conversion)]
-                writeln!(out, "rules::number(v, {name:?}, i64::from({own}), {}, {});", rule.min, rule.max)?;
+                writeln!(
+                    out,
+                    "rules::number(v, {name:?}, i64::from({own}), {}, {});",
+                    rule.min, rule.max
+                )?;
             }
             (Kind::Enum(e), Cardinality::Optional | Cardinality::Required) => writeln!(
                 out,
@@ -301,7 +355,11 @@ fn admit(
             snake(message.name()),
             upper_camel(oneof.name())
         );
-        writeln!(out, "match &mut self.{} {{ None => {{}}", rust_field(oneof.name()))?;
+        writeln!(
+            out,
+            "match &mut self.{} {{ None => {{}}",
+            rust_field(oneof.name())
+        )?;
         for field in oneof.fields() {
             let variant = upper_camel(field.name());
             writeln!(
@@ -317,8 +375,15 @@ fn admit(
 }
 
 /// Fields whose rule is that of their name, in every request.
-const WELL_KNOWN: &[&str] =
-    &["parent", "name", "request_id", "page_token", "filter", "order_by", "etag"];
+const WELL_KNOWN: &[&str] = &[
+    "parent",
+    "name",
+    "request_id",
+    "page_token",
+    "filter",
+    "order_by",
+    "etag",
+];
 
 fn bounded(rule: &Rule, field: &FieldDescriptor) -> Result<()> {
     if rule.max == 0 {
@@ -331,7 +396,11 @@ fn items(out: &mut String, rule: &Rule, name: &str, own: &str) -> Result<()> {
     if rule.max_items == 0 {
         return Err(format!("the list {name} has no bound").into());
     }
-    writeln!(out, "rules::items(v, {name:?}, {own}.len(), {}, {});", rule.required, rule.max_items)?;
+    writeln!(
+        out,
+        "rules::items(v, {name:?}, {own}.len(), {}, {});",
+        rule.required, rule.max_items
+    )?;
     Ok(())
 }
 
@@ -357,10 +426,15 @@ fn answered_by(request: &MessageDescriptor) -> Option<MessageDescriptor> {
 /// `Resource`: what the ledger needs to keep a message of this type.
 fn resource(out: &mut String, resource: &Resource, options: &Options) -> Result<()> {
     let message = &resource.message;
-    let fields: HashMap<String, Rule> =
-        message.fields().map(|f| (f.name().to_owned(), options.rule(&f))).collect();
+    let fields: HashMap<String, Rule> = message
+        .fields()
+        .map(|f| (f.name().to_owned(), options.rule(&f)))
+        .collect();
     let stored = |name: &str| {
-        matches!(name, "name" | "create_time" | "update_time" | "delete_time" | "etag")
+        matches!(
+            name,
+            "name" | "create_time" | "update_time" | "delete_time" | "etag"
+        )
     };
     let names = |keep: &dyn Fn(&str, &Rule) -> bool| -> Vec<String> {
         message
@@ -372,19 +446,50 @@ fn resource(out: &mut String, resource: &Resource, options: &Options) -> Result<
     let settable = names(&|_, rule| !rule.output_only);
     let output_only = names(&|_, rule| rule.output_only);
     let immutable = names(&|_, rule| rule.immutable);
-    writeln!(out, "impl Resource for {} {{", rust_type(message.full_name()))?;
+    writeln!(
+        out,
+        "impl Resource for {} {{",
+        rust_type(message.full_name())
+    )?;
     writeln!(out, "const TYPE: &'static str = {:?};", message.name())?;
-    writeln!(out, "const MESSAGE: &'static str = {:?};", message.full_name())?;
+    writeln!(
+        out,
+        "const MESSAGE: &'static str = {:?};",
+        message.full_name()
+    )?;
     writeln!(out, "const PATTERN: &'static str = {:?};", resource.pattern)?;
-    writeln!(out, "const COLLECTION: &'static str = {:?};", resource.collection)?;
+    writeln!(
+        out,
+        "const COLLECTION: &'static str = {:?};",
+        resource.collection
+    )?;
     writeln!(out, "const SINGLETON: bool = {};", resource.singleton)?;
-    writeln!(out, "const SETTABLE: &'static [&'static str] = &{settable:?};")?;
-    writeln!(out, "const OUTPUT_ONLY: &'static [&'static str] = &{output_only:?};")?;
-    writeln!(out, "const IMMUTABLE: &'static [&'static str] = &{immutable:?};")?;
-    writeln!(out, "fn stored(&self) -> Stored<'_> {{ Stored {{ name: &self.name, etag: &self.etag, create_time: self.create_time, update_time: self.update_time, delete_time: self.delete_time }} }}")?;
-    writeln!(out, "fn set_stored(&mut self, stored: Stored<'_>) {{ self.name = stored.name.to_owned(); self.etag = stored.etag.to_owned(); self.create_time = stored.create_time; self.update_time = stored.update_time; self.delete_time = stored.delete_time; }}")?;
+    writeln!(
+        out,
+        "const SETTABLE: &'static [&'static str] = &{settable:?};"
+    )?;
+    writeln!(
+        out,
+        "const OUTPUT_ONLY: &'static [&'static str] = &{output_only:?};"
+    )?;
+    writeln!(
+        out,
+        "const IMMUTABLE: &'static [&'static str] = &{immutable:?};"
+    )?;
+    writeln!(
+        out,
+        "fn stored(&self) -> Stored<'_> {{ Stored {{ name: &self.name, etag: &self.etag, create_time: self.create_time, update_time: self.update_time, delete_time: self.delete_time }} }}"
+    )?;
+    writeln!(
+        out,
+        "fn set_stored(&mut self, stored: Stored<'_>) {{ self.name = stored.name.to_owned(); self.etag = stored.etag.to_owned(); self.create_time = stored.create_time; self.update_time = stored.update_time; self.delete_time = stored.delete_time; }}"
+    )?;
     let arms = |body: &dyn Fn(&str) -> String| -> String {
-        settable.iter().chain(&output_only).map(|n| format!("{n:?} => {},", body(&rust_field(n)))).collect()
+        settable
+            .iter()
+            .chain(&output_only)
+            .map(|n| format!("{n:?} => {},", body(&rust_field(n))))
+            .collect()
     };
     writeln!(
         out,
@@ -419,7 +524,11 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
     } else {
         return Err(format!("{} names no office", request.full_name()).into());
     };
-    writeln!(out, "impl Call for {ty} {{ const METHOD: &'static str = {:?}; fn place(&self) -> &str {{ {place} }} }}", method.name())?;
+    writeln!(
+        out,
+        "impl Call for {ty} {{ const METHOD: &'static str = {:?}; fn place(&self) -> &str {{ {place} }} }}",
+        method.name()
+    )?;
 
     let output = method.output();
     let name = method.name();
@@ -428,21 +537,40 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
         let retry = "fn request_id(&self) -> &str { &self.request_id } fn validate_only(&self) -> bool { self.validate_only }";
         writeln!(out, "impl Write for {ty} {{ {retry} }}")?;
         if name.starts_with("Create") {
-            writeln!(out, "impl Create for {ty} {{ type Resource = {of}; const FIELD: &'static str = {field:?}; fn id(&self) -> &str {{ &self.{field}_id }} fn take(&mut self) -> Option<{of}> {{ self.{field}.take() }} }}")?;
+            writeln!(
+                out,
+                "impl Create for {ty} {{ type Resource = {of}; const FIELD: &'static str = {field:?}; fn id(&self) -> &str {{ &self.{field}_id }} fn take(&mut self) -> Option<{of}> {{ self.{field}.take() }} }}"
+            )?;
         } else {
-            writeln!(out, "impl Update for {ty} {{ type Resource = {of}; const FIELD: &'static str = {field:?}; fn take(&mut self) -> Option<{of}> {{ self.{field}.take() }} fn mask(&self) -> Option<&prost_types::FieldMask> {{ self.update_mask.as_ref() }} }}")?;
+            writeln!(
+                out,
+                "impl Update for {ty} {{ type Resource = {of}; const FIELD: &'static str = {field:?}; fn take(&mut self) -> Option<{of}> {{ self.{field}.take() }} fn mask(&self) -> Option<&prost_types::FieldMask> {{ self.update_mask.as_ref() }} }}"
+            )?;
         }
     } else if has("name") && has("request_id") && is_resource(&output) {
-        writeln!(out, "impl Write for {ty} {{ fn request_id(&self) -> &str {{ &self.request_id }} fn validate_only(&self) -> bool {{ self.validate_only }} }}")?;
-        writeln!(out, "impl Change for {ty} {{ type Resource = {}; fn name(&self) -> &str {{ &self.name }} fn etag(&self) -> &str {{ &self.etag }} }}", rust_type(output.full_name()))?;
+        writeln!(
+            out,
+            "impl Write for {ty} {{ fn request_id(&self) -> &str {{ &self.request_id }} fn validate_only(&self) -> bool {{ self.validate_only }} }}"
+        )?;
+        writeln!(
+            out,
+            "impl Change for {ty} {{ type Resource = {}; fn name(&self) -> &str {{ &self.name }} fn etag(&self) -> &str {{ &self.etag }} }}",
+            rust_type(output.full_name())
+        )?;
     } else if name.starts_with("Get") && is_resource(&output) {
-        writeln!(out, "impl Get for {ty} {{ type Resource = {}; fn name(&self) -> &str {{ &self.name }} }}", rust_type(output.full_name()))?;
+        writeln!(
+            out,
+            "impl Get for {ty} {{ type Resource = {}; fn name(&self) -> &str {{ &self.name }} }}",
+            rust_type(output.full_name())
+        )?;
     } else if has("page_token") && has("order_by") {
         let answer = rust_type(output.full_name());
         let list = output
             .fields()
             .find_map(|f| match f.kind() {
-                Kind::Message(m) if f.is_list() && is_resource(&m) => Some((f.name().to_owned(), m)),
+                Kind::Message(m) if f.is_list() && is_resource(&m) => {
+                    Some((f.name().to_owned(), m))
+                }
                 _ => None,
             })
             .ok_or_else(|| format!("{} lists no resource", output.full_name()))?;

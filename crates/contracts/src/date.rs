@@ -4,28 +4,39 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use prost_types::Timestamp;
 
+use crate::Violations;
 use crate::common::{Date, Period};
 use crate::request::Admit;
-use crate::Violations;
 
 impl Date {
     /// The day as chrono's; `None` if there is no such day.
     pub fn naive(&self) -> Option<NaiveDate> {
-        let (month, day) = (u32::try_from(self.month).ok()?, u32::try_from(self.day).ok()?);
+        let (month, day) = (
+            u32::try_from(self.month).ok()?,
+            u32::try_from(self.day).ok()?,
+        );
         NaiveDate::from_ymd_opt(self.year, month, day).filter(|d| (1..=9999).contains(&d.year()))
     }
 }
 
 impl From<NaiveDate> for Date {
     fn from(day: NaiveDate) -> Self {
-        Self { year: day.year(), month: day.month() as i32, day: day.day() as i32 }
+        Self {
+            year: day.year(),
+            month: day.month() as i32,
+            day: day.day() as i32,
+        }
     }
 }
 
 impl Admit for Date {
     fn admit(&mut self, v: &mut Violations) {
         if self.naive().is_none() {
-            v.add("", "没有这一天，年月日都要填", "no such day; give year, month and day");
+            v.add(
+                "",
+                "没有这一天，年月日都要填",
+                "no such day; give year, month and day",
+            );
         }
     }
 }
@@ -41,25 +52,41 @@ impl Period {
     /// The whole year.
     pub fn year(year: i32) -> Self {
         Self {
-            first_day: Some(Date { year, month: 1, day: 1 }),
-            last_day: Some(Date { year, month: 12, day: 31 }),
+            first_day: Some(Date {
+                year,
+                month: 1,
+                day: 1,
+            }),
+            last_day: Some(Date {
+                year,
+                month: 12,
+                day: 31,
+            }),
         }
     }
 }
 
 impl Admit for Period {
     fn admit(&mut self, v: &mut Violations) {
-        for (field, day) in [("first_day", &mut self.first_day), ("last_day", &mut self.last_day)] {
+        for (field, day) in [
+            ("first_day", &mut self.first_day),
+            ("last_day", &mut self.last_day),
+        ] {
             match day {
                 Some(day) => v.within(field, |v| day.admit(v)),
                 None => v.add(field, "必填", "is required"),
             }
         }
-        if let (Some(first), Some(last)) =
-            (self.first_day.and_then(|d| d.naive()), self.last_day.and_then(|d| d.naive()))
-            && last < first
+        if let (Some(first), Some(last)) = (
+            self.first_day.and_then(|d| d.naive()),
+            self.last_day.and_then(|d| d.naive()),
+        ) && last < first
         {
-            v.add("last_day", "不得早于起始日", "must not be before the first day");
+            v.add(
+                "last_day",
+                "不得早于起始日",
+                "must not be before the first day",
+            );
         }
     }
 }
@@ -72,7 +99,10 @@ pub fn instant(timestamp: &Timestamp) -> Option<DateTime<Utc>> {
 
 /// An instant as the contract's.
 pub fn timestamp(instant: DateTime<Utc>) -> Timestamp {
-    Timestamp { seconds: instant.timestamp(), nanos: instant.timestamp_subsec_nanos() as i32 }
+    Timestamp {
+        seconds: instant.timestamp(),
+        nanos: instant.timestamp_subsec_nanos() as i32,
+    }
 }
 
 /// The day that it is in a time zone at an instant.
@@ -86,7 +116,11 @@ pub fn local_instant(day: NaiveDate, minutes: u32, zone: Tz) -> DateTime<Utc> {
     let wall = day.and_time(chrono::NaiveTime::MIN) + TimeDelta::minutes(i64::from(minutes));
     wall.and_local_timezone(zone)
         .earliest()
-        .or_else(|| (wall + TimeDelta::hours(1)).and_local_timezone(zone).earliest())
+        .or_else(|| {
+            (wall + TimeDelta::hours(1))
+                .and_local_timezone(zone)
+                .earliest()
+        })
         .map_or_else(|| wall.and_utc(), |t| t.with_timezone(&Utc))
 }
 
@@ -101,14 +135,31 @@ mod tests {
         let late = local_instant(day(2022, 12, 31), 23 * 60 + 30, zone);
         assert_eq!(late.to_rfc3339(), "2022-12-31T15:30:00+00:00");
         assert_eq!(local_day(late, zone), day(2022, 12, 31));
-        assert_eq!(local_day(late + TimeDelta::minutes(40), zone), day(2023, 1, 1));
+        assert_eq!(
+            local_day(late + TimeDelta::minutes(40), zone),
+            day(2023, 1, 1)
+        );
     }
 
     #[test]
     fn impossible_days_are_refused() {
-        for (year, month, day) in [(2022, 2, 29), (2022, 13, 1), (2022, 0, 1), (0, 1, 1), (2022, 1, -1)] {
+        for (year, month, day) in [
+            (2022, 2, 29),
+            (2022, 13, 1),
+            (2022, 0, 1),
+            (0, 1, 1),
+            (2022, 1, -1),
+        ] {
             assert_eq!(Date { year, month, day }.naive(), None);
         }
-        assert!(Date { year: 2024, month: 2, day: 29 }.naive().is_some());
+        assert!(
+            Date {
+                year: 2024,
+                month: 2,
+                day: 29
+            }
+            .naive()
+            .is_some()
+        );
     }
 }

@@ -104,15 +104,27 @@ impl Violations {
     /// An error with one bad field.
     pub fn of(field: &str, zh: impl Into<String>, en: impl Into<String>) -> Error {
         let mut error = Error::new(Reason::InvalidFields);
-        error.0.violations.push(Violation { field: field.into(), zh: zh.into(), en: en.into() });
+        error.0.violations.push(Violation {
+            field: field.into(),
+            zh: zh.into(),
+            en: en.into(),
+        });
         error
     }
 
     /// Reports a field of the message at hand; an empty one means the message itself.
     pub fn add(&mut self, field: &str, zh: impl Into<String>, en: impl Into<String>) {
-        let dot = if self.at.is_empty() || field.is_empty() { "" } else { "." };
+        let dot = if self.at.is_empty() || field.is_empty() {
+            ""
+        } else {
+            "."
+        };
         let field = format!("{}{dot}{field}", self.at);
-        self.list.push(Violation { field, zh: zh.into(), en: en.into() });
+        self.list.push(Violation {
+            field,
+            zh: zh.into(),
+            en: en.into(),
+        });
     }
 
     /// Reports what `check` finds as lying in `field`.
@@ -244,7 +256,10 @@ impl Error {
     pub fn not_found(resource_type: &str, name: impl Into<String>) -> Self {
         let name = name.into();
         Self::new(Reason::NotFound)
-            .saying(format!("没有该记录：{name}"), format!("{name} was not found"))
+            .saying(
+                format!("没有该记录：{name}"),
+                format!("{name} was not found"),
+            )
             .about(resource_type, name)
     }
 
@@ -314,8 +329,15 @@ tokio::task_local! {
 impl Language {
     /// What the caller's `accept-language` asks for.
     pub fn of(headers: &http::HeaderMap) -> Self {
-        let asked = headers.get("accept-language").and_then(|v| v.to_str().ok()).unwrap_or("");
-        if asked.trim_start().get(..2).is_some_and(|l| l.eq_ignore_ascii_case("en")) {
+        let asked = headers
+            .get("accept-language")
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or("");
+        if asked
+            .trim_start()
+            .get(..2)
+            .is_some_and(|l| l.eq_ignore_ascii_case("en"))
+        {
             Self::English
         } else {
             Self::Chinese
@@ -345,7 +367,8 @@ impl From<Error> for tonic::Status {
         let message = error.text(Language::English);
         let localized = error.text(language);
         let parts = *error.0;
-        let mut details = ErrorDetails::with_error_info(parts.reason.name(), DOMAIN, parts.metadata);
+        let mut details =
+            ErrorDetails::with_error_info(parts.reason.name(), DOMAIN, parts.metadata);
         details.set_localized_message(pick("zh-CN", "en"), localized);
         if !parts.violations.is_empty() {
             let violations: Vec<_> = parts
@@ -359,7 +382,13 @@ impl From<Error> for tonic::Status {
             let violations: Vec<_> = parts
                 .preconditions
                 .iter()
-                .map(|p| PreconditionViolation::new(p.rule.clone(), p.subject.clone(), pick(&p.zh, &p.en)))
+                .map(|p| {
+                    PreconditionViolation::new(
+                        p.rule.clone(),
+                        p.subject.clone(),
+                        pick(&p.zh, &p.en),
+                    )
+                })
                 .collect();
             details.set_precondition_failure(violations);
         }
@@ -370,7 +399,10 @@ impl From<Error> for tonic::Status {
             details.set_retry_info(Some(delay));
         }
         if parts.reason == Reason::Overloaded {
-            details.add_quota_failure_violation("service", pick(parts.reason.texts().0, parts.reason.texts().1));
+            details.add_quota_failure_violation(
+                "service",
+                pick(parts.reason.texts().0, parts.reason.texts().1),
+            );
         }
         Self::with_error_details(parts.reason.code(), message, details)
     }

@@ -42,7 +42,11 @@ pub struct Name<R> {
 impl<R: Resource> Name<R> {
     /// The name of the resource with this id in an office.
     pub fn new(office: &Office, id: &str) -> Self {
-        Self { office: office.clone(), id: id.to_owned(), resource: PhantomData }
+        Self {
+            office: office.clone(),
+            id: id.to_owned(),
+            resource: PhantomData,
+        }
     }
 
     /// The name of the office's only resource of this type (AIP-156).
@@ -74,7 +78,11 @@ impl<R> Name<R> {
 
 impl<R> Clone for Name<R> {
     fn clone(&self) -> Self {
-        Self { office: self.office.clone(), id: self.id.clone(), resource: PhantomData }
+        Self {
+            office: self.office.clone(),
+            id: self.id.clone(),
+            resource: PhantomData,
+        }
     }
 }
 
@@ -110,11 +118,14 @@ pub fn split(name: &str) -> Option<(Office, &str, Option<&str>)> {
 /// Whether a caller may give this id: `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$` (AIP-122).
 pub fn is_id(id: &str) -> bool {
     let b = id.as_bytes();
-    let (Some(first), Some(last)) = (b.first(), b.last()) else { return false };
+    let (Some(first), Some(last)) = (b.first(), b.last()) else {
+        return false;
+    };
     b.len() <= 63
         && first.is_ascii_lowercase()
         && last != &b'-'
-        && b.iter().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-')
+        && b.iter()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-')
 }
 
 /// Whether a resource can have this id: one that a caller gave, or one that we made.
@@ -141,15 +152,32 @@ mod tests {
 
     #[test]
     fn names_parse_to_what_they_print() {
-        for name in ["offices/demo/meetings/m1", "offices/a/meetings/0193e5f2-2f4b-7c2e-8a39-5b6c7d8e9f00"] {
-            assert_eq!(Name::<Meeting>::parse(name).map(|n| n.to_string()).as_deref(), Some(name));
+        for name in [
+            "offices/demo/meetings/m1",
+            "offices/a/meetings/0193e5f2-2f4b-7c2e-8a39-5b6c7d8e9f00",
+        ] {
+            assert_eq!(
+                Name::<Meeting>::parse(name)
+                    .map(|n| n.to_string())
+                    .as_deref(),
+                Some(name)
+            );
         }
         let settings = "offices/demo/supervisionSettings";
         assert_eq!(
-            Name::<SupervisionSettings>::parse(settings).map(|n| n.to_string()).as_deref(),
+            Name::<SupervisionSettings>::parse(settings)
+                .map(|n| n.to_string())
+                .as_deref(),
             Some(settings)
         );
-        for bad in ["", "meetings/m1", "offices/demo/lectures/m1", "offices/demo/meetings", "offices/demo/meetings/m1/x", "offices//meetings/m1"] {
+        for bad in [
+            "",
+            "meetings/m1",
+            "offices/demo/lectures/m1",
+            "offices/demo/meetings",
+            "offices/demo/meetings/m1/x",
+            "offices//meetings/m1",
+        ] {
             assert!(Name::<Meeting>::parse(bad).is_none(), "{bad}");
         }
     }

@@ -39,10 +39,21 @@ pub(crate) fn text(
     // Bytes are at least characters, so most texts need no counting.
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     if text.len() > max && text.chars().count() > max {
-        v.add(field, format!("不得超过{max}个字符"), format!("must have at most {max} characters"));
+        v.add(
+            field,
+            format!("不得超过{max}个字符"),
+            format!("must have at most {max} characters"),
+        );
     }
-    if text.chars().any(|c| c.is_control() && !(multiline && matches!(c, '\n' | '\r' | '\t'))) {
-        v.add(field, "不得含控制字符", "must not contain control characters");
+    if text
+        .chars()
+        .any(|c| c.is_control() && !(multiline && matches!(c, '\n' | '\r' | '\t')))
+    {
+        v.add(
+            field,
+            "不得含控制字符",
+            "must not contain control characters",
+        );
     }
     if bears_secret_mark(text) {
         v.add(
@@ -57,7 +68,9 @@ pub(crate) fn text(
 pub fn bears_secret_mark(text: &str) -> bool {
     text.split('★').rev().skip(1).any(|before| {
         let before = before.trim_end();
-        ["秘密", "机密", "绝密"].iter().any(|mark| before.ends_with(mark))
+        ["秘密", "机密", "绝密"]
+            .iter()
+            .any(|mark| before.ends_with(mark))
     })
 }
 
@@ -66,20 +79,37 @@ pub(crate) fn items(v: &mut Violations, field: &str, len: usize, required: bool,
         v.add(field, "至少一项", "needs at least one entry");
     }
     if len > max as usize {
-        v.add(field, format!("不得超过{max}项"), format!("must have at most {max} entries"));
+        v.add(
+            field,
+            format!("不得超过{max}项"),
+            format!("must have at most {max} entries"),
+        );
     }
 }
 
 pub(crate) fn number(v: &mut Violations, field: &str, number: i64, min: i64, max: i64) {
     let max = if max == 0 { i64::MAX } else { max };
     if !(min..=max).contains(&number) {
-        v.add(field, format!("应在{min}到{max}之间"), format!("must be from {min} to {max}"));
+        v.add(
+            field,
+            format!("应在{min}到{max}之间"),
+            format!("must be from {min} to {max}"),
+        );
     }
 }
 
-pub(crate) fn enumeration<E: TryFrom<i32>>(v: &mut Violations, field: &str, value: i32, required: bool) {
+pub(crate) fn enumeration<E: TryFrom<i32>>(
+    v: &mut Violations,
+    field: &str,
+    value: i32,
+    required: bool,
+) {
     if E::try_from(value).is_err() {
-        v.add(field, format!("没有取值{value}"), format!("has no value {value}"));
+        v.add(
+            field,
+            format!("没有取值{value}"),
+            format!("has no value {value}"),
+        );
     } else if required && value == 0 {
         v.add(field, "必填", "is required");
     }
@@ -87,7 +117,11 @@ pub(crate) fn enumeration<E: TryFrom<i32>>(v: &mut Violations, field: &str, valu
 
 pub(crate) fn timestamp(v: &mut Violations, field: &str, time: Option<&prost_types::Timestamp>) {
     if time.is_some_and(|t| crate::date::instant(t).is_none()) {
-        v.add(field, "不是有效时间", "is not an instant of the years 1 to 9999");
+        v.add(
+            field,
+            "不是有效时间",
+            "is not an instant of the years 1 to 9999",
+        );
     }
 }
 
@@ -123,7 +157,11 @@ pub(crate) fn office(v: &mut Violations, field: &str, name: &str) {
 pub(crate) fn resource_name(v: &mut Violations, field: &str, name: &str, collection: &str) {
     let fits = split(name).is_some_and(|(_, c, _)| collection.is_empty() || c == collection);
     if !fits {
-        let collection = if collection.is_empty() { "{collection}" } else { collection };
+        let collection = if collection.is_empty() {
+            "{collection}"
+        } else {
+            collection
+        };
         v.add(
             field,
             format!("应为 offices/{{office}}/{collection} 的资源名"),
@@ -132,7 +170,13 @@ pub(crate) fn resource_name(v: &mut Violations, field: &str, name: &str, collect
     }
 }
 
-pub(crate) fn reference(v: &mut Violations, field: &str, name: &str, required: bool, collection: &str) {
+pub(crate) fn reference(
+    v: &mut Violations,
+    field: &str,
+    name: &str,
+    required: bool,
+    collection: &str,
+) {
     if name.is_empty() {
         given(v, field, !required);
     } else {
@@ -148,7 +192,12 @@ mod tests {
 
     #[test]
     fn secret_marks_are_found_and_ordinary_words_are_not() {
-        for secret in ["机密★1年", "关于某事的通知 绝密★", "秘密 ★长期", "甲★机密★乙"] {
+        for secret in [
+            "机密★1年",
+            "关于某事的通知 绝密★",
+            "秘密 ★长期",
+            "甲★机密★乙",
+        ] {
             assert!(bears_secret_mark(secret), "{secret}");
         }
         for plain in ["机密文件收发工作会", "保密教育", "五★酒店", "★机密"] {
@@ -182,8 +231,14 @@ mod tests {
 
     #[test]
     fn texts_come_out_in_nfc() {
-        let mut request = CreateMeetingRequest { parent: "offices/demo".into(), ..Default::default() };
-        let mut meeting = Meeting { title: "e\u{301}".into(), ..Default::default() };
+        let mut request = CreateMeetingRequest {
+            parent: "offices/demo".into(),
+            ..Default::default()
+        };
+        let mut meeting = Meeting {
+            title: "e\u{301}".into(),
+            ..Default::default()
+        };
         let mut v = Violations::default();
         meeting.admit(&mut v);
         request.admit(&mut v);

@@ -90,7 +90,14 @@ impl<R> Column<R> {
     }
 
     const fn new(path: &'static str, holds: Type, read: fn(&R) -> Value) -> Self {
-        Self { field: Field { path, column: path, holds }, read }
+        Self {
+            field: Field {
+                path,
+                column: path,
+                holds,
+            },
+            read,
+        }
     }
 
     /// Gives the column another name than its path, which may have dots.

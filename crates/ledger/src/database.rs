@@ -4,7 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection, DbBackend, DbErr, RuntimeErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection, DbBackend, DbErr,
+    RuntimeErr,
+};
 use taizhang_contracts::{Error, Reason};
 
 /// Connections to one service's database.
@@ -33,12 +36,17 @@ impl Database {
             return Ok(Self { reader, writer });
         }
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(DbErr::Custom("a database is sqlite://FILE or postgres://…".into()));
+            return Err(DbErr::Custom(
+                "a database is sqlite://FILE or postgres://…".into(),
+            ));
         }
         let mut options = common(url, pool);
         options.statement_timeout(statement_timeout);
         let pool = SeaOrm::connect(options).await?;
-        Ok(Self { reader: pool.clone(), writer: pool })
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+        })
     }
 
     /// Which of the two it is.

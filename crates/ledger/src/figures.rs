@@ -7,8 +7,8 @@ mod gather;
 use std::marker::PhantomData;
 
 use sea_orm::Value;
-use taizhang_contracts::statistics::{self, Measure};
 use taizhang_contracts::Resource;
+use taizhang_contracts::statistics::{self, Measure};
 
 use crate::column::Column;
 use crate::record::Record;
@@ -16,27 +16,41 @@ use crate::record::Record;
 pub(crate) use evidence::evidence;
 pub(crate) use gather::gather;
 
-/// A test on one column of a record.
-#[derive(Debug, Clone)]
-pub struct Test {
-    column: &'static str,
-    any_of: Vec<Value>,
-}
+/// A test on one column of the record `R`.
+#[derive(Debug)]
+pub struct Test<R>(Holds, PhantomData<fn() -> R>);
 
 /// The column holds this value.
-pub fn is<R>(column: Column<R>, value: impl Into<Value>) -> Test {
-    Test { column: column.field.column, any_of: vec![value.into()] }
+pub fn is<R>(column: Column<R>, value: impl Into<Value>) -> Test<R> {
+    one_of(column, [value])
 }
 
 /// The column holds one of these values.
-pub fn one_of<R, V: Into<Value>>(column: Column<R>, values: impl IntoIterator<Item = V>) -> Test {
-    Test { column: column.field.column, any_of: values.into_iter().map(Into::into).collect() }
+pub fn one_of<R, V: Into<Value>>(
+    column: Column<R>,
+    values: impl IntoIterator<Item = V>,
+) -> Test<R> {
+    let any_of = values.into_iter().map(Into::into).collect();
+    Test(
+        Holds {
+            column: column.field.column,
+            any_of,
+        },
+        PhantomData,
+    )
+}
+
+/// A column holds one of some values.
+#[derive(Debug, Clone)]
+struct Holds {
+    column: &'static str,
+    any_of: Vec<Value>,
 }
 
 /// Records that fulfil all tests, placed in a period by a day of theirs.
 #[derive(Debug, Clone)]
 struct Case {
-    when: Vec<Test>,
+    when: Vec<Holds>,
     placed_by: &'static str,
 }
 
@@ -48,9 +62,9 @@ enum How {
     Distinct(&'static str),
 }
 
-/// Something that can be counted.
-#[derive(Debug, Clone)]
-pub struct Indicator {
+/// Something that the service `S` can count.
+#[derive(Debug)]
+pub struct Indicator<S> {
     id: &'static str,
     label: &'static str,
     unit: &'static str,
@@ -61,47 +75,48 @@ pub struct Indicator {
     title: fn(&[u8]) -> Option<String>,
     how: How,
     cases: Vec<Case>,
+    service: PhantomData<fn() -> S>,
 }
 
 /// Counts records: the id, what the report calls it, its unit word, and its definition in Chinese.
-pub fn count<R: Record>(
+pub fn count<S: 'static, R: Record<S>>(
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
-) -> Declaration<R> {
+) -> Declaration<S, R> {
     declare(id, label, unit, definition, How::Count)
 }
 
 /// Adds up a number of the records.
-pub fn sum<R: Record>(
+pub fn sum<S: 'static, R: Record<S>>(
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
     number: Column<R>,
-) -> Declaration<R> {
+) -> Declaration<S, R> {
     declare(id, label, unit, definition, How::Sum(number.field.column))
 }
 
 /// Counts the different values of a column.
-pub fn distinct<R: Record>(
+pub fn distinct<S: 'static, R: Record<S>>(
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
     of: Column<R>,
-) -> Declaration<R> {
+) -> Declaration<S, R> {
     declare(id, label, unit, definition, How::Distinct(of.field.column))
 }
 
-fn declare<R: Record>(
+fn declare<S: 'static, R: Record<S>>(
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
     how: How,
-) -> Declaration<R> {
+) -> Declaration<S, R> {
     let indicator = Indicator {
         id,
         label,
@@ -113,36 +128,44 @@ fn declare<R: Record>(
         title: |body| R::decode(body).ok().map(|r| r.title().to_owned()),
         how,
         cases: Vec::new(),
+        service: PhantomData,
     };
-    Declaration { indicator, tests: Vec::new(), record: PhantomData }
+    Declaration {
+        indicator,
+        tests: Vec::new(),
+        record: PhantomData,
+    }
 }
 
 /// An indicator being declared; it is one once it is [placed](Declaration::placed_by).
 #[derive(Debug)]
-pub struct Declaration<R> {
-    indicator: Indicator,
-    tests: Vec<Test>,
+pub struct Declaration<S, R> {
+    indicator: Indicator<S>,
+    tests: Vec<Holds>,
     record: PhantomData<fn() -> R>,
 }
 
-impl<R> Declaration<R> {
+impl<S, R> Declaration<S, R> {
     /// Only records that fulfil the test; several tests must all be fulfilled.
     #[must_use]
-    pub fn when(mut self, test: Test) -> Self {
-        self.tests.push(test);
+    pub fn when(mut self, test: Test<R>) -> Self {
+        self.tests.push(test.0);
         self
     }
 
     /// The day that places a record in a period. A record without one is in none.
     #[must_use]
-    pub fn placed_by(mut self, day: Column<R>) -> Indicator {
-        let case = Case { when: self.tests, placed_by: day.field.column };
+    pub fn placed_by(mut self, day: Column<R>) -> Indicator<S> {
+        let case = Case {
+            when: self.tests,
+            placed_by: day.field.column,
+        };
         self.indicator.cases.push(case);
         self.indicator
     }
 }
 
-impl Indicator {
+impl<S> Indicator<S> {
     /// The indicator that this one is a part of (其中).
     #[must_use]
     pub fn part_of(mut self, whole: &'static str) -> Self {
@@ -157,7 +180,7 @@ impl Indicator {
         label: &'static str,
         unit: &'static str,
         definition: &'static str,
-        parts: &[&Indicator],
+        parts: &[&Self],
     ) -> Option<Self> {
         let first = parts.first()?;
         Some(Self {
@@ -167,7 +190,11 @@ impl Indicator {
             definition,
             part_of: "",
             cases: parts.iter().flat_map(|part| part.cases.clone()).collect(),
-            ..(*first).clone()
+            table: first.table,
+            collection: first.collection,
+            title: first.title,
+            how: first.how,
+            service: PhantomData,
         })
     }
 
@@ -216,14 +243,18 @@ impl Indicator {
         let mut arms = String::new();
         for case in &self.cases {
             let tests: Vec<String> = case.when.iter().map(|t| t.sql(values)).collect();
-            let tests = if tests.is_empty() { "TRUE".to_owned() } else { tests.join(" AND ") };
+            let tests = if tests.is_empty() {
+                "TRUE".to_owned()
+            } else {
+                tests.join(" AND ")
+            };
             arms.push_str(&format!(" WHEN {tests} THEN {}", case.placed_by));
         }
         format!("CASE{arms} END")
     }
 }
 
-impl Test {
+impl Holds {
     fn sql(&self, values: &mut Vec<Value>) -> String {
         let mut bound = Vec::new();
         for value in &self.any_of {

@@ -94,8 +94,15 @@ pub enum Op {
 
 impl Op {
     /// All of them; none comes after one that it begins with.
-    pub const ALL: [Self; 7] =
-        [Self::Equal, Self::NotEqual, Self::AtMost, Self::Less, Self::AtLeast, Self::Greater, Self::Has];
+    pub const ALL: [Self; 7] = [
+        Self::Equal,
+        Self::NotEqual,
+        Self::AtMost,
+        Self::Less,
+        Self::AtLeast,
+        Self::Greater,
+        Self::Has,
+    ];
 
     /// How it is written.
     pub const fn symbol(self) -> &'static str {

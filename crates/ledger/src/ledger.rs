@@ -1,5 +1,6 @@
 //! The standard methods, once for every kind of record.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
@@ -21,25 +22,48 @@ use crate::secret::Key;
 use crate::write::{Heads, Tx};
 use crate::{filter, order, page, sql};
 
-/// The records of one service.
-#[derive(Clone)]
-pub struct Ledger {
+/// The records of the service `S`.
+pub struct Ledger<S> {
     pub(crate) database: Database,
     pub(crate) key: Key,
     pub(crate) clock: Clock,
     zone: Tz,
     pub(crate) heads: Arc<Heads>,
+    service: PhantomData<fn() -> S>,
 }
 
-impl Ledger {
+impl<S> Clone for Ledger<S> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            key: self.key.clone(),
+            clock: self.clock.clone(),
+            zone: self.zone,
+            heads: self.heads.clone(),
+            service: PhantomData,
+        }
+    }
+}
+
+impl<S: 'static> Ledger<S> {
     /// A ledger over a migrated database.
     pub fn new(database: Database, key: Key, clock: Clock, zone: Tz) -> Self {
-        Self { database, key, clock, zone, heads: Arc::default() }
+        Self {
+            database,
+            key,
+            clock,
+            zone,
+            heads: Arc::default(),
+            service: PhantomData,
+        }
     }
 
     /// Now, and where.
     pub fn moment(&self) -> Moment {
-        Moment { now: self.clock.now(), zone: self.zone }
+        Moment {
+            now: self.clock.now(),
+            zone: self.zone,
+        }
     }
 
     /// The database.
@@ -55,12 +79,15 @@ impl Ledger {
     ///
     /// # Errors
     /// Those of [`Context::enter`] and [`Ledger::write`].
-    pub async fn create<Q: Create>(&self, request: Request<Q>) -> Result<Response<Q::Resource>, Status>
+    pub async fn create<Q: Create>(
+        &self,
+        request: Request<Q>,
+    ) -> Result<Response<Q::Resource>, Status>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
         let (context, request) = Context::enter(request)?;
-        let record = admitted(Q::FIELD, request.clone().take())?;
+        let record = admitted::<S, _>(Q::FIELD, request.clone().take())?;
         let (record, q) = (&record, &request);
         let record = self
             .write(&context, q, move |tx| {
@@ -77,17 +104,19 @@ impl Ledger {
     /// Those of [`Context::enter`]; NOT_FOUND.
     pub async fn get<Q: Get>(&self, request: Request<Q>) -> Result<Response<Q::Resource>, Status>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
         let (context, request) = Context::enter(request)?;
-        Ok(Response::new(self.read::<Q::Resource>(&context, request.name()).await?))
+        Ok(Response::new(
+            self.read::<Q::Resource>(&context, request.name()).await?,
+        ))
     }
 
     /// Reads one record by its name in a request; a singleton that nobody wrote has its defaults.
     ///
     /// # Errors
     /// NOT_FOUND.
-    pub async fn read<R: Record>(&self, context: &Context, name: &str) -> Result<R> {
+    pub async fn read<R: Record<S>>(&self, context: &Context, name: &str) -> Result<R> {
         let parsed = own_name::<R>(name)?;
         let record = match self.find::<R>(&context.office, parsed.id()).await? {
             Some(record) => record,
@@ -101,7 +130,7 @@ impl Ledger {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn singleton<R: Record>(&self, office: &Office) -> Result<R> {
+    pub async fn singleton<R: Record<S>>(&self, office: &Office) -> Result<R> {
         let name = Name::<R>::singleton(office);
         Ok(match self.find::<R>(office, name.id()).await? {
             Some(record) => record,
@@ -109,7 +138,7 @@ impl Ledger {
         })
     }
 
-    fn default_singleton<R: Record>(&self, name: &Name<R>) -> R {
+    fn default_singleton<R: Record<S>>(&self, name: &Name<R>) -> R {
         let mut record = R::default();
         record.initial(self.moment());
         record.set_stored(Stored {
@@ -128,7 +157,7 @@ impl Ledger {
     /// Those of [`Context::enter`]; INVALID_ARGUMENT for a bad filter, order or page token.
     pub async fn list<Q: List>(&self, request: Request<Q>) -> Result<Response<Q::Response>, Status>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
         let (context, request) = Context::enter(request)?;
         let (records, token) = self.page(&context, &request).await?;
@@ -137,24 +166,33 @@ impl Ledger {
 
     async fn page<Q: List>(&self, context: &Context, q: &Q) -> Result<(Vec<Q::Resource>, String)>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
-        let fields = fields::<Q::Resource>();
+        let fields = fields::<S, Q::Resource>();
         let mut order: Vec<(Field, Direction)> = order::parse(q.order_by(), &fields)?;
         if !order.iter().any(|(field, _)| field.column == "id") {
             order.push((ID, Direction::Ascending));
         }
         let deleted = if q.show_deleted() { "all" } else { "live" };
-        let binding =
-            [Q::Resource::TYPE, context.office.id(), q.filter(), q.order_by(), deleted];
+        let binding = [
+            Q::Resource::TYPE,
+            context.office.id(),
+            q.filter(),
+            q.order_by(),
+            deleted,
+        ];
         let after = page::position(&self.key, &binding, q.page_token())?;
 
-        let mut condition = Condition::all().add(filter::compile(q.filter(), &fields, self.backend())?);
+        let mut condition =
+            Condition::all().add(filter::compile(q.filter(), &fields, self.backend())?);
         if !q.show_deleted() {
             condition = condition.add(Expr::col("delete_time").is_null());
         }
-        let mut select = sql::select::<Q::Resource>(&context.office, condition);
-        let keys: Vec<_> = order.iter().map(|(f, d)| (f.column, *d, least(f))).collect();
+        let mut select = sql::select::<S, Q::Resource>(&context.office, condition);
+        let keys: Vec<_> = order
+            .iter()
+            .map(|(f, d)| (f.column, *d, least(f)))
+            .collect();
         sql::keyset(&mut select, &keys, after.as_deref());
         let limit = page_limit(q.page_size());
         select.limit(limit + 1);
@@ -164,8 +202,10 @@ impl Ledger {
         records.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let token = match records.last() {
             Some(last) if more => {
-                let position: Vec<Value> =
-                    order.iter().map(|(f, _)| position_of(last, f)).collect();
+                let position: Vec<Value> = order
+                    .iter()
+                    .map(|(f, _)| position_of::<S, _>(last, f))
+                    .collect();
                 page::token(&self.key, &binding, &position)
             }
             _ => String::new(),
@@ -181,9 +221,12 @@ impl Ledger {
     /// # Errors
     /// Those of [`Context::enter`] and [`Ledger::write`]; INVALID_ARGUMENT for an unknown path or a
     /// changed immutable field; NOT_FOUND; ABORTED for a stale etag.
-    pub async fn update<Q: Update>(&self, request: Request<Q>) -> Result<Response<Q::Resource>, Status>
+    pub async fn update<Q: Update>(
+        &self,
+        request: Request<Q>,
+    ) -> Result<Response<Q::Resource>, Status>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
         self.update_with(request, |_, _, _| Ok(())).await
     }
@@ -198,7 +241,7 @@ impl Ledger {
         rule: fn(&Q::Resource, &Q::Resource, Moment) -> Result<()>,
     ) -> Result<Response<Q::Resource>, Status>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
         let (context, request) = Context::enter(request)?;
         let given = request
@@ -210,14 +253,16 @@ impl Ledger {
             .write(&context, &request, move |tx| {
                 let (given, paths) = (given.clone(), paths.clone());
                 Box::pin(async move {
-                    let (before, stored) = current::<Q::Resource>(tx, given.stored().name).await?;
+                    let (before, stored) =
+                        current::<S, Q::Resource>(tx, given.stored().name).await?;
                     check_etag(&before, given.stored().etag)?;
-                    let after = merged(Q::FIELD, &before, &given, &paths)?;
+                    let after = merged::<S, _>(Q::FIELD, &before, &given, &paths)?;
                     rule(&before, &after, tx.at())?;
                     if stored {
                         tx.update(&before, after).await
                     } else {
-                        tx.insert(Some(<Q::Resource as Resource>::COLLECTION), after).await
+                        tx.insert(Some(<Q::Resource as Resource>::COLLECTION), after)
+                            .await
                     }
                 })
             })
@@ -229,9 +274,12 @@ impl Ledger {
     ///
     /// # Errors
     /// Those of [`Ledger::change`].
-    pub async fn delete<Q: Change>(&self, request: Request<Q>) -> Result<Response<Q::Resource>, Status>
+    pub async fn delete<Q: Change>(
+        &self,
+        request: Request<Q>,
+    ) -> Result<Response<Q::Resource>, Status>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
         self.change_any(request, |record, _, at| {
             let stored = record.stored();
@@ -248,9 +296,12 @@ impl Ledger {
     ///
     /// # Errors
     /// Those of [`Ledger::change`].
-    pub async fn undelete<Q: Change>(&self, request: Request<Q>) -> Result<Response<Q::Resource>, Status>
+    pub async fn undelete<Q: Change>(
+        &self,
+        request: Request<Q>,
+    ) -> Result<Response<Q::Resource>, Status>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
         self.change_any(request, |record, _, _| {
             let stored = record.stored();
@@ -278,7 +329,7 @@ impl Ledger {
         rule: fn(&mut Q::Resource, &Q, Moment) -> Result<()>,
     ) -> Result<Response<Q::Resource>, Status>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
         self.change_any(request, move |record, q, at| {
             refuse_deleted(record)?;
@@ -293,7 +344,7 @@ impl Ledger {
         rule: impl Fn(&mut Q::Resource, &Q, Moment) -> Result<()> + Send + Sync,
     ) -> Result<Response<Q::Resource>, Status>
     where
-        Q::Resource: Record,
+        Q::Resource: Record<S>,
     {
         let (context, request) = Context::enter(request)?;
         let (rule, q) = (&rule, &request);
@@ -316,9 +367,14 @@ impl Ledger {
     }
 
     /// Reads one record, also a deleted one.
-    pub(crate) async fn find<R: Record>(&self, office: &Office, id: &str) -> Result<Option<R>> {
-        let statement = sql::get::<R>(self.backend(), office, id);
-        let row = self.database.reader.query_one_raw(statement).await.map_err(refusal)?;
+    pub(crate) async fn find<R: Record<S>>(&self, office: &Office, id: &str) -> Result<Option<R>> {
+        let statement = sql::get::<S, R>(self.backend(), office, id);
+        let row = self
+            .database
+            .reader
+            .query_one_raw(statement)
+            .await
+            .map_err(refusal)?;
         row.map(|row| decode(&row)).transpose()
     }
 
@@ -327,25 +383,35 @@ impl Ledger {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn select<R: Record>(
+    pub async fn select<R: Record<S>>(
         &self,
         office: &Office,
         condition: Condition,
         limit: u64,
     ) -> Result<Vec<R>> {
         let live = condition.add(Expr::col("delete_time").is_null());
-        let mut select = sql::select::<R>(office, Condition::all().add(live));
-        select.order_by("id", sea_orm::sea_query::Order::Asc).limit(limit);
+        let mut select = sql::select::<S, R>(office, Condition::all().add(live));
+        select
+            .order_by("id", sea_orm::sea_query::Order::Asc)
+            .limit(limit);
         self.bodies(select).await
     }
 
-    async fn bodies<R: Record>(&self, select: sea_orm::sea_query::SelectStatement) -> Result<Vec<R>> {
+    async fn bodies<R: Record<S>>(
+        &self,
+        select: sea_orm::sea_query::SelectStatement,
+    ) -> Result<Vec<R>> {
         let statement = StatementBuilder::build(&select, &self.backend());
-        let rows = self.database.reader.query_all_raw(statement).await.map_err(refusal)?;
+        let rows = self
+            .database
+            .reader
+            .query_all_raw(statement)
+            .await
+            .map_err(refusal)?;
         rows.iter().map(decode).collect()
     }
 
-    pub(crate) async fn shown<R: Record>(&self, mut record: R) -> Result<R> {
+    pub(crate) async fn shown<R: Record<S>>(&self, mut record: R) -> Result<R> {
         if R::SHOWS {
             record.show(self.moment(), self).await?;
         }
@@ -354,15 +420,28 @@ impl Ledger {
 }
 
 /// The fields that filters and orders can name: the declared ones and those that every record has.
-pub fn fields<R: Record>() -> Vec<Field> {
+pub fn fields<S: 'static, R: Record<S>>() -> Vec<Field> {
     use crate::column::Type;
-    let instant = |path| Field { path, column: path, holds: Type::Instant };
-    let mut fields: Vec<Field> = R::columns().iter().map(|c| c.field).collect();
-    fields.extend([ID, instant("create_time"), instant("update_time"), instant("delete_time")]);
+    let instant = |path| Field {
+        path,
+        column: path,
+        holds: Type::Instant,
+    };
+    let mut fields: Vec<Field> = R::COLUMNS.iter().map(|c| c.field).collect();
+    fields.extend([
+        ID,
+        instant("create_time"),
+        instant("update_time"),
+        instant("delete_time"),
+    ]);
     fields
 }
 
-const ID: Field = Field { path: "id", column: "id", holds: crate::column::Type::Text };
+const ID: Field = Field {
+    path: "id",
+    column: "id",
+    holds: crate::column::Type::Text,
+};
 
 fn least(field: &Field) -> Option<Value> {
     use crate::column::Type;
@@ -384,14 +463,14 @@ impl YearOne for chrono::NaiveDate {
 }
 
 /// What a record holds in a field, as the order by this field sees it.
-fn position_of<R: Record>(record: &R, field: &Field) -> Value {
+fn position_of<S: 'static, R: Record<S>>(record: &R, field: &Field) -> Value {
     let stored = record.stored();
     let value = match field.column {
         "id" => Name::<R>::parse(stored.name).map_or_else(|| "".into(), |n| n.id().into()),
         "create_time" => crate::column::time(stored.create_time.as_ref()),
         "update_time" => crate::column::time(stored.update_time.as_ref()),
         "delete_time" => crate::column::time(stored.delete_time.as_ref()),
-        column => R::columns()
+        column => R::COLUMNS
             .iter()
             .find(|c| c.field.column == column)
             .map_or(Value::Bool(None), |c| (c.read)(record)),
@@ -402,20 +481,24 @@ fn position_of<R: Record>(record: &R, field: &Field) -> Value {
     }
 }
 
-fn decode<R: Record>(row: &sea_orm::QueryResult) -> Result<R> {
+fn decode<R: Resource>(row: &sea_orm::QueryResult) -> Result<R> {
     let body: Vec<u8> = row.try_get_by_index(0).map_err(refusal)?;
     R::decode(body.as_slice()).map_err(Error::internal)
 }
 
 /// Parses the name of a call; its office is the call's, as `Context::enter` saw to.
-fn own_name<R: Record>(name: &str) -> Result<Name<R>> {
+fn own_name<R: Resource>(name: &str) -> Result<Name<R>> {
     Name::parse(name).ok_or_else(|| {
-        Violations::of("name", format!("应为 {}", R::PATTERN), format!("must be {}", R::PATTERN))
+        Violations::of(
+            "name",
+            format!("应为 {}", R::PATTERN),
+            format!("must be {}", R::PATTERN),
+        )
     })
 }
 
 /// A new record whose fields are all good.
-fn admitted<R: Record>(field: &str, record: Option<R>) -> Result<R> {
+fn admitted<S: 'static, R: Record<S>>(field: &str, record: Option<R>) -> Result<R> {
     let mut v = Violations::default();
     let mut record = record.unwrap_or_default();
     v.within(field, |v| {
@@ -431,7 +514,11 @@ fn masked<Q: Update>(request: &Q, given: &Q::Resource) -> Result<Vec<&'static st
     let settable = Q::Resource::SETTABLE;
     let Some(mask) = request.mask().filter(|m| !m.paths.is_empty()) else {
         let default = Q::Resource::default();
-        return Ok(settable.iter().copied().filter(|f| !given.same_field(&default, f)).collect());
+        return Ok(settable
+            .iter()
+            .copied()
+            .filter(|f| !given.same_field(&default, f))
+            .collect());
     };
     if mask.paths.iter().any(|path| path == "*") {
         return Ok(settable.to_vec());
@@ -442,8 +529,14 @@ fn masked<Q: Update>(request: &Q, given: &Q::Resource) -> Result<Vec<&'static st
         let stored = ["name", "etag", "create_time", "update_time", "delete_time"];
         if let Some(field) = settable.iter().find(|f| *f == path) {
             paths.push(*field);
-        } else if !Q::Resource::OUTPUT_ONLY.contains(&path.as_str()) && !stored.contains(&path.as_str()) {
-            v.add("update_mask", format!("没有字段{path}"), format!("has no field {path}"));
+        } else if !Q::Resource::OUTPUT_ONLY.contains(&path.as_str())
+            && !stored.contains(&path.as_str())
+        {
+            v.add(
+                "update_mask",
+                format!("没有字段{path}"),
+                format!("has no field {path}"),
+            );
         }
     }
     v.finish()?;
@@ -451,7 +544,7 @@ fn masked<Q: Update>(request: &Q, given: &Q::Resource) -> Result<Vec<&'static st
 }
 
 /// The record before, and whether it is stored: a singleton begins with its defaults.
-async fn current<R: Record>(tx: &Tx<'_>, name: &str) -> Result<(R, bool)> {
+async fn current<S: 'static, R: Record<S>>(tx: &Tx<'_, S>, name: &str) -> Result<(R, bool)> {
     let parsed = own_name::<R>(name)?;
     match tx.find(&parsed).await? {
         Some(record) => {
@@ -467,7 +560,12 @@ async fn current<R: Record>(tx: &Tx<'_>, name: &str) -> Result<(R, bool)> {
     }
 }
 
-fn merged<R: Record>(field: &str, before: &R, given: &R, paths: &[&'static str]) -> Result<R> {
+fn merged<S: 'static, R: Record<S>>(
+    field: &str,
+    before: &R,
+    given: &R,
+    paths: &[&'static str],
+) -> Result<R> {
     let mut after = before.clone();
     for path in paths {
         after.copy_field(given, path);
@@ -486,26 +584,34 @@ fn merged<R: Record>(field: &str, before: &R, given: &R, paths: &[&'static str])
     Ok(after)
 }
 
-fn check_etag<R: Record>(record: &R, etag: &str) -> Result<()> {
+fn check_etag<R: Resource>(record: &R, etag: &str) -> Result<()> {
     let stored = record.stored();
     if etag.is_empty() || etag == stored.etag {
         return Ok(());
     }
-    Err(Error::new(Reason::EtagMismatch).with("etag", stored.etag).about(R::TYPE, stored.name))
+    Err(Error::new(Reason::EtagMismatch)
+        .with("etag", stored.etag)
+        .about(R::TYPE, stored.name))
 }
 
-fn refuse_deleted<R: Record>(record: &R) -> Result<()> {
+fn refuse_deleted<R: Resource>(record: &R) -> Result<()> {
     let stored = record.stored();
     if stored.delete_time.is_none() {
         return Ok(());
     }
     Err(Error::new(Reason::WrongState)
-        .saying("记录已删除，请先恢复", "the record is deleted; undelete it first")
+        .saying(
+            "记录已删除，请先恢复",
+            "the record is deleted; undelete it first",
+        )
         .about(R::TYPE, stored.name))
 }
 
-fn set_delete_time<R: Record>(record: &mut R, time: Option<prost_types::Timestamp>) {
+fn set_delete_time<R: Resource>(record: &mut R, time: Option<prost_types::Timestamp>) {
     let mut copy = record.clone();
-    copy.set_stored(Stored { delete_time: time, ..record.stored() });
+    copy.set_stored(Stored {
+        delete_time: time,
+        ..record.stored()
+    });
     *record = copy;
 }

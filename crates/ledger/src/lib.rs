@@ -4,8 +4,8 @@
 //! A service declares its records ([`Record`]), their transitions ([`transition`]) and its
 //! indicators ([`figures`]); the [`Ledger`] does the rest.
 
-pub mod column;
 mod clock;
+pub mod column;
 mod database;
 pub mod figures;
 mod filter;

@@ -1,14 +1,16 @@
 //! Two shorthands for what every kind of record writes.
 
 /// Serves a gRPC service by methods of the handler's `ledger`, a line a method:
-/// `rpc(Request) -> Answer: method` or `rpc(Request) -> Answer: method(rule)`; and, by
-/// `rpc(Request) -> Answer = function`, by a function that takes the handler and the request.
+/// `rpc(Request) -> Answer: method;` or `rpc(Request) -> Answer: method(rule);`. What follows in
+/// `and { … }` is served by functions: `rpc(Request) -> Answer = function;` calls
+/// `function(handler, context, request)`.
 #[macro_export]
 macro_rules! serve {
     ($service:ident for $handler:ty {
         $($rpc:ident($request:ty) -> $answer:ty : $method:ident $(($rule:expr))?;)*
-        $(fn $other:ident($other_request:ty) -> $other_answer:ty = $function:path;)*
-    }) => {
+    } $(and {
+        $($other:ident($other_request:ty) -> $other_answer:ty = $function:path;)*
+    })?) => {
         #[tonic::async_trait]
         impl $service for $handler {
             $(async fn $rpc(
@@ -17,13 +19,13 @@ macro_rules! serve {
             ) -> Result<tonic::Response<$answer>, tonic::Status> {
                 self.ledger.$method(request $(, $rule)?).await
             })*
-            $(async fn $other(
+            $($(async fn $other(
                 &self,
                 request: tonic::Request<$other_request>,
             ) -> Result<tonic::Response<$other_answer>, tonic::Status> {
                 let (context, request) = taizhang_contracts::Context::enter(request)?;
                 Ok(tonic::Response::new($function(self, &context, &request).await?))
-            })*
+            })*)?
         }
     };
 }

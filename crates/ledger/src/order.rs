@@ -43,7 +43,10 @@ pub fn parse(text: &str, fields: &[Field]) -> Result<Vec<(Field, Direction)>> {
             let known: Vec<_> = fields.iter().map(|field| field.path).collect();
             return Err(wrong(
                 format!("没有字段“{path}”，应为：{}", known.join("、")),
-                format!("has no field '{path}'; expected one of {}", known.join(", ")),
+                format!(
+                    "has no field '{path}'; expected one of {}",
+                    known.join(", ")
+                ),
             ));
         };
         let direction = match (words.next(), words.next()) {
@@ -57,7 +60,10 @@ pub fn parse(text: &str, fields: &[Field]) -> Result<Vec<(Field, Direction)>> {
             }
         };
         if order.iter().any(|(earlier, _)| earlier.path == path) {
-            return Err(wrong(format!("字段 {path} 重复"), format!("names {path} twice")));
+            return Err(wrong(
+                format!("字段 {path} 重复"),
+                format!("names {path} twice"),
+            ));
         }
         if order.len() == MAX_FIELDS {
             return Err(wrong(
@@ -79,13 +85,27 @@ mod tests {
 
     const FIELDS: [Field; 6] = {
         const fn field(path: &'static str) -> Field {
-            Field { path, column: path, holds: Type::Text }
+            Field {
+                path,
+                column: path,
+                holds: Type::Text,
+            }
         }
-        [field("a"), field("b"), field("c.d"), field("e"), field("f"), field("g")]
+        [
+            field("a"),
+            field("b"),
+            field("c.d"),
+            field("e"),
+            field("f"),
+            field("g"),
+        ]
     };
 
     fn read(text: &str) -> Result<Vec<(&'static str, Direction)>> {
-        Ok(parse(text, &FIELDS)?.into_iter().map(|(field, direction)| (field.path, direction)).collect())
+        Ok(parse(text, &FIELDS)?
+            .into_iter()
+            .map(|(field, direction)| (field.path, direction))
+            .collect())
     }
 
     fn refusal(text: &str) -> String {

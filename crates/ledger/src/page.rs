@@ -28,7 +28,9 @@ pub(crate) fn position(key: &Key, request: &[&str], token: &str) -> Result<Optio
     if token.is_empty() {
         return Ok(None);
     }
-    read(key, request, token).map(Some).ok_or_else(|| Error::new(Reason::InvalidPageToken))
+    read(key, request, token)
+        .map(Some)
+        .ok_or_else(|| Error::new(Reason::InvalidPageToken))
 }
 
 fn read(key: &Key, request: &[&str], token: &str) -> Option<Vec<Value>> {
@@ -36,11 +38,16 @@ fn read(key: &Key, request: &[&str], token: &str) -> Option<Vec<Value>> {
     let (given, position) = bytes.split_at_checked(MAC)?;
     let expected = mac(key, request, position);
     // Compared without stopping at the first difference.
-    let differs = given.iter().zip(&expected[..MAC]).fold(0, |d, (a, b)| d | (a ^ b));
+    let differs = given
+        .iter()
+        .zip(&expected[..MAC])
+        .fold(0, |d, (a, b)| d | (a ^ b));
     if differs != 0 {
         return None;
     }
-    let Json::Array(values) = serde_json::from_slice(position).ok()? else { return None };
+    let Json::Array(values) = serde_json::from_slice(position).ok()? else {
+        return None;
+    };
     values.iter().map(value).collect()
 }
 

@@ -10,15 +10,15 @@ use taizhang_contracts::{Resource, Result, Violations, date};
 use crate::column::Column;
 use crate::write::Tx;
 
-/// A kind of record: a resource with a table of its own.
+/// A kind of record that the service `S` keeps: a resource with a table of its own.
 ///
 /// The message itself is the row's `body`; the declared columns are read from it at each write.
-pub trait Record: Resource {
+pub trait Record<S: 'static>: Resource {
     /// The table.
     const TABLE: &'static str;
 
     /// The fields that stand in columns of their own.
-    fn columns() -> &'static [Column<Self>];
+    const COLUMNS: &'static [Column<Self>];
 
     /// What a person calls the record.
     fn title(&self) -> &str {
@@ -39,7 +39,7 @@ pub trait Record: Resource {
     fn settle(
         &mut self,
         _before: Option<&Self>,
-        _tx: &mut Tx<'_>,
+        _tx: &mut Tx<'_, S>,
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
@@ -51,7 +51,7 @@ pub trait Record: Resource {
     fn show(
         &mut self,
         _at: Moment,
-        _ledger: &crate::Ledger,
+        _ledger: &crate::Ledger<S>,
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }

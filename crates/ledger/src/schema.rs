@@ -61,7 +61,12 @@ impl MigrationName for History {
 #[async_trait::async_trait]
 impl MigrationTrait for History {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let text = |name: &str| ColumnDef::new(Alias::new(name)).text().not_null().to_owned();
+        let text = |name: &str| {
+            ColumnDef::new(Alias::new(name))
+                .text()
+                .not_null()
+                .to_owned()
+        };
         manager
             .create_table(
                 Table::create()
@@ -83,10 +88,20 @@ impl MigrationTrait for History {
             )
             .await?;
         for (name, columns) in [
-            ("history_record", ["office", "collection", "id", "version"].as_slice()),
-            ("history_request", ["office", "caller", "request_id"].as_slice()),
+            (
+                "history_record",
+                ["office", "collection", "id", "version"].as_slice(),
+            ),
+            (
+                "history_request",
+                ["office", "caller", "request_id"].as_slice(),
+            ),
         ] {
-            let mut index = Index::create().name(name).table("history").unique().to_owned();
+            let mut index = Index::create()
+                .name(name)
+                .table("history")
+                .unique()
+                .to_owned();
             for column in columns {
                 index.col(Alias::new(*column));
             }
@@ -125,8 +140,16 @@ pub async fn create_record_table(
         .col(ColumnDef::new("office").text().not_null())
         .col(ColumnDef::new("id").text().not_null())
         .col(ColumnDef::new("version").big_integer().not_null())
-        .col(ColumnDef::new("create_time").timestamp_with_time_zone().not_null())
-        .col(ColumnDef::new("update_time").timestamp_with_time_zone().not_null())
+        .col(
+            ColumnDef::new("create_time")
+                .timestamp_with_time_zone()
+                .not_null(),
+        )
+        .col(
+            ColumnDef::new("update_time")
+                .timestamp_with_time_zone()
+                .not_null(),
+        )
         .col(ColumnDef::new("delete_time").timestamp_with_time_zone())
         .col(ColumnDef::new("body").blob().not_null())
         .primary_key(Index::create().col("office").col("id"))
@@ -156,7 +179,11 @@ pub async fn create_index(
     unique: bool,
     columns: &[&'static str],
 ) -> Result<(), DbErr> {
-    let mut index = Index::create().name(name).table(table).col("office").to_owned();
+    let mut index = Index::create()
+        .name(name)
+        .table(table)
+        .col("office")
+        .to_owned();
     for column in columns {
         index.col(*column);
     }
@@ -177,7 +204,10 @@ pub async fn execute_on(
 ) -> Result<(), DbErr> {
     if manager.get_database_backend() == backend {
         for statement in statements {
-            manager.get_connection().execute_unprepared(statement).await?;
+            manager
+                .get_connection()
+                .execute_unprepared(statement)
+                .await?;
         }
     }
     Ok(())

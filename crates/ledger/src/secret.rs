@@ -37,7 +37,9 @@ impl Key {
 /// the same text.
 fn authenticate(key: &[u8], parts: &[&[u8]]) -> Digest {
     // HMAC takes keys of any length, so this can't fail; an empty digest would match nothing.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return [0; 32];
+    };
     for part in parts {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);

@@ -25,9 +25,8 @@ use crate::figures::{self, Indicator};
 use crate::{Ledger, page, sql};
 
 /// Serves the history of a service's records.
-#[derive(Clone)]
-pub struct History {
-    ledger: Ledger,
+pub struct History<S> {
+    ledger: Ledger<S>,
     kinds: Arc<[Kind]>,
 }
 
@@ -42,14 +41,21 @@ pub struct Kind {
 impl Kind {
     /// The kind of record that `R` is.
     pub const fn of<R: Resource>() -> Self {
-        Self { collection: R::COLLECTION, message: R::MESSAGE, singleton: R::SINGLETON }
+        Self {
+            collection: R::COLLECTION,
+            message: R::MESSAGE,
+            singleton: R::SINGLETON,
+        }
     }
 }
 
-impl History {
+impl<S: 'static> History<S> {
     /// The server of the history of these kinds of record.
-    pub fn server(ledger: Ledger, kinds: &[Kind]) -> HistoryServiceServer<Self> {
-        HistoryServiceServer::new(Self { ledger, kinds: kinds.into() })
+    pub fn server(ledger: Ledger<S>, kinds: &[Kind]) -> HistoryServiceServer<Self> {
+        HistoryServiceServer::new(Self {
+            ledger,
+            kinds: kinds.into(),
+        })
     }
 
     async fn list(&self, context: &Context, q: &ListHistoryRequest) -> Result<ListHistoryResponse> {
@@ -60,7 +66,11 @@ impl History {
                 Some((kind, id))
             })
             .ok_or_else(|| {
-                Violations::of("name", "不是本服务的记录", "is not a record of this service")
+                Violations::of(
+                    "name",
+                    "不是本服务的记录",
+                    "is not a record of this service",
+                )
             })?;
         let binding = ["history", q.name.as_str()];
         let after = match page::position(&self.ledger.key, &binding, &q.page_token)?.as_deref() {
@@ -75,8 +85,13 @@ impl History {
             after,
             limit + 1,
         );
-        let rows =
-            self.ledger.database.reader.query_all_raw(statement).await.map_err(refusal)?;
+        let rows = self
+            .ledger
+            .database
+            .reader
+            .query_all_raw(statement)
+            .await
+            .map_err(refusal)?;
         if rows.is_empty() && after == 0 {
             return Err(Error::not_found(kind.message, q.name.as_str()));
         }
@@ -89,14 +104,20 @@ impl History {
             .collect::<Result<Vec<_>, _>>()
             .map_err(refusal)?;
         let position = [(after + shown as i64).into()];
-        let next_page_token =
-            if more { page::token(&self.ledger.key, &binding, &position) } else { String::new() };
-        Ok(ListHistoryResponse { entries, next_page_token })
+        let next_page_token = if more {
+            page::token(&self.ledger.key, &binding, &position)
+        } else {
+            String::new()
+        };
+        Ok(ListHistoryResponse {
+            entries,
+            next_page_token,
+        })
     }
 }
 
 #[tonic::async_trait]
-impl HistoryService for History {
+impl<S: 'static> HistoryService for History<S> {
     async fn list_history(
         &self,
         request: Request<ListHistoryRequest>,
@@ -129,7 +150,9 @@ fn changes(message: &str, before: &[u8], after: &[u8]) -> Vec<FieldChange> {
         return Vec::new();
     };
     let decode = |bytes| DynamicMessage::decode(descriptor.clone(), bytes).ok();
-    let (Some(before), Some(after)) = (decode(before), decode(after)) else { return Vec::new() };
+    let (Some(before), Some(after)) = (decode(before), decode(after)) else {
+        return Vec::new();
+    };
     descriptor
         .fields()
         .filter(|field| !matches!(field.name(), "etag" | "update_time"))
@@ -158,25 +181,36 @@ fn json(message: &DynamicMessage, field: &prost_reflect::FieldDescriptor) -> Str
 }
 
 /// Serves a service's indicators.
-#[derive(Clone)]
-pub struct Statistics {
-    ledger: Ledger,
-    indicators: Arc<[Indicator]>,
+pub struct Statistics<S> {
+    ledger: Ledger<S>,
+    indicators: Arc<[Indicator<S>]>,
 }
 
-impl Statistics {
+impl<S: 'static> Statistics<S> {
     /// The server of these indicators.
-    pub fn server(ledger: Ledger, indicators: Vec<Indicator>) -> StatisticsServiceServer<Self> {
-        StatisticsServiceServer::new(Self { ledger, indicators: indicators.into() })
+    pub fn server(
+        ledger: Ledger<S>,
+        indicators: Vec<Indicator<S>>,
+    ) -> StatisticsServiceServer<Self> {
+        StatisticsServiceServer::new(Self {
+            ledger,
+            indicators: indicators.into(),
+        })
     }
 
-    fn find(&self, id: &str) -> Option<&Indicator> {
-        self.indicators.iter().find(|indicator| indicator.id() == id)
+    fn find(&self, id: &str) -> Option<&Indicator<S>> {
+        self.indicators
+            .iter()
+            .find(|indicator| indicator.id() == id)
     }
 
-    async fn gather(&self, context: &Context, q: &GatherFiguresRequest) -> Result<GatherFiguresResponse> {
+    async fn gather(
+        &self,
+        context: &Context,
+        q: &GatherFiguresRequest,
+    ) -> Result<GatherFiguresResponse> {
         let period = days(q.period.as_ref())?;
-        let mut wanted: Vec<&Indicator> = Vec::new();
+        let mut wanted: Vec<&Indicator<S>> = Vec::new();
         let mut v = Violations::default();
         for (i, id) in q.indicators.iter().enumerate() {
             match self.find(id) {
@@ -191,7 +225,11 @@ impl Statistics {
         figures::gather(&self.ledger, &context.office, period, &wanted).await
     }
 
-    async fn evidence(&self, context: &Context, q: &ListEvidenceRequest) -> Result<ListEvidenceResponse> {
+    async fn evidence(
+        &self,
+        context: &Context,
+        q: &ListEvidenceRequest,
+    ) -> Result<ListEvidenceResponse> {
         let period = days(q.period.as_ref())?;
         let mut v = Violations::default();
         let indicator = self.find(&q.indicator);
@@ -199,13 +237,19 @@ impl Statistics {
             v.within("indicator", |v| unknown(v, &q.indicator));
         }
         v.finish()?;
-        let Some(indicator) = indicator else { return Ok(ListEvidenceResponse::default()) };
+        let Some(indicator) = indicator else {
+            return Ok(ListEvidenceResponse::default());
+        };
         figures::evidence(&self.ledger, &context.office, period, indicator, q).await
     }
 }
 
 fn unknown(v: &mut Violations, id: &str) {
-    v.add("", format!("没有指标{id}"), format!("there is no indicator {id}"));
+    v.add(
+        "",
+        format!("没有指标{id}"),
+        format!("there is no indicator {id}"),
+    );
 }
 
 fn days(
@@ -217,7 +261,7 @@ fn days(
 }
 
 #[tonic::async_trait]
-impl StatisticsService for Statistics {
+impl<S: 'static> StatisticsService for Statistics<S> {
     async fn list_indicators(
         &self,
         request: Request<ListIndicatorsRequest>,

@@ -29,9 +29,15 @@ fn placeholders(from: usize, count: usize) -> String {
 }
 
 /// The values of a record's row, those of its key aside, with the names of their columns.
-fn row<R: Record>(record: &R, version: i64) -> (Vec<&'static str>, Vec<Value>) {
+fn row<S: 'static, R: Record<S>>(record: &R, version: i64) -> (Vec<&'static str>, Vec<Value>) {
     let stored = record.stored();
-    let mut names = vec!["version", "create_time", "update_time", "delete_time", "body"];
+    let mut names = vec![
+        "version",
+        "create_time",
+        "update_time",
+        "delete_time",
+        "body",
+    ];
     let mut values: Vec<Value> = vec![
         version.into(),
         time(stored.create_time.as_ref()),
@@ -39,20 +45,20 @@ fn row<R: Record>(record: &R, version: i64) -> (Vec<&'static str>, Vec<Value>) {
         time(stored.delete_time.as_ref()),
         record.encode_to_vec().into(),
     ];
-    for column in R::columns() {
+    for column in R::COLUMNS {
         names.push(column.field.column);
         values.push((column.read)(record));
     }
     (names, values)
 }
 
-pub(crate) fn insert<R: Record>(
+pub(crate) fn insert<S: 'static, R: Record<S>>(
     backend: DbBackend,
     office: &Office,
     id: &str,
     record: &R,
 ) -> Statement {
-    let (names, row) = row(record, 1);
+    let (names, row) = row::<S, _>(record, 1);
     let mut values: Vec<Value> = vec![office.id().into(), id.into()];
     values.extend(row);
     let sql = format!(
@@ -64,20 +70,26 @@ pub(crate) fn insert<R: Record>(
     statement(backend, sql, values)
 }
 
-pub(crate) fn update<R: Record>(
+pub(crate) fn update<S: 'static, R: Record<S>>(
     backend: DbBackend,
     office: &Office,
     id: &str,
     version: i64,
     record: &R,
 ) -> Statement {
-    let (names, row) = row(record, version);
+    let (names, row) = row::<S, _>(record, version);
     let mut values: Vec<Value> = vec![office.id().into(), id.into()];
     values.extend(row);
-    let set: Vec<String> =
-        names.iter().enumerate().map(|(i, name)| format!("{name} = ${}", i + 3)).collect();
-    let sql =
-        format!("UPDATE {} SET {} WHERE office = $1 AND id = $2", R::TABLE, set.join(", "));
+    let set: Vec<String> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| format!("{name} = ${}", i + 3))
+        .collect();
+    let sql = format!(
+        "UPDATE {} SET {} WHERE office = $1 AND id = $2",
+        R::TABLE,
+        set.join(", ")
+    );
     statement(backend, sql, values)
 }
 
@@ -106,8 +118,15 @@ pub(crate) fn with_history(
     }
 }
 
-pub(crate) fn get<R: Record>(backend: DbBackend, office: &Office, id: &str) -> Statement {
-    let sql = format!("SELECT body FROM {} WHERE office = $1 AND id = $2", R::TABLE);
+pub(crate) fn get<S: 'static, R: Record<S>>(
+    backend: DbBackend,
+    office: &Office,
+    id: &str,
+) -> Statement {
+    let sql = format!(
+        "SELECT body FROM {} WHERE office = $1 AND id = $2",
+        R::TABLE
+    );
     statement(backend, sql, vec![office.id().into(), id.into()])
 }
 
@@ -118,7 +137,11 @@ pub(crate) fn answered(
     request_id: &str,
 ) -> Statement {
     let sql = "SELECT request_digest, body FROM history WHERE office = $1 AND caller = $2 AND request_id = $3";
-    statement(backend, sql.into(), vec![office.id().into(), caller.into(), request_id.into()])
+    statement(
+        backend,
+        sql.into(),
+        vec![office.id().into(), caller.into(), request_id.into()],
+    )
 }
 
 pub(crate) fn last_entry(backend: DbBackend, office: &Office) -> Statement {
@@ -140,13 +163,21 @@ pub(crate) fn record_history(
         WHERE h.office = $1 AND h.collection = $2 AND h.id = $3 AND h.version > $4 \
         ORDER BY h.version LIMIT $5";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values =
-        vec![office.id().into(), collection.into(), id.into(), after.into(), limit.into()];
+    let values = vec![
+        office.id().into(),
+        collection.into(),
+        id.into(),
+        after.into(),
+        limit.into(),
+    ];
     statement(backend, sql.into(), values)
 }
 
 /// The bodies of the records that fulfil a condition.
-pub(crate) fn select<R: Record>(office: &Office, condition: Condition) -> SelectStatement {
+pub(crate) fn select<S: 'static, R: Record<S>>(
+    office: &Office,
+    condition: Condition,
+) -> SelectStatement {
     Query::select()
         .column("body")
         .from(R::TABLE)
@@ -156,7 +187,7 @@ pub(crate) fn select<R: Record>(office: &Office, condition: Condition) -> Select
 }
 
 /// The greatest value of a number's column, deleted records included.
-pub(crate) fn greatest<R: Record>(
+pub(crate) fn greatest<S: 'static, R: Record<S>>(
     backend: DbBackend,
     office: &Office,
     column: &'static str,

@@ -48,7 +48,10 @@ impl<S: Copy + PartialEq + Debug> Machine<S> {
         Err(Error::new(Reason::WrongState)
             .saying(
                 format!("状态为{state}时不能执行{method}，须为{allowed}"),
-                format!("{method} is not allowed in {state}; allowed in {}", allowed.replace('、', ", ")),
+                format!(
+                    "{method} is not allowed in {state}; allowed in {}",
+                    allowed.replace('、', ", ")
+                ),
             )
             .with("state", state)
             .with("allowed", allowed.replace('、', ",")))
@@ -63,7 +66,10 @@ impl<S: Copy + PartialEq + Debug> Machine<S> {
 
     /// The diagram, in Mermaid's language.
     pub fn diagram(&self) -> String {
-        let mut out = format!("stateDiagram-v2\n    [*] --> {}\n", self.short(&self.initial));
+        let mut out = format!(
+            "stateDiagram-v2\n    [*] --> {}\n",
+            self.short(&self.initial)
+        );
         for row in self.transitions {
             for from in row.from {
                 // Writing to a String can't fail.

@@ -13,7 +13,9 @@ use futures::future::BoxFuture;
 use sea_orm::sea_query::Condition;
 use sea_orm::{ConnectionTrait, QueryResult, Statement, TransactionTrait, Value};
 use sha2::{Digest as _, Sha256};
-use taizhang_contracts::{Context, Error, Name, Office, Reason, Resource, Result, Stored, Write, date};
+use taizhang_contracts::{
+    Context, Error, Name, Office, Reason, Resource, Result, Stored, Write, date,
+};
 
 use crate::column::utc;
 use crate::database::{Fault, fault, refusal};
@@ -53,7 +55,9 @@ pub(crate) struct RequestKey {
 
 impl RequestKey {
     pub(crate) fn of<Q: Write>(request: &Q) -> Self {
-        let id = uuid::Uuid::try_parse(request.request_id()).ok().map(|u| u.to_string());
+        let id = uuid::Uuid::try_parse(request.request_id())
+            .ok()
+            .map(|u| u.to_string());
         let digest = if id.is_some() {
             let mut hasher = Sha256::new();
             hasher.update(Q::METHOD);
@@ -62,14 +66,19 @@ impl RequestKey {
         } else {
             Digest::default()
         };
-        Self { method: Q::METHOD, id, digest, validate_only: request.validate_only() }
+        Self {
+            method: Q::METHOD,
+            id,
+            digest,
+            validate_only: request.validate_only(),
+        }
     }
 }
 
 /// A write under way: reads at once, and keeps its changes for the commit. It does not read what
 /// it has itself changed.
-pub struct Tx<'a> {
-    ledger: &'a Ledger,
+pub struct Tx<'a, S> {
+    ledger: &'a Ledger<S>,
     context: &'a Context,
     at: Moment,
     changes: Vec<Pending>,
@@ -86,7 +95,7 @@ struct Pending {
     body: Vec<u8>,
 }
 
-impl<'a> Tx<'a> {
+impl<'a, S: 'static> Tx<'a, S> {
     /// When the write takes place.
     pub fn at(&self) -> Moment {
         self.at
@@ -101,7 +110,7 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn find<R: Record>(&self, name: &Name<R>) -> Result<Option<R>> {
+    pub async fn find<R: Record<S>>(&self, name: &Name<R>) -> Result<Option<R>> {
         self.ledger.find(self.office(), name.id()).await
     }
 
@@ -109,7 +118,7 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// INVALID_ARGUMENT if the field is no such name of this office, NOT_FOUND.
-    pub async fn refer<R: Record>(&self, field: &str, name: &str) -> Result<R> {
+    pub async fn refer<R: Record<S>>(&self, field: &str, name: &str) -> Result<R> {
         let bad = |zh: &str, en: &str| taizhang_contracts::Violations::of(field, zh, en);
         let parsed = Name::<R>::parse(name)
             .filter(|n| n.office() == self.office())
@@ -125,7 +134,7 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn select<R: Record>(&self, condition: Condition, limit: u64) -> Result<Vec<R>> {
+    pub async fn select<R: Record<S>>(&self, condition: Condition, limit: u64) -> Result<Vec<R>> {
         self.ledger.select(self.office(), condition, limit).await
     }
 
@@ -133,22 +142,30 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn greatest<R: Record>(
+    pub async fn greatest<R: Record<S>>(
         &self,
         column: &'static str,
         condition: Condition,
     ) -> Result<i64> {
         let statement =
-            sql::greatest::<R>(self.ledger.backend(), self.office(), column, condition);
-        let row = self.ledger.database.writer.query_one_raw(statement).await.map_err(refusal)?;
-        Ok(row.and_then(|r| r.try_get_by_index::<Option<i64>>(0).ok().flatten()).unwrap_or(0))
+            sql::greatest::<S, R>(self.ledger.backend(), self.office(), column, condition);
+        let row = self
+            .ledger
+            .database
+            .writer
+            .query_one_raw(statement)
+            .await
+            .map_err(refusal)?;
+        Ok(row
+            .and_then(|r| r.try_get_by_index::<Option<i64>>(0).ok().flatten())
+            .unwrap_or(0))
     }
 
     /// Takes a new record in under an id of the caller's, or else one of ours.
     ///
     /// # Errors
     /// What [`Record::check`] and [`Record::settle`] refuse.
-    pub async fn create<R: Record>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
+    pub async fn create<R: Record<S>>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
         record.keep_output_only(&R::default());
         record.initial(self.at);
         self.insert(id, record).await
@@ -158,7 +175,7 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// What [`Record::check`] and [`Record::settle`] refuse.
-    pub async fn insert<R: Record>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
+    pub async fn insert<R: Record<S>>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
         let name = match id {
             Some(id) => Name::<R>::new(self.office(), id),
             None => Name::new(self.office(), &uuid::Uuid::now_v7().to_string()),
@@ -172,9 +189,9 @@ impl<'a> Tx<'a> {
             delete_time: None,
         });
         Box::pin(record.settle(None, self)).await?;
-        let statement = sql::insert(self.ledger.backend(), self.office(), name.id(), &record);
-        let exists =
-            id.map(|id| sql::get::<R>(self.ledger.backend(), self.office(), id));
+        let statement =
+            sql::insert::<S, _>(self.ledger.backend(), self.office(), name.id(), &record);
+        let exists = id.map(|id| sql::get::<S, R>(self.ledger.backend(), self.office(), id));
         self.push(statement, name.id(), 1, &record, exists);
         Ok(record)
     }
@@ -183,7 +200,7 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     /// What [`Record::settle`] refuses.
-    pub async fn update<R: Record>(&mut self, before: &R, mut record: R) -> Result<R> {
+    pub async fn update<R: Record<S>>(&mut self, before: &R, mut record: R) -> Result<R> {
         let version = version(before.stored().etag) + 1;
         let stored = before.stored();
         let delete_time = record.stored().delete_time;
@@ -196,13 +213,18 @@ impl<'a> Tx<'a> {
         Box::pin(record.settle(Some(before), self)).await?;
         let id = Name::<R>::parse(stored.name)
             .ok_or_else(|| Error::internal("a stored record without a name"))?;
-        let statement =
-            sql::update(self.ledger.backend(), self.office(), id.id(), version, &record);
+        let statement = sql::update::<S, _>(
+            self.ledger.backend(),
+            self.office(),
+            id.id(),
+            version,
+            &record,
+        );
         self.push(statement, id.id(), version, &record, None);
         Ok(record)
     }
 
-    fn push<R: Record>(
+    fn push<R: Record<S>>(
         &mut self,
         statement: Statement,
         id: &str,
@@ -229,7 +251,9 @@ fn etag(version: i64) -> String {
 
 /// The version that an etag stands for; 0 for one that is not ours.
 pub(crate) fn version(etag: &str) -> i64 {
-    etag.strip_prefix('v').and_then(|v| v.parse().ok()).unwrap_or(0)
+    etag.strip_prefix('v')
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(0)
 }
 
 /// How one attempt ended.
@@ -239,7 +263,7 @@ enum Attempt<R> {
     Refused(Error),
 }
 
-impl Ledger {
+impl<S: 'static> Ledger<S> {
     /// Runs one write: `work` reads and changes through the [`Tx`] and returns the record that is
     /// the answer. It may run more than once, each time from the start.
     ///
@@ -253,8 +277,8 @@ impl Ledger {
     ) -> Result<R>
     where
         Q: Write,
-        R: Record,
-        F: for<'t> Fn(&'t mut Tx<'a>) -> BoxFuture<'t, Result<R>> + Send + Sync,
+        R: Record<S>,
+        F: for<'t> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>> + Send + Sync,
     {
         let key = RequestKey::of(request);
         let lock = self.heads.of(&context.office);
@@ -289,10 +313,15 @@ impl Ledger {
         work: &F,
     ) -> Attempt<R>
     where
-        R: Record,
-        F: for<'t> Fn(&'t mut Tx<'a>) -> BoxFuture<'t, Result<R>>,
+        R: Record<S>,
+        F: for<'t> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>>,
     {
-        let mut tx = Tx { ledger: self, context, at: self.moment(), changes: Vec::new() };
+        let mut tx = Tx {
+            ledger: self,
+            context,
+            at: self.moment(),
+            changes: Vec::new(),
+        };
         let done = work(&mut tx).await;
         let changes = tx.changes;
         let record = match done {
@@ -312,7 +341,10 @@ impl Ledger {
                 Ok(Some(error)) | Err(error) => Attempt::Refused(error),
             };
         }
-        match self.commit(context, key, head, record.stored().name, &changes).await {
+        match self
+            .commit(context, key, head, record.stored().name, &changes)
+            .await
+        {
             Ok(head) => {
                 *known = Some(head);
                 Attempt::Done(record)
@@ -338,10 +370,28 @@ impl Ledger {
         let mut statements = Vec::with_capacity(changes.len() * 2);
         let answer = changes.iter().rposition(|change| change.name == answer);
         for (i, change) in changes.iter().enumerate() {
-            let request = if answer == Some(i) { key.id.as_deref() } else { None };
-            let entry = Entry { context, key, request, time: now, change };
-            head = Head { seq: head.seq + 1, mac: entry.mac(&self.key, head) };
-            sql::with_history(self.backend(), &change.statement, entry.row(head), &mut statements);
+            let request = if answer == Some(i) {
+                key.id.as_deref()
+            } else {
+                None
+            };
+            let entry = Entry {
+                context,
+                key,
+                request,
+                time: now,
+                change,
+            };
+            head = Head {
+                seq: head.seq + 1,
+                mac: entry.mac(&self.key, head),
+            };
+            sql::with_history(
+                self.backend(),
+                &change.statement,
+                entry.row(head),
+                &mut statements,
+            );
         }
         let writer = &self.database.writer;
         // A statement is a transaction of its own.
@@ -360,8 +410,17 @@ impl Ledger {
     /// An error if an id that the caller gave to a new record is taken.
     async fn first_taken(&self, changes: &[Pending]) -> Result<Option<Error>> {
         for change in changes {
-            let Some(exists) = change.exists.clone() else { continue };
-            if self.database.writer.query_one_raw(exists).await.map_err(refusal)?.is_some() {
+            let Some(exists) = change.exists.clone() else {
+                continue;
+            };
+            if self
+                .database
+                .writer
+                .query_one_raw(exists)
+                .await
+                .map_err(refusal)?
+                .is_some()
+            {
                 let error = Error::new(Reason::AlreadyExists)
                     .saying(
                         format!("编号已存在：{}", change.name),
@@ -375,11 +434,20 @@ impl Ledger {
     }
 
     /// The answer that an earlier call with this request id got.
-    async fn answered<R: Resource>(&self, context: &Context, key: &RequestKey) -> Result<Option<R>> {
+    async fn answered<R: Resource>(
+        &self,
+        context: &Context,
+        key: &RequestKey,
+    ) -> Result<Option<R>> {
         let Some(id) = &key.id else { return Ok(None) };
-        let statement =
-            sql::answered(self.backend(), &context.office, &context.caller.system, id);
-        let Some(row) = self.database.writer.query_one_raw(statement).await.map_err(refusal)? else {
+        let statement = sql::answered(self.backend(), &context.office, &context.caller.system, id);
+        let Some(row) = self
+            .database
+            .writer
+            .query_one_raw(statement)
+            .await
+            .map_err(refusal)?
+        else {
             return Ok(None);
         };
         let digest: Vec<u8> = row.try_get_by_index(0).map_err(refusal)?;
@@ -387,17 +455,32 @@ impl Ledger {
             return Err(Error::new(Reason::RequestIdReused).with("request_id", id.clone()));
         }
         let body: Vec<u8> = row.try_get_by_index(1).map_err(refusal)?;
-        R::decode(body.as_slice()).map(Some).map_err(Error::internal)
+        R::decode(body.as_slice())
+            .map(Some)
+            .map_err(Error::internal)
     }
 
     async fn last_entry(&self, office: &Office) -> Result<Head> {
         let statement = sql::last_entry(self.backend(), office);
-        let row = self.database.writer.query_one_raw(statement).await.map_err(refusal)?;
-        let Some(row) = row else { return Ok(Head { seq: 0, mac: Digest::default() }) };
+        let row = self
+            .database
+            .writer
+            .query_one_raw(statement)
+            .await
+            .map_err(refusal)?;
+        let Some(row) = row else {
+            return Ok(Head {
+                seq: 0,
+                mac: Digest::default(),
+            });
+        };
         let read = |row: &QueryResult| -> Result<Head, sea_orm::DbErr> {
             let mac: Vec<u8> = row.try_get_by_index(1)?;
             let mac = mac.try_into().unwrap_or_default();
-            Ok(Head { seq: row.try_get_by_index(0)?, mac })
+            Ok(Head {
+                seq: row.try_get_by_index(0)?,
+                mac,
+            })
         };
         read(&row).map_err(refusal)
     }

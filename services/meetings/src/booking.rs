@@ -33,18 +33,16 @@ pub const MACHINE: Machine<BookingState> = Machine {
 
 const LONGEST: TimeDelta = TimeDelta::days(31);
 
-impl Record for Booking {
+impl Record<Meetings> for Booking {
     const TABLE: &'static str = "bookings";
 
-    fn columns() -> &'static [Column<Self>] {
-        &[
-            Column::text("facility", |b| b.facility.as_str().into()),
-            Column::text("meeting", |b| b.meeting.as_str().into()),
-            Column::instant("start_time", |b| time(b.start_time.as_ref())),
-            Column::instant("end_time", |b| time(b.end_time.as_ref())),
-            enum_column!(Booking, state: BookingState),
-        ]
-    }
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::text("facility", |b| b.facility.as_str().into()),
+        Column::text("meeting", |b| b.meeting.as_str().into()),
+        Column::instant("start_time", |b| time(b.start_time.as_ref())),
+        Column::instant("end_time", |b| time(b.end_time.as_ref())),
+        enum_column!(Booking, state: BookingState),
+    ];
 
     fn title(&self) -> &str {
         &self.meeting
@@ -70,12 +68,15 @@ impl Record for Booking {
         }
     }
 
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_>) -> Result<()> {
+    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Meetings>) -> Result<()> {
         if before.is_some() {
             return Ok(());
         }
         let facility: Facility = tx.refer("booking.facility", &self.facility).await?;
-        if !matches!(facility.kind(), FacilityKind::Room | FacilityKind::VideoLine) {
+        if !matches!(
+            facility.kind(),
+            FacilityKind::Room | FacilityKind::VideoLine
+        ) {
             return Err(Error::refused(
                 "ROOMS_AND_LINES_ARE_BOOKED",
                 &self.facility,
@@ -84,7 +85,10 @@ impl Record for Booking {
             ));
         }
         let meeting: Meeting = tx.refer("booking.meeting", &self.meeting).await?;
-        if !matches!(meeting.state(), MeetingState::Planned | MeetingState::Convened) {
+        if !matches!(
+            meeting.state(),
+            MeetingState::Planned | MeetingState::Convened
+        ) {
             return Err(Error::refused(
                 "BOOKED_FOR_A_COMING_MEETING",
                 &self.meeting,

@@ -29,7 +29,10 @@ pub(crate) async fn export(
         .and_then(|p| p.days())
         .ok_or_else(|| bad("必填".into(), "is required".into()))?;
     if (last - first).num_days() >= LONGEST {
-        return Err(bad(format!("不得超过{LONGEST}天"), format!("must be at most {LONGEST} days")));
+        return Err(bad(
+            format!("不得超过{LONGEST}天"),
+            format!("must be at most {LONGEST} days"),
+        ));
     }
     let at = service.ledger.moment();
     let begins = |day: NaiveDate| utc(local_instant(day, 0, at.zone));
@@ -37,7 +40,10 @@ pub(crate) async fn export(
     let within = Condition::all()
         .add(Expr::col("start_time").gte(begins(first)))
         .add(Expr::col("start_time").lt(begins(after)));
-    let meetings = service.ledger.select::<Meeting>(&context.office, within, MOST + 1).await?;
+    let meetings = service
+        .ledger
+        .select::<Meeting>(&context.office, within, MOST + 1)
+        .await?;
     if meetings.len() as u64 > MOST {
         return Err(bad(
             format!("超过{MOST}次会议，请缩短期间"),
@@ -53,11 +59,19 @@ pub(crate) async fn export(
 fn calendar(meetings: &[Meeting], at: Moment) -> String {
     let mut calendar = Calendar::new();
     for meeting in meetings {
-        let Some(start) = meeting.start_time.as_ref().and_then(instant) else { continue };
+        let Some(start) = meeting.start_time.as_ref().and_then(instant) else {
+            continue;
+        };
         let mut event = Event::new();
         event
             .uid(&format!("{}@taizhang", meeting.name))
-            .timestamp(meeting.update_time.as_ref().and_then(instant).unwrap_or(at.now))
+            .timestamp(
+                meeting
+                    .update_time
+                    .as_ref()
+                    .and_then(instant)
+                    .unwrap_or(at.now),
+            )
             .summary(&meeting.title)
             .starts(start)
             .status(status(meeting.state()));

@@ -12,23 +12,21 @@ use taizhang_ledger::{Column, Record, Tx, serve};
 
 use crate::{Meetings, meeting};
 
-impl Record for Decision {
+impl Record<Meetings> for Decision {
     const TABLE: &'static str = "decisions";
 
-    fn columns() -> &'static [Column<Self>] {
-        &[
-            Column::text("meeting", |d| d.meeting.as_str().into()),
-            Column::text("responsible_unit", |d| d.responsible_unit.as_str().into()),
-            Column::day("due_date", |d| day(d.due_date.as_ref())),
-            Column::day("decided_on", |d| day(d.decided_on.as_ref())),
-        ]
-    }
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::text("meeting", |d| d.meeting.as_str().into()),
+        Column::text("responsible_unit", |d| d.responsible_unit.as_str().into()),
+        Column::day("due_date", |d| day(d.due_date.as_ref())),
+        Column::day("decided_on", |d| day(d.decided_on.as_ref())),
+    ];
 
     fn title(&self) -> &str {
         &self.content
     }
 
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_>) -> Result<()> {
+    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Meetings>) -> Result<()> {
         if before.is_none() {
             let meeting: Meeting = tx.refer("decision.meeting", &self.meeting).await?;
             if !meeting::was_held(&meeting) {

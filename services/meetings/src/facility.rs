@@ -16,18 +16,16 @@ pub(crate) const INSTALLED_ON: Column<Facility> =
 pub(crate) const RENOVATED_ON: Column<Facility> =
     Column::day("renovated_on", |f| day(f.renovated_on.as_ref()));
 
-impl Record for Facility {
+impl Record<Meetings> for Facility {
     const TABLE: &'static str = "facilities";
 
-    fn columns() -> &'static [Column<Self>] {
-        &[
-            KIND,
-            INSTALLED_ON,
-            RENOVATED_ON,
-            Column::text("title", |f| f.title.as_str().into()),
-            Column::number("seats", |f| i64::from(f.seats).into()),
-        ]
-    }
+    const COLUMNS: &'static [Column<Self>] = &[
+        KIND,
+        INSTALLED_ON,
+        RENOVATED_ON,
+        Column::text("title", |f| f.title.as_str().into()),
+        Column::number("seats", |f| i64::from(f.seats).into()),
+    ];
 
     fn title(&self) -> &str {
         &self.title

@@ -41,21 +41,19 @@ pub(crate) const DATE: Column<Lecture> = Column::day("date", |l| day(l.date.as_r
 pub(crate) const AUDIENCE: Column<Lecture> =
     Column::number("audience_count", |l| i64::from(l.audience_count).into());
 
-impl Record for Lecture {
+impl Record<Meetings> for Lecture {
     const TABLE: &'static str = "lectures";
 
-    fn columns() -> &'static [Column<Self>] {
-        &[
-            KIND,
-            STATE,
-            SPEAKER_RANK,
-            DATE,
-            AUDIENCE,
-            Column::text("title", |l| l.title.as_str().into()),
-            Column::text("speaker", |l| l.speaker.as_str().into()),
-            Column::text("place", |l| l.place.as_str().into()),
-        ]
-    }
+    const COLUMNS: &'static [Column<Self>] = &[
+        KIND,
+        STATE,
+        SPEAKER_RANK,
+        DATE,
+        AUDIENCE,
+        Column::text("title", |l| l.title.as_str().into()),
+        Column::text("speaker", |l| l.speaker.as_str().into()),
+        Column::text("place", |l| l.place.as_str().into()),
+    ];
 
     fn title(&self) -> &str {
         &self.title
@@ -68,7 +66,11 @@ impl Record for Lecture {
 
 fn hold(lecture: &mut Lecture, q: &HoldLectureRequest, at: Moment) -> Result<()> {
     lecture.set_state(MACHINE.next("HoldLecture", lecture.state())?);
-    if lecture.date.and_then(|d| d.naive()).is_none_or(|day| day > at.today()) {
+    if lecture
+        .date
+        .and_then(|d| d.naive())
+        .is_none_or(|day| day > at.today())
+    {
         return Err(Error::refused(
             "LECTURE_DAY_HAS_COME",
             "lecture.date",

@@ -12,8 +12,8 @@ mod migration;
 mod series;
 
 pub use indicators::indicators;
-pub use meeting::MACHINE as MEETING_STATES;
 pub use lecture::MACHINE as LECTURE_STATES;
+pub use meeting::MACHINE as MEETING_STATES;
 pub use migration::Migrator;
 
 use taizhang_contracts::meetings as api;
@@ -42,13 +42,15 @@ pub const KINDS: &[Kind] = &[
 
 /// Handles the service's calls.
 #[derive(Clone)]
-struct Meetings {
-    ledger: Ledger,
+pub struct Meetings {
+    ledger: Ledger<Meetings>,
 }
 
 /// The service's gRPC services over a ledger.
-pub fn routes(ledger: Ledger) -> Routes {
-    let meetings = Meetings { ledger: ledger.clone() };
+pub fn routes(ledger: Ledger<Meetings>) -> Routes {
+    let meetings = Meetings {
+        ledger: ledger.clone(),
+    };
     Routes::new(MeetingServiceServer::new(meetings.clone()))
         .add_service(DecisionServiceServer::new(meetings.clone()))
         .add_service(FacilityServiceServer::new(meetings.clone()))

@@ -35,26 +35,24 @@ pub(crate) const START_TIME: Column<Meeting> =
 /// The most bookings that one meeting can hold.
 const MOST_BOOKINGS: u64 = 1000;
 
-impl Record for Meeting {
+impl Record<Meetings> for Meeting {
     const TABLE: &'static str = "meetings";
 
-    fn columns() -> &'static [Column<Self>] {
-        &[
-            KIND,
-            STATE,
-            HOST_LEVEL,
-            ORGANISED_BY_OFFICE,
-            OUTSIDE_COUNTY,
-            HELD_ON,
-            START_TIME,
-            Column::instant("end_time", |m| time(m.end_time.as_ref())),
-            Column::text("title", |m| m.title.as_str().into()),
-            Column::text("organiser", |m| m.organiser.as_str().into()),
-            Column::text("chair", |m| m.chair.as_str().into()),
-            Column::bool("video", |m| m.video.into()),
-            Column::text("series", |m| m.series.as_str().into()),
-        ]
-    }
+    const COLUMNS: &'static [Column<Self>] = &[
+        KIND,
+        STATE,
+        HOST_LEVEL,
+        ORGANISED_BY_OFFICE,
+        OUTSIDE_COUNTY,
+        HELD_ON,
+        START_TIME,
+        Column::instant("end_time", |m| time(m.end_time.as_ref())),
+        Column::text("title", |m| m.title.as_str().into()),
+        Column::text("organiser", |m| m.organiser.as_str().into()),
+        Column::text("chair", |m| m.chair.as_str().into()),
+        Column::bool("video", |m| m.video.into()),
+        Column::text("series", |m| m.series.as_str().into()),
+    ];
 
     fn title(&self) -> &str {
         &self.title
@@ -69,8 +67,11 @@ impl Record for Meeting {
     }
 
     /// A meeting that is called off, put off or deleted holds no slot any more.
-    async fn settle(&mut self, _before: Option<&Self>, tx: &mut Tx<'_>) -> Result<()> {
-        let off = matches!(self.state(), MeetingState::Cancelled | MeetingState::Postponed);
+    async fn settle(&mut self, _before: Option<&Self>, tx: &mut Tx<'_, Meetings>) -> Result<()> {
+        let off = matches!(
+            self.state(),
+            MeetingState::Cancelled | MeetingState::Postponed
+        );
         if !off && self.delete_time.is_none() {
             return Ok(());
         }
@@ -100,6 +101,7 @@ serve! {
         postpone_meeting(PostponeMeetingRequest) -> Meeting: change(rules::postpone);
         reschedule_meeting(RescheduleMeetingRequest) -> Meeting: change(rules::reschedule);
         cancel_meeting(CancelMeetingRequest) -> Meeting: change(rules::cancel);
-        fn export_calendar(ExportCalendarRequest) -> ExportCalendarResponse = calendar::export;
+    } and {
+        export_calendar(ExportCalendarRequest) -> ExportCalendarResponse = calendar::export;
     }
 }

@@ -52,7 +52,15 @@ impl MigrationTrait for Records {
             "meetings",
             "meetings_figures",
             false,
-            &["held_on", "kind", "state", "organised_by_office", "host_level", "outside_county", "delete_time"],
+            &[
+                "held_on",
+                "kind",
+                "state",
+                "organised_by_office",
+                "host_level",
+                "outside_county",
+                "delete_time",
+            ],
         )
         .await?;
         create_index(m, "meetings", "meetings_start", false, &["start_time"]).await?;
@@ -60,7 +68,12 @@ impl MigrationTrait for Records {
         create_record_table(
             m,
             "decisions",
-            &[("meeting", Text), ("responsible_unit", Text), ("due_date", Day), ("decided_on", Day)],
+            &[
+                ("meeting", Text),
+                ("responsible_unit", Text),
+                ("due_date", Day),
+                ("decided_on", Day),
+            ],
         )
         .await?;
         create_index(m, "decisions", "decisions_meeting", false, &["meeting"]).await?;
@@ -68,11 +81,31 @@ impl MigrationTrait for Records {
         create_record_table(
             m,
             "facilities",
-            &[("kind", Number), ("installed_on", Day), ("renovated_on", Day), ("title", Text), ("seats", Number)],
+            &[
+                ("kind", Number),
+                ("installed_on", Day),
+                ("renovated_on", Day),
+                ("title", Text),
+                ("seats", Number),
+            ],
         )
         .await?;
-        create_index(m, "facilities", "facilities_installed", false, &["installed_on", "kind", "delete_time"]).await?;
-        create_index(m, "facilities", "facilities_renovated", false, &["renovated_on", "kind", "delete_time"]).await?;
+        create_index(
+            m,
+            "facilities",
+            "facilities_installed",
+            false,
+            &["installed_on", "kind", "delete_time"],
+        )
+        .await?;
+        create_index(
+            m,
+            "facilities",
+            "facilities_renovated",
+            false,
+            &["renovated_on", "kind", "delete_time"],
+        )
+        .await?;
 
         create_record_table(
             m,
@@ -86,7 +119,14 @@ impl MigrationTrait for Records {
             ],
         )
         .await?;
-        create_index(m, "bookings", "bookings_slot", false, &["facility", "start_time"]).await?;
+        create_index(
+            m,
+            "bookings",
+            "bookings_slot",
+            false,
+            &["facility", "start_time"],
+        )
+        .await?;
         create_index(m, "bookings", "bookings_meeting", false, &["meeting"]).await?;
         execute_on(m, DbBackend::Postgres, NO_OVERLAP_ON_POSTGRES).await?;
         execute_on(m, DbBackend::Sqlite, NO_OVERLAP_ON_SQLITE).await?;
@@ -113,7 +153,14 @@ impl MigrationTrait for Records {
             "lectures",
             "lectures_figures",
             false,
-            &["date", "kind", "state", "speaker_rank", "audience_count", "delete_time"],
+            &[
+                "date",
+                "kind",
+                "state",
+                "speaker_rank",
+                "audience_count",
+                "delete_time",
+            ],
         )
         .await
     }

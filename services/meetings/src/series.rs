@@ -18,15 +18,13 @@ use crate::Meetings;
 /// The most meetings made by one call.
 const MOST: usize = 400;
 
-impl Record for MeetingSeries {
+impl Record<Meetings> for MeetingSeries {
     const TABLE: &'static str = "meeting_series";
 
-    fn columns() -> &'static [Column<Self>] {
-        &[
-            enum_column!(MeetingSeries, kind: MeetingKind),
-            Column::text("title", |s| s.title.as_str().into()),
-        ]
-    }
+    const COLUMNS: &'static [Column<Self>] = &[
+        enum_column!(MeetingSeries, kind: MeetingKind),
+        Column::text("title", |s| s.title.as_str().into()),
+    ];
 
     fn title(&self) -> &str {
         &self.title
@@ -39,9 +37,11 @@ impl Record for MeetingSeries {
     }
 
     /// Makes the meetings of the days that the series was extended by.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_>) -> Result<()> {
+    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Meetings>) -> Result<()> {
         let made = |series: &Self| series.made_until.and_then(|d| d.naive());
-        let (Some(until), Some(before)) = (made(self), before) else { return Ok(()) };
+        let (Some(until), Some(before)) = (made(self), before) else {
+            return Ok(());
+        };
         if made(before) == Some(until) {
             return Ok(());
         }
@@ -70,13 +70,18 @@ impl Makes for MeetingSeries {
     /// The days after those made and up to `until` on which a meeting falls; one more than allowed
     /// is enough.
     fn days(&self, made: Option<NaiveDate>, until: NaiveDate) -> Vec<NaiveDate> {
-        let (Some(rule), Some(first)) =
-            (self.recurrence.and_then(|r| r.rule), self.first_day.and_then(|d| d.naive()))
-        else {
+        let (Some(rule), Some(first)) = (
+            self.recurrence.and_then(|r| r.rule),
+            self.first_day.and_then(|d| d.naive()),
+        ) else {
             return Vec::new();
         };
-        let from = made.and_then(|day| day.checked_add_days(Days::new(1))).unwrap_or(first);
-        recurrence::days(&rule, from.max(first), until).take(MOST + 1).collect()
+        let from = made
+            .and_then(|day| day.checked_add_days(Days::new(1)))
+            .unwrap_or(first);
+        recurrence::days(&rule, from.max(first), until)
+            .take(MOST + 1)
+            .collect()
     }
 
     fn meeting(&self, day: NaiveDate, at: Moment) -> Meeting {
@@ -106,7 +111,11 @@ fn extend(series: &mut MeetingSeries, q: &ExtendMeetingSeriesRequest, _at: Momen
         .until
         .and_then(|d| d.naive())
         .ok_or_else(|| Violations::of("until", "必填", "is required"))?;
-    if series.made_until.and_then(|d| d.naive()).is_some_and(|made| until <= made) {
+    if series
+        .made_until
+        .and_then(|d| d.naive())
+        .is_some_and(|made| until <= made)
+    {
         return Err(Violations::of(
             "until",
             "应晚于已生成至的日期",

@@ -15,11 +15,11 @@ use crate::page;
 ///
 /// # Errors
 /// INVALID_PAGE_TOKEN; if the database is away.
-pub(crate) async fn evidence(
-    ledger: &Ledger,
+pub(crate) async fn evidence<S: 'static>(
+    ledger: &Ledger<S>,
     office: &Office,
     (first, last): (NaiveDate, NaiveDate),
-    indicator: &Indicator,
+    indicator: &Indicator<S>,
     request: &ListEvidenceRequest,
 ) -> Result<ListEvidenceResponse> {
     let period = format!("{first}/{last}");
@@ -55,12 +55,20 @@ pub(crate) async fn evidence(
         limit + 1
     );
     let statement = Statement::from_sql_and_values(ledger.backend(), sql, values);
-    let rows = ledger.database.reader.query_all_raw(statement).await.map_err(refusal)?;
+    let rows = ledger
+        .database
+        .reader
+        .query_all_raw(statement)
+        .await
+        .map_err(refusal)?;
 
     let more = rows.len() as u64 > limit;
     let mut evidence = Vec::new();
     let mut position = Vec::new();
-    for row in rows.iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+    for row in rows
+        .iter()
+        .take(usize::try_from(limit).unwrap_or(usize::MAX))
+    {
         let read = || -> Result<_, sea_orm::DbErr> {
             Ok((
                 row.try_get_by_index::<String>(0)?,
@@ -78,7 +86,13 @@ pub(crate) async fn evidence(
         });
         position = vec![day.into(), id.into()];
     }
-    let next_page_token =
-        if more { page::token(&ledger.key, &binding, &position) } else { String::new() };
-    Ok(ListEvidenceResponse { evidence, next_page_token })
+    let next_page_token = if more {
+        page::token(&ledger.key, &binding, &position)
+    } else {
+        String::new()
+    };
+    Ok(ListEvidenceResponse {
+        evidence,
+        next_page_token,
+    })
 }

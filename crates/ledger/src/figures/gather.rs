@@ -18,39 +18,44 @@ use crate::ledger::Ledger;
 ///
 /// # Errors
 /// If the database is away.
-pub(crate) async fn gather(
-    ledger: &Ledger,
+pub(crate) async fn gather<S: 'static>(
+    ledger: &Ledger<S>,
     office: &Office,
     (first, last): (NaiveDate, NaiveDate),
-    wanted: &[&Indicator],
+    wanted: &[&Indicator<S>],
 ) -> Result<GatherFiguresResponse> {
     let period: [Value; 3] = [office.id().into(), first.into(), last.into()];
     let snapshot = snapshot(ledger).await.map_err(refusal)?;
     let mut figures: Vec<Figure> = Vec::new();
     for (_, places) in by_table(wanted) {
-        let indicators: Vec<&Indicator> = places.iter().map(|i| wanted[*i]).collect();
+        let indicators: Vec<&Indicator<S>> = places.iter().map(|i| wanted[*i]).collect();
         let found = scan(&snapshot, ledger.backend(), &period, &indicators).await;
         figures.extend(found.map_err(refusal)?);
     }
     let snapshot_time = ledger.moment().now;
     snapshot.rollback().await.map_err(refusal)?;
     figures.sort_by_key(|f| wanted.iter().position(|i| i.id == f.indicator));
-    Ok(GatherFiguresResponse { figures, snapshot_time: Some(date::timestamp(snapshot_time)) })
+    Ok(GatherFiguresResponse {
+        figures,
+        snapshot_time: Some(date::timestamp(snapshot_time)),
+    })
 }
 
 /// A transaction that sees one state of the database throughout.
-async fn snapshot(ledger: &Ledger) -> Result<DatabaseTransaction, DbErr> {
+async fn snapshot<S: 'static>(ledger: &Ledger<S>) -> Result<DatabaseTransaction, DbErr> {
     let reader = &ledger.database.reader;
     match ledger.backend() {
         DbBackend::Postgres => {
             let isolation = Some(IsolationLevel::RepeatableRead);
-            reader.begin_with_config(isolation, Some(AccessMode::ReadOnly)).await
+            reader
+                .begin_with_config(isolation, Some(AccessMode::ReadOnly))
+                .await
         }
         _ => reader.begin().await,
     }
 }
 
-fn by_table(wanted: &[&Indicator]) -> BTreeMap<&'static str, Vec<usize>> {
+fn by_table<S>(wanted: &[&Indicator<S>]) -> BTreeMap<&'static str, Vec<usize>> {
     let mut tables: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, indicator) in wanted.iter().enumerate() {
         tables.entry(indicator.table).or_default().push(i);
@@ -59,11 +64,11 @@ fn by_table(wanted: &[&Indicator]) -> BTreeMap<&'static str, Vec<usize>> {
 }
 
 /// The figures over one kind of record.
-async fn scan(
+async fn scan<S>(
     snapshot: &DatabaseTransaction,
     backend: DbBackend,
     period: &[Value; 3],
-    indicators: &[&Indicator],
+    indicators: &[&Indicator<S>],
 ) -> Result<Vec<Figure>, DbErr> {
     let mut values = period.to_vec();
     let mut columns = Vec::new();
@@ -93,7 +98,10 @@ async fn scan(
             "EXISTS(SELECT 1 FROM {table} WHERE office = $1 AND {day} <= $3 AND delete_time IS NULL)"
         ));
     }
-    let within: Vec<String> = placed.iter().map(|day| format!("{day} BETWEEN $2 AND $3")).collect();
+    let within: Vec<String> = placed
+        .iter()
+        .map(|day| format!("{day} BETWEEN $2 AND $3"))
+        .collect();
     let sql = format!(
         "SELECT {} FROM {table} WHERE office = $1 AND ({}) AND delete_time IS NULL",
         columns.join(", "),
@@ -107,7 +115,10 @@ async fn scan(
 
     let mut kept = BTreeMap::new();
     for (i, day) in placed.iter().enumerate() {
-        kept.insert(*day, row.try_get_by_index::<bool>(indicators.len() * 2 + i)?);
+        kept.insert(
+            *day,
+            row.try_get_by_index::<bool>(indicators.len() * 2 + i)?,
+        );
     }
     let mut figures = Vec::new();
     for (i, indicator) in indicators.iter().enumerate() {
@@ -117,7 +128,10 @@ async fn scan(
             indicator: indicator.id.into(),
             value,
             records: if records < 0 { value } else { records },
-            kept: indicator.cases.iter().any(|case| kept.get(case.placed_by) == Some(&true)),
+            kept: indicator
+                .cases
+                .iter()
+                .any(|case| kept.get(case.placed_by) == Some(&true)),
         });
     }
     Ok(figures)

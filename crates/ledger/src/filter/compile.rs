@@ -17,7 +17,10 @@ use crate::column::{Field, Type};
 /// # Errors
 /// INVALID_FIELDS, telling where the filter is wrong and what was expected.
 pub fn compile(text: &str, fields: &[Field], backend: DbBackend) -> Result<Condition> {
-    parse(text)?.map_or_else(|| Ok(Condition::all()), |expr| condition(&expr, true, fields, backend))
+    parse(text)?.map_or_else(
+        || Ok(Condition::all()),
+        |expr| condition(&expr, true, fields, backend),
+    )
 }
 
 /// The condition that an expression holds, or that it doesn't.
@@ -28,18 +31,43 @@ fn condition(expr: &Expr, holds: bool, fields: &[Field], backend: DbBackend) -> 
     let (parts, joined) = match expr {
         Expr::Compare(comparison) => return compare(comparison, holds, fields, backend),
         Expr::Not(inner) => return condition(inner, !holds, fields, backend),
-        Expr::And(parts) => (parts, if holds { Condition::all() } else { Condition::any() }),
-        Expr::Or(parts) => (parts, if holds { Condition::any() } else { Condition::all() }),
+        Expr::And(parts) => (
+            parts,
+            if holds {
+                Condition::all()
+            } else {
+                Condition::any()
+            },
+        ),
+        Expr::Or(parts) => (
+            parts,
+            if holds {
+                Condition::any()
+            } else {
+                Condition::all()
+            },
+        ),
     };
-    parts.iter().try_fold(joined, |joined, part| Ok(joined.add(condition(part, holds, fields, backend)?)))
+    parts.iter().try_fold(joined, |joined, part| {
+        Ok(joined.add(condition(part, holds, fields, backend)?))
+    })
 }
 
-fn compare(said: &Comparison, holds: bool, fields: &[Field], backend: DbBackend) -> Result<Condition> {
+fn compare(
+    said: &Comparison,
+    holds: bool,
+    fields: &[Field],
+    backend: DbBackend,
+) -> Result<Condition> {
     let Placed { at, part: path } = &said.field;
     let Some(field) = fields.iter().find(|field| field.path == path) else {
         let known: Vec<_> = fields.iter().map(|field| field.path).collect();
         let zh = format!("没有字段 {path}，应为：{}", known.join("、"));
-        return Err(wrong(*at, zh, format!("no field {path}; expected one of {}", known.join(", "))));
+        return Err(wrong(
+            *at,
+            zh,
+            format!("no field {path}; expected one of {}", known.join(", ")),
+        ));
     };
     takes(field, &said.op)?;
     let column = sql::Expr::col(Alias::new(field.column));
@@ -74,7 +102,11 @@ fn takes(field: &Field, op: &Placed<Op>) -> Result<()> {
     let taken: Vec<_> = taken.iter().map(|op| op.symbol()).collect();
     let (path, taken) = (field.path, taken.join(" "));
     let zh = format!("字段 {path} 的运算符应为：{taken}");
-    Err(wrong(op.at, zh, format!("the operators of {path} are {taken}")))
+    Err(wrong(
+        op.at,
+        zh,
+        format!("the operators of {path} are {taken}"),
+    ))
 }
 
 /// The test that a value passes; that of `!=` is that of `=`.
@@ -98,7 +130,11 @@ fn test_text(column: sql::Expr, said: &Comparison, backend: DbBackend) -> Result
         (op, Some(text)) => test(in_code_order(column, backend), op, text.into()),
         (_, None) => {
             let zh = "* 只能与 = != : 同用，本字请写作 \"\\*\"";
-            return Err(wrong(value.at, zh, "* goes only with = != and :; write \"\\*\" for itself"));
+            return Err(wrong(
+                value.at,
+                zh,
+                "* goes only with = != and :; write \"\\*\" for itself",
+            ));
         }
     })
 }
@@ -113,13 +149,27 @@ fn in_code_order(column: sql::Expr, backend: DbBackend) -> sql::Expr {
 
 /// The test that a text has the pieces in this order, with anything between them, and with `around`
 /// it. SQLite's LIKE ignores case, so there it is GLOB.
-fn matches(column: sql::Expr, Pattern(pieces): &Pattern, around: &str, backend: DbBackend) -> sql::Expr {
+fn matches(
+    column: sql::Expr,
+    Pattern(pieces): &Pattern,
+    around: &str,
+    backend: DbBackend,
+) -> sql::Expr {
     let (special, escaped, any): (&[char], fn(char) -> String, _) = match backend {
         DbBackend::Sqlite => (&['*', '?', '['], |c| format!("[{c}]"), "*"),
         _ => (&['%', '_', '\\'], |c| format!("\\{c}"), "%"),
     };
     let escape = |piece: &String| -> String {
-        piece.chars().map(|c| if special.contains(&c) { escaped(c) } else { c.into() }).collect()
+        piece
+            .chars()
+            .map(|c| {
+                if special.contains(&c) {
+                    escaped(c)
+                } else {
+                    c.into()
+                }
+            })
+            .collect()
     };
     let around = around.replace('*', any);
     let inner = pieces.iter().map(escape).collect::<Vec<_>>().join(any);
@@ -136,12 +186,14 @@ fn value(field: &Field, value: &Placed<Pattern>) -> Result<Value> {
     let (bound, zh, en) = match field.holds {
         Type::Text => (text.map(Value::from), "文本".into(), "a text".into()),
         Type::Number => (
-            text.and_then(|text| text.parse::<i64>().ok()).map(Value::from),
+            text.and_then(|text| text.parse::<i64>().ok())
+                .map(Value::from),
             "整数".into(),
             "a whole number".into(),
         ),
         Type::Bool => (
-            text.and_then(|text| text.parse::<bool>().ok()).map(Value::from),
+            text.and_then(|text| text.parse::<bool>().ok())
+                .map(Value::from),
             "true 或 false".into(),
             "true or false".into(),
         ),
@@ -163,7 +215,13 @@ fn value(field: &Field, value: &Placed<Pattern>) -> Result<Value> {
         ),
     };
     let path = field.path;
-    bound.ok_or_else(|| wrong(value.at, format!("{path} 应为{zh}"), format!("{path} takes {en}")))
+    bound.ok_or_else(|| {
+        wrong(
+            value.at,
+            format!("{path} 应为{zh}"),
+            format!("{path} takes {en}"),
+        )
+    })
 }
 
 /// The full name of an enum's value: `MeetingKind` and `ON_SITE` make `MEETING_KIND_ON_SITE`.
@@ -186,7 +244,8 @@ fn day(text: &str) -> Option<NaiveDate> {
 fn instant(text: &str) -> Option<DateTime<Utc>> {
     let instant = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
     // A leap second has more nanoseconds than a second; not every database knows it.
-    (in_range(instant.date_naive()) && instant.timestamp_subsec_nanos() < 1_000_000_000).then_some(instant)
+    (in_range(instant.date_naive()) && instant.timestamp_subsec_nanos() < 1_000_000_000)
+        .then_some(instant)
 }
 
 /// The years that the contracts know.

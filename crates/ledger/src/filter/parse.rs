@@ -12,12 +12,28 @@ pub fn parse(text: &str) -> Result<Option<Expr>> {
     let text: Vec<char> = text.chars().take(MAX_LENGTH + 1).collect();
     if text.len() > MAX_LENGTH {
         let zh = format!("不得超过{MAX_LENGTH}个字符");
-        return Err(Violations::of("filter", zh, format!("must have at most {MAX_LENGTH} characters")));
+        return Err(Violations::of(
+            "filter",
+            zh,
+            format!("must have at most {MAX_LENGTH} characters"),
+        ));
     }
-    if let Some(i) = text.iter().position(|c| c.is_control() && !c.is_whitespace()) {
-        return Err(wrong(i + 1, "不得含控制字符", "control characters are not allowed"));
+    if let Some(i) = text
+        .iter()
+        .position(|c| c.is_control() && !c.is_whitespace())
+    {
+        return Err(wrong(
+            i + 1,
+            "不得含控制字符",
+            "control characters are not allowed",
+        ));
     }
-    let mut parser = Parser { text, next: 0, depth: 0, comparisons: 0 };
+    let mut parser = Parser {
+        text,
+        next: 0,
+        depth: 0,
+        comparisons: 0,
+    };
     parser.skip_space();
     if parser.peek().is_none() {
         return Ok(None);
@@ -79,7 +95,11 @@ impl Parser {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             let zh = format!("括号嵌套不得超过{MAX_DEPTH}层");
-            return Err(wrong(at, zh, format!("at most {MAX_DEPTH} parentheses may be open at once")));
+            return Err(wrong(
+                at,
+                zh,
+                format!("at most {MAX_DEPTH} parentheses may be open at once"),
+            ));
         }
         let expr = self.expression()?;
         if !self.take(")") {
@@ -91,7 +111,10 @@ impl Parser {
 
     /// `field operator value`
     fn comparison(&mut self) -> Result<Expr> {
-        let field = Placed { at: self.at(), part: self.word(|c, _| c == ':') };
+        let field = Placed {
+            at: self.at(),
+            part: self.word(|c, _| c == ':'),
+        };
         if field.part.is_empty() || field.part.starts_with('-') || is_keyword(&field.part) {
             self.next = field.at - 1;
             return Err(self.expected("字段、NOT、- 或 (", "a field, NOT, - or ("));
@@ -99,15 +122,29 @@ impl Parser {
         self.comparisons += 1;
         if self.comparisons > MAX_COMPARISONS {
             let zh = format!("不得超过{MAX_COMPARISONS}个比较");
-            return Err(wrong(field.at, zh, format!("at most {MAX_COMPARISONS} comparisons are allowed")));
+            return Err(wrong(
+                field.at,
+                zh,
+                format!("at most {MAX_COMPARISONS} comparisons are allowed"),
+            ));
         }
         let at = self.at();
         let Some(op) = Op::ALL.into_iter().find(|op| self.take(op.symbol())) else {
             let symbols = Op::ALL.map(Op::symbol).join(" ");
-            return Err(self.expected(&format!("运算符 {symbols}"), &format!("an operator: {symbols}")));
+            return Err(self.expected(
+                &format!("运算符 {symbols}"),
+                &format!("an operator: {symbols}"),
+            ));
         };
-        let value = Placed { at: self.at(), part: self.value()? };
-        Ok(Expr::Compare(Comparison { field, op: Placed { at, part: op }, value }))
+        let value = Placed {
+            at: self.at(),
+            part: self.value()?,
+        };
+        Ok(Expr::Compare(Comparison {
+            field,
+            op: Placed { at, part: op },
+            value,
+        }))
     }
 
     fn value(&mut self) -> Result<Pattern> {
@@ -142,12 +179,20 @@ impl Parser {
                         self.next += 1;
                         piece.push(c);
                     }
-                    _ => return Err(self.expected(r#"\ 之后为 " ' \ 或 *"#, r#"one of " ' \ * after \"#)),
+                    _ => {
+                        return Err(
+                            self.expected(r#"\ 之后为 " ' \ 或 *"#, r#"one of " ' \ * after \"#)
+                        );
+                    }
                 },
                 c => piece.push(c),
             }
         }
-        Err(wrong(at, format!("引号 {quote} 没有结束"), format!("the quotation mark {quote} is not closed")))
+        Err(wrong(
+            at,
+            format!("引号 {quote} 没有结束"),
+            format!("the quotation mark {quote} is not closed"),
+        ))
     }
 
     /// The characters up to a space, parenthesis, quotation mark, operator, or what `ends` a word
@@ -174,7 +219,9 @@ impl Parser {
 
     /// Takes a symbol if it comes next.
     fn take(&mut self, symbol: &str) -> bool {
-        let found = symbol.chars().eq(self.text[self.next..].iter().copied().take(symbol.len()));
+        let found = symbol
+            .chars()
+            .eq(self.text[self.next..].iter().copied().take(symbol.len()));
         if found {
             self.next += symbol.len();
             self.skip_space();
@@ -202,7 +249,11 @@ impl Parser {
             Some(c) => (format!("而非 {c}"), format!("found {c}")),
             None => ("但已结尾".into(), "found the end".into()),
         };
-        wrong(self.at(), format!("应为{zh}，{but_zh}"), format!("expected {en}, {but_en}"))
+        wrong(
+            self.at(),
+            format!("应为{zh}，{but_zh}"),
+            format!("expected {en}, {but_en}"),
+        )
     }
 }
 

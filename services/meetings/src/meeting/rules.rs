@@ -14,7 +14,10 @@ use super::states::MACHINE;
 
 /// Whether the meeting took place.
 pub(crate) fn was_held(meeting: &Meeting) -> bool {
-    matches!(meeting.state(), MeetingState::Held | MeetingState::MinutesIssued)
+    matches!(
+        meeting.state(),
+        MeetingState::Held | MeetingState::MinutesIssued
+    )
 }
 
 pub(super) fn check(meeting: &Meeting, v: &mut Violations) {
@@ -28,13 +31,19 @@ pub(super) fn check(meeting: &Meeting, v: &mut Violations) {
     let mut orders = BTreeSet::new();
     for (i, item) in meeting.agenda_items.iter().enumerate() {
         if !orders.insert(item.order) {
-            v.item("agenda_items", i, |v| v.add("order", "次序重复", "is used twice"));
+            v.item("agenda_items", i, |v| {
+                v.add("order", "次序重复", "is used twice")
+            });
         }
     }
     for (i, participant) in meeting.participants.iter().enumerate() {
         if participant.role() == ParticipantRole::OnLeave && participant.present {
             v.item("participants", i, |v| {
-                v.add("present", "请假人员不能到会", "can't be set for one on leave");
+                v.add(
+                    "present",
+                    "请假人员不能到会",
+                    "can't be set for one on leave",
+                );
             });
         }
     }
@@ -42,25 +51,27 @@ pub(super) fn check(meeting: &Meeting, v: &mut Violations) {
 
 /// Details may be put right later, but not what the state rests on.
 pub(super) fn update(before: &Meeting, after: &Meeting, _at: Moment) -> Result<()> {
-    let times_changed =
-        (before.start_time, before.end_time) != (after.start_time, after.end_time);
+    let times_changed = (before.start_time, before.end_time) != (after.start_time, after.end_time);
     let refused = match before.state() {
         MeetingState::Cancelled => Some(("会议已取消，不能修改", "the meeting was cancelled")),
-        MeetingState::Postponed if times_changed => {
-            Some(("会议已推迟，请用重新安排", "the meeting is postponed; use RescheduleMeeting"))
-        }
-        MeetingState::Held | MeetingState::MinutesIssued if times_changed => {
-            Some(("会议已召开，时间不能修改", "the meeting was held; its time is settled"))
-        }
-        MeetingState::Convened if after.start_time.is_none() || after.end_time.is_none() => {
-            Some(("通知已印发，须有起止时间", "the notice was sent; the meeting needs its times"))
-        }
+        MeetingState::Postponed if times_changed => Some((
+            "会议已推迟，请用重新安排",
+            "the meeting is postponed; use RescheduleMeeting",
+        )),
+        MeetingState::Held | MeetingState::MinutesIssued if times_changed => Some((
+            "会议已召开，时间不能修改",
+            "the meeting was held; its time is settled",
+        )),
+        MeetingState::Convened if after.start_time.is_none() || after.end_time.is_none() => Some((
+            "通知已印发，须有起止时间",
+            "the notice was sent; the meeting needs its times",
+        )),
         _ => None,
     };
     match refused {
-        Some((zh, en)) => {
-            Err(Error::new(Reason::WrongState).saying(zh, en).about("Meeting", &before.name))
-        }
+        Some((zh, en)) => Err(Error::new(Reason::WrongState)
+            .saying(zh, en)
+            .about("Meeting", &before.name)),
         None => Ok(()),
     }
 }
@@ -69,9 +80,13 @@ pub(super) fn convene(m: &mut Meeting, _q: &ConveneMeetingRequest, at: Moment) -
     m.set_state(MACHINE.next("ConveneMeeting", m.state())?);
     let mut v = Violations::default();
     v.within("meeting", |v| {
-        let mut want = |field, given, zh: &str| {
+        let mut want = |field, given: bool, zh: &str| {
             if !given {
-                v.add(field, format!("印发通知前须有{zh}"), "is needed before the notice is sent");
+                v.add(
+                    field,
+                    format!("印发通知前须有{zh}"),
+                    "is needed before the notice is sent",
+                );
             }
         };
         want("start_time", m.start_time.is_some(), "开始时间");
@@ -86,7 +101,11 @@ pub(super) fn convene(m: &mut Meeting, _q: &ConveneMeetingRequest, at: Moment) -
 
 pub(super) fn hold(m: &mut Meeting, q: &HoldMeetingRequest, at: Moment) -> Result<()> {
     m.set_state(MACHINE.next("HoldMeeting", m.state())?);
-    let Some(start) = m.start_time.as_ref().and_then(instant).filter(|start| *start <= at.now)
+    let Some(start) = m
+        .start_time
+        .as_ref()
+        .and_then(instant)
+        .filter(|start| *start <= at.now)
     else {
         return Err(Error::refused(
             "HELD_AFTER_ITS_START",
@@ -120,7 +139,10 @@ pub(super) fn hold(m: &mut Meeting, q: &HoldMeetingRequest, at: Moment) -> Resul
 pub(super) fn issue_minutes(m: &mut Meeting, q: &IssueMinutesRequest, at: Moment) -> Result<()> {
     m.set_state(MACHINE.next("IssueMinutes", m.state())?);
     m.minutes.clone_from(&q.minutes);
-    let issued = q.minutes.as_ref().and_then(|minutes| minutes.issued_on?.naive());
+    let issued = q
+        .minutes
+        .as_ref()
+        .and_then(|minutes| minutes.issued_on?.naive());
     if issued < m.held_on.and_then(|d| d.naive()) || issued > Some(at.today()) {
         return Err(Violations::of(
             "minutes.issued_on",
@@ -155,9 +177,16 @@ pub(super) fn cancel(m: &mut Meeting, q: &CancelMeetingRequest, _at: Moment) -> 
 
 /// What is still missing for a step, as a refusal by this rule.
 fn needs(v: Violations, rule: &str, meeting: &Meeting) -> Result<()> {
-    let Err(missing) = v.finish() else { return Ok(()) };
+    let Err(missing) = v.finish() else {
+        return Ok(());
+    };
     let list = |pick: fn(&taizhang_contracts::error::Violation) -> String, separator: &str| {
-        missing.violations().iter().map(pick).collect::<Vec<_>>().join(separator)
+        missing
+            .violations()
+            .iter()
+            .map(pick)
+            .collect::<Vec<_>>()
+            .join(separator)
     };
     let zh = list(|v| v.zh.clone(), "；");
     let en = list(|v| format!("{} {}", v.field, v.en), "; ");

@@ -15,7 +15,12 @@ pub const MACHINE: Machine<MeetingState> = Machine {
         row("IssueMinutes", "印发纪要", &[Held], MinutesIssued),
         row("PostponeMeeting", "推迟", &[Planned, Convened], Postponed),
         row("RescheduleMeeting", "重新安排", &[Postponed], Planned),
-        row("CancelMeeting", "取消", &[Planned, Convened, Postponed], Cancelled),
+        row(
+            "CancelMeeting",
+            "取消",
+            &[Planned, Convened, Postponed],
+            Cancelled,
+        ),
     ],
     name: MeetingState::as_str_name,
 };
@@ -26,5 +31,10 @@ const fn row(
     from: &'static [MeetingState],
     to: MeetingState,
 ) -> Transition<MeetingState> {
-    Transition { method, label, from, to }
+    Transition {
+        method,
+        label,
+        from,
+        to,
+    }
 }

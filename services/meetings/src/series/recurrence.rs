@@ -5,12 +5,24 @@ use taizhang_contracts::meetings::recurrence::Rule;
 use taizhang_contracts::meetings::{MonthlyByDay, MonthlyByWeekday, Weekly};
 
 /// The days from `from` to `until`, both included, on which `rule` falls.
-pub(super) fn days(rule: &Rule, from: NaiveDate, until: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+pub(super) fn days(
+    rule: &Rule,
+    from: NaiveDate,
+    until: NaiveDate,
+) -> impl Iterator<Item = NaiveDate> {
     let rule = *rule;
     let monthly = !matches!(rule, Rule::Weekly(_));
-    let begin = if monthly { from.with_day(1).unwrap_or(from) } else { from };
+    let begin = if monthly {
+        from.with_day(1).unwrap_or(from)
+    } else {
+        from
+    };
     let step = move |at: &NaiveDate| {
-        if monthly { at.checked_add_months(Months::new(1)) } else { at.checked_add_days(Days::new(1)) }
+        if monthly {
+            at.checked_add_months(Months::new(1))
+        } else {
+            at.checked_add_days(Days::new(1))
+        }
     };
     std::iter::successors(Some(begin), step)
         .take_while(move |at| *at <= until)
@@ -21,13 +33,17 @@ pub(super) fn days(rule: &Rule, from: NaiveDate, until: NaiveDate) -> impl Itera
 /// The day in the month that begins at `at`, or, for a weekly rule, `at` if it is the weekday.
 fn on(rule: &Rule, at: NaiveDate) -> Option<NaiveDate> {
     match rule {
-        Rule::MonthlyByDay(MonthlyByDay { day }) => {
-            at.with_day(u32::try_from(*day).ok()?).or_else(|| last_of_month(at))
-        }
+        Rule::MonthlyByDay(MonthlyByDay { day }) => at
+            .with_day(u32::try_from(*day).ok()?)
+            .or_else(|| last_of_month(at)),
         Rule::MonthlyByWeekday(MonthlyByWeekday { nth, weekday }) => {
             let days = at.iter_days().take_while(|day| day.month() == at.month());
             let mut fitting = days.filter(|day| number(*day) == *weekday);
-            if *nth == 5 { fitting.last() } else { fitting.nth(usize::try_from(*nth - 1).ok()?) }
+            if *nth == 5 {
+                fitting.last()
+            } else {
+                fitting.nth(usize::try_from(*nth - 1).ok()?)
+            }
         }
         Rule::Weekly(Weekly { weekday }) => (number(at) == *weekday).then_some(at),
     }
@@ -51,7 +67,9 @@ mod tests {
     }
 
     fn listed(rule: Rule, from: NaiveDate, until: NaiveDate) -> Vec<String> {
-        days(&rule, from, until).map(|d| d.format("%m-%d").to_string()).collect()
+        days(&rule, from, until)
+            .map(|d| d.format("%m-%d").to_string())
+            .collect()
     }
 
     #[test]
@@ -66,9 +84,15 @@ mod tests {
     #[test]
     fn weekdays_are_counted_within_the_month() {
         let first_monday = Rule::MonthlyByWeekday(MonthlyByWeekday { nth: 1, weekday: 1 });
-        assert_eq!(listed(first_monday, day(2022, 1, 4), day(2022, 3, 31)), ["02-07", "03-07"]);
+        assert_eq!(
+            listed(first_monday, day(2022, 1, 4), day(2022, 3, 31)),
+            ["02-07", "03-07"]
+        );
         let last_friday = Rule::MonthlyByWeekday(MonthlyByWeekday { nth: 5, weekday: 5 });
-        assert_eq!(listed(last_friday, day(2022, 1, 1), day(2022, 2, 28)), ["01-28", "02-25"]);
+        assert_eq!(
+            listed(last_friday, day(2022, 1, 1), day(2022, 2, 28)),
+            ["01-28", "02-25"]
+        );
     }
 
     #[test]
@@ -83,7 +107,10 @@ mod tests {
     #[test]
     fn the_end_is_included_and_nothing_lies_outside() {
         let rule = Rule::MonthlyByDay(MonthlyByDay { day: 10 });
-        assert_eq!(listed(rule, day(2022, 1, 11), day(2022, 3, 10)), ["02-10", "03-10"]);
+        assert_eq!(
+            listed(rule, day(2022, 1, 11), day(2022, 3, 10)),
+            ["02-10", "03-10"]
+        );
         assert!(listed(rule, day(2022, 1, 11), day(2022, 2, 9)).is_empty());
     }
 }

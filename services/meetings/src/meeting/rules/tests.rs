@@ -8,11 +8,18 @@ use super::*;
 
 fn at(now: &str) -> Moment {
     let now = now.parse::<DateTime<chrono::Utc>>().unwrap_or_default();
-    Moment { now, zone: chrono_tz::Asia::Shanghai }
+    Moment {
+        now,
+        zone: chrono_tz::Asia::Shanghai,
+    }
 }
 
 fn someone() -> Participant {
-    Participant { person: "甲".into(), role: ParticipantRole::Attendee.into(), ..Default::default() }
+    Participant {
+        person: "甲".into(),
+        role: ParticipantRole::Attendee.into(),
+        ..Default::default()
+    }
 }
 
 /// A meeting that begins at 23:30 on 31 December 2022, local time, with all that a notice needs.
@@ -37,7 +44,10 @@ fn a_meeting_belongs_to_the_local_day_of_its_start() {
     let now = at("2023-01-05T00:00:00Z");
     assert!(convene(&mut meeting, &Default::default(), now).is_ok());
     assert!(hold(&mut meeting, &Default::default(), now).is_ok());
-    assert_eq!(meeting.held_on.map(|d| (d.year, d.month, d.day)), Some((2022, 12, 31)));
+    assert_eq!(
+        meeting.held_on.map(|d| (d.year, d.month, d.day)),
+        Some((2022, 12, 31))
+    );
     assert!(meeting.participants.iter().all(|p| p.present));
 }
 
@@ -45,7 +55,11 @@ fn a_meeting_belongs_to_the_local_day_of_its_start() {
 fn a_notice_names_everything_that_is_missing() {
     let mut meeting = Meeting::default();
     meeting.set_state(MACHINE.initial);
-    let error = convene(&mut meeting, &Default::default(), at("2022-01-01T00:00:00Z"));
+    let error = convene(
+        &mut meeting,
+        &Default::default(),
+        at("2022-01-01T00:00:00Z"),
+    );
     let error = error.expect_err("a bare meeting").to_string();
     for field in ["start_time", "end_time", "chair", "place"] {
         assert!(error.contains(field), "{field}: {error}");
@@ -55,11 +69,26 @@ fn a_notice_names_everything_that_is_missing() {
 #[test]
 fn a_meeting_is_not_held_before_it_begins_nor_without_anyone() {
     let mut meeting = late_meeting();
-    assert!(convene(&mut meeting, &Default::default(), at("2022-12-01T00:00:00Z")).is_ok());
-    let early = hold(&mut meeting.clone(), &Default::default(), at("2022-12-31T15:29:59Z"));
+    assert!(
+        convene(
+            &mut meeting,
+            &Default::default(),
+            at("2022-12-01T00:00:00Z")
+        )
+        .is_ok()
+    );
+    let early = hold(
+        &mut meeting.clone(),
+        &Default::default(),
+        at("2022-12-31T15:29:59Z"),
+    );
     assert_eq!(early.map_err(|e| e.reason()), Err(Reason::RuleRefuses));
     meeting.participants.clear();
-    let empty = hold(&mut meeting, &Default::default(), at("2023-01-01T00:00:00Z"));
+    let empty = hold(
+        &mut meeting,
+        &Default::default(),
+        at("2023-01-01T00:00:00Z"),
+    );
     assert_eq!(empty.map_err(|e| e.reason()), Err(Reason::RuleRefuses));
 }
 
@@ -70,7 +99,10 @@ fn minutes_are_not_older_than_their_meeting() {
     assert!(convene(&mut meeting, &Default::default(), now).is_ok());
     assert!(hold(&mut meeting, &Default::default(), now).is_ok());
     let minutes = |day| IssueMinutesRequest {
-        minutes: Some(Minutes { issued_on: Some(day), ..Default::default() }),
+        minutes: Some(Minutes {
+            issued_on: Some(day),
+            ..Default::default()
+        }),
         ..Default::default()
     };
     let day = |year, month, day| taizhang_contracts::common::Date { year, month, day };
@@ -85,13 +117,27 @@ fn step(meeting: &mut Meeting, choice: u8, now: Moment) -> Result<()> {
         0 => convene(meeting, &Default::default(), now),
         1 => hold(meeting, &Default::default(), now),
         2 => {
-            let minutes = Minutes { issued_on: Some(now.today().into()), ..Default::default() };
-            issue_minutes(meeting, &IssueMinutesRequest { minutes: Some(minutes), ..Default::default() }, now)
+            let minutes = Minutes {
+                issued_on: Some(now.today().into()),
+                ..Default::default()
+            };
+            issue_minutes(
+                meeting,
+                &IssueMinutesRequest {
+                    minutes: Some(minutes),
+                    ..Default::default()
+                },
+                now,
+            )
         }
         3 => postpone(meeting, &Default::default(), now),
         4 => reschedule(
             meeting,
-            &RescheduleMeetingRequest { start_time: later(2), end_time: later(1), ..Default::default() },
+            &RescheduleMeetingRequest {
+                start_time: later(2),
+                end_time: later(1),
+                ..Default::default()
+            },
             now,
         ),
         _ => cancel(meeting, &Default::default(), now),
