@@ -271,14 +271,27 @@ impl Error {
         en: impl Into<String>,
     ) -> Self {
         let (zh, en) = (zh.into(), en.into());
-        let mut error = Self::new(Reason::RuleRefuses).saying(zh.clone(), en.clone());
-        error.0.preconditions.push(Precondition {
+        Self::new(Reason::RuleRefuses)
+            .saying(zh.clone(), en.clone())
+            .because(rule, subject, zh, en)
+    }
+
+    /// Names one more rule that refuses: see [`Error::refused`].
+    #[must_use]
+    pub fn because(
+        mut self,
+        rule: &str,
+        subject: impl Into<String>,
+        zh: impl Into<String>,
+        en: impl Into<String>,
+    ) -> Self {
+        self.0.preconditions.push(Precondition {
             rule: rule.into(),
             subject: subject.into(),
-            zh,
-            en,
+            zh: zh.into(),
+            en: en.into(),
         });
-        error
+        self
     }
 
     /// Our fault. The cause goes to the log under an id, and only the id to the caller.

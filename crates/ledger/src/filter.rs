@@ -15,26 +15,23 @@
 //! it. Of AIP-160 there are no functions, no bare values that search all fields, and no
 //! parentheses to the right of an operator.
 
-use std::fmt::{self, Write as _};
-
 mod compile;
 mod parse;
 #[cfg(test)]
 mod tests;
 
-pub use compile::compile;
-pub use parse::parse;
+pub(crate) use compile::compile;
 
 /// How many characters a filter may have.
-pub const MAX_LENGTH: usize = 2_000;
+const MAX_LENGTH: usize = 2_000;
 /// How many parentheses may be open at once.
-pub const MAX_DEPTH: usize = 20;
+const MAX_DEPTH: usize = 20;
 /// How many comparisons a filter may have.
-pub const MAX_COMPARISONS: usize = 100;
+const MAX_COMPARISONS: usize = 100;
 
-/// What a filter says. Printed, it parses to itself.
+/// What a filter says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expr {
+enum Expr {
     /// All of these, two or more.
     And(Vec<Self>),
     /// Any of these, two or more.
@@ -47,22 +44,22 @@ pub enum Expr {
 
 /// A field compared with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Comparison {
+struct Comparison {
     /// The field's path, such as `source.kind`.
-    pub field: Placed<String>,
+    field: Placed<String>,
     /// The operator.
-    pub op: Placed<Op>,
+    op: Placed<Op>,
     /// The value.
-    pub value: Placed<Pattern>,
+    value: Placed<Pattern>,
 }
 
 /// A part of a filter and where it stands. Two are equal that say the same, wherever they stand.
 #[derive(Debug, Clone)]
-pub struct Placed<T> {
+struct Placed<T> {
     /// The position of its first character, from 1.
-    pub at: usize,
+    at: usize,
     /// The part.
-    pub part: T,
+    part: T,
 }
 
 impl<T: PartialEq> PartialEq for Placed<T> {
@@ -75,7 +72,7 @@ impl<T: Eq> Eq for Placed<T> {}
 
 /// A comparison's operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Op {
+enum Op {
     /// `=`
     Equal,
     /// `!=`
@@ -94,7 +91,7 @@ pub enum Op {
 
 impl Op {
     /// All of them; none comes after one that it begins with.
-    pub const ALL: [Self; 7] = [
+    const ALL: [Self; 7] = [
         Self::Equal,
         Self::NotEqual,
         Self::AtMost,
@@ -105,7 +102,7 @@ impl Op {
     ];
 
     /// How it is written.
-    pub const fn symbol(self) -> &'static str {
+    const fn symbol(self) -> &'static str {
         match self {
             Self::Equal => "=",
             Self::NotEqual => "!=",
@@ -120,11 +117,11 @@ impl Op {
 
 /// A value: the pieces of text between its asterisks. Without an asterisk there is one piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(Vec<String>);
+struct Pattern(Vec<String>);
 
 impl Pattern {
     /// The text, if there is no asterisk.
-    pub fn plain(&self) -> Option<&str> {
+    fn plain(&self) -> Option<&str> {
         match self.0.as_slice() {
             [text] => Some(text),
             _ => None,
@@ -132,52 +129,12 @@ impl Pattern {
     }
 
     /// Whether it is nothing but an asterisk, or several.
-    pub fn is_any(&self) -> bool {
+    fn is_any(&self) -> bool {
         self.0.len() > 1 && self.0.iter().all(String::is_empty)
     }
-}
 
-impl fmt::Display for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let join = |f: &mut fmt::Formatter<'_>, parts: &[Self], word: &str| {
-            for (i, part) in parts.iter().enumerate() {
-                if i > 0 {
-                    f.write_str(word)?;
-                }
-                // OR binds tighter than AND, so under AND it needs no parentheses.
-                match (self, part) {
-                    (_, Self::And(_)) | (Self::Or(_), Self::Or(_)) => write!(f, "({part})")?,
-                    _ => write!(f, "{part}")?,
-                }
-            }
-            Ok(())
-        };
-        match self {
-            Self::And(parts) => join(f, parts, " AND "),
-            Self::Or(parts) => join(f, parts, " OR "),
-            Self::Not(inner) if matches!(**inner, Self::Compare(_)) => write!(f, "NOT {inner}"),
-            Self::Not(inner) => write!(f, "NOT ({inner})"),
-            Self::Compare(Comparison { field, op, value }) => {
-                write!(f, "{} {} {}", field.part, op.part.symbol(), value.part)
-            }
-        }
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for (i, piece) in self.0.iter().enumerate() {
-            if i > 0 {
-                f.write_char('*')?;
-            }
-            for c in piece.chars() {
-                if matches!(c, '"' | '\\' | '*') {
-                    f.write_char('\\')?;
-                }
-                f.write_char(c)?;
-            }
-        }
-        f.write_char('"')
+    /// The same with anything around it.
+    fn anywhere(&self) -> Self {
+        Self([&[String::new()], self.0.as_slice(), &[String::new()]].concat())
     }
 }

@@ -123,7 +123,7 @@ impl<S: 'static> Ledger<S> {
             None if R::SINGLETON => self.default_singleton(&parsed),
             None => return Err(Error::not_found(R::TYPE, name)),
         };
-        self.shown(record).await
+        self.shown(&context.office, record).await
     }
 
     /// An office's only record of this type, or its defaults.
@@ -210,9 +210,7 @@ impl<S: 'static> Ledger<S> {
             }
             _ => String::new(),
         };
-        for record in &mut records {
-            *record = self.shown(std::mem::take(record)).await?;
-        }
+        self.show(&context.office, &mut records).await?;
         Ok((records, token))
     }
 
@@ -238,7 +236,7 @@ impl<S: 'static> Ledger<S> {
     pub async fn update_with<Q: Update>(
         &self,
         request: Request<Q>,
-        rule: fn(&Q::Resource, &Q::Resource, Moment) -> Result<()>,
+        rule: impl Fn(&Q::Resource, &Q::Resource, Moment) -> Result<()> + Send + Sync,
     ) -> Result<Response<Q::Resource>, Status>
     where
         Q::Resource: Record<S>,
@@ -249,6 +247,7 @@ impl<S: 'static> Ledger<S> {
             .take()
             .ok_or_else(|| Violations::of(Q::FIELD, "必填", "is required"))?;
         let paths = masked(&request, &given)?;
+        let rule = &rule;
         let record = self
             .write(&context, &request, move |tx| {
                 let (given, paths) = (given.clone(), paths.clone());
@@ -326,7 +325,7 @@ impl<S: 'static> Ledger<S> {
     pub async fn change<Q: Change>(
         &self,
         request: Request<Q>,
-        rule: fn(&mut Q::Resource, &Q, Moment) -> Result<()>,
+        rule: impl Fn(&mut Q::Resource, &Q, Moment) -> Result<()> + Send + Sync,
     ) -> Result<Response<Q::Resource>, Status>
     where
         Q::Resource: Record<S>,
@@ -411,10 +410,15 @@ impl<S: 'static> Ledger<S> {
         rows.iter().map(decode).collect()
     }
 
-    pub(crate) async fn shown<R: Record<S>>(&self, mut record: R) -> Result<R> {
-        if R::SHOWS {
-            record.show(self.moment(), self).await?;
+    async fn show<R: Record<S>>(&self, office: &Office, records: &mut [R]) -> Result<()> {
+        if R::SHOWS && !records.is_empty() {
+            R::show(records, self.moment(), self, office).await?;
         }
+        Ok(())
+    }
+
+    pub(crate) async fn shown<R: Record<S>>(&self, office: &Office, mut record: R) -> Result<R> {
+        self.show(office, std::slice::from_mut(&mut record)).await?;
         Ok(record)
     }
 }

@@ -5,10 +5,12 @@
 //! indicators ([`figures`]); the [`Ledger`] does the rest.
 
 mod clock;
+pub mod audit;
 pub mod column;
 mod database;
 pub mod figures;
 mod filter;
+mod kind;
 mod ledger;
 mod macros;
 mod order;
@@ -24,6 +26,7 @@ mod write;
 pub use clock::Clock;
 pub use column::Column;
 pub use database::Database;
+pub use kind::Kind;
 pub use ledger::{Ledger, fields};
 pub use record::{Moment, Record};
 pub use secret::Key;

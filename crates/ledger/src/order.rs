@@ -5,24 +5,15 @@ use taizhang_contracts::{Result, Violations};
 use crate::column::Field;
 
 /// How many fields an order may have.
-pub const MAX_FIELDS: usize = 5;
+const MAX_FIELDS: usize = 5;
 
 /// Which way a field is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub(crate) enum Direction {
     /// Smallest first, which is what is meant when nothing is said.
     Ascending,
     /// Largest first.
     Descending,
-}
-
-impl From<Direction> for sea_orm::Order {
-    fn from(direction: Direction) -> Self {
-        match direction {
-            Direction::Ascending => Self::Asc,
-            Direction::Descending => Self::Desc,
-        }
-    }
 }
 
 /// Reads an order such as `priority desc, due_day`; a blank one is empty.
@@ -30,7 +21,7 @@ impl From<Direction> for sea_orm::Order {
 /// # Errors
 /// INVALID_FIELDS, naming the field that is unknown, given twice or followed by anything but `asc`
 /// or `desc`; also if there are more than [`MAX_FIELDS`].
-pub fn parse(text: &str, fields: &[Field]) -> Result<Vec<(Field, Direction)>> {
+pub(crate) fn parse(text: &str, fields: &[Field]) -> Result<Vec<(Field, Direction)>> {
     let wrong = |zh: String, en: String| Violations::of("order_by", zh, en);
     let mut order: Vec<(Field, Direction)> = Vec::new();
     if text.trim().is_empty() {
@@ -78,6 +69,8 @@ pub fn parse(text: &str, fields: &[Field]) -> Result<Vec<(Field, Direction)>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;

@@ -5,7 +5,7 @@ use std::future::Future;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use taizhang_contracts::common::Date;
-use taizhang_contracts::{Resource, Result, Violations, date};
+use taizhang_contracts::{Office, Resource, Result, Violations, date};
 
 use crate::column::Column;
 use crate::write::Tx;
@@ -47,11 +47,13 @@ pub trait Record<S: 'static>: Resource {
     /// Whether answers have fields that depend on the time of reading; see [`Record::show`].
     const SHOWS: bool = false;
 
-    /// Fills in what depends on the time of reading and is not stored.
+    /// Fills in what depends on the time of reading and is not stored, for all records of one
+    /// answer at once, so that what they need of the office is read once.
     fn show(
-        &mut self,
+        _records: &mut [Self],
         _at: Moment,
         _ledger: &crate::Ledger<S>,
+        _office: &Office,
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }

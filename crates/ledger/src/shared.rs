@@ -17,36 +17,17 @@ use taizhang_contracts::statistics::{
     GatherFiguresRequest, GatherFiguresResponse, ListEvidenceRequest, ListEvidenceResponse,
     ListIndicatorsRequest, ListIndicatorsResponse,
 };
-use taizhang_contracts::{Context, Error, Resource, Result, Violations, date, descriptors};
+use taizhang_contracts::{Context, Error, Result, Violations, date, descriptors};
 use tonic::{Request, Response, Status};
 
 use crate::database::refusal;
 use crate::figures::{self, Indicator};
-use crate::{Ledger, page, sql};
+use crate::{Kind, Ledger, page, sql};
 
 /// Serves the history of a service's records.
 pub struct History<S> {
     ledger: Ledger<S>,
     kinds: Arc<[Kind]>,
-}
-
-/// A kind of record that a service keeps, as far as its history is concerned.
-#[derive(Debug, Clone, Copy)]
-pub struct Kind {
-    collection: &'static str,
-    message: &'static str,
-    singleton: bool,
-}
-
-impl Kind {
-    /// The kind of record that `R` is.
-    pub const fn of<R: Resource>() -> Self {
-        Self {
-            collection: R::COLLECTION,
-            message: R::MESSAGE,
-            singleton: R::SINGLETON,
-        }
-    }
 }
 
 impl<S: 'static> History<S> {

@@ -42,7 +42,13 @@ impl<S: Copy + PartialEq + Debug> Machine<S> {
             if row.from.contains(&state) {
                 return Ok(row.to);
             }
-            allowed.extend(row.from.iter().map(|s| self.short(s)));
+            for from in row.from {
+                let from = self.short(from);
+                // A method may have several rows.
+                if !allowed.contains(&from) {
+                    allowed.push(from);
+                }
+            }
         }
         let (state, allowed) = (self.short(&state), allowed.join("、"));
         Err(Error::new(Reason::WrongState)

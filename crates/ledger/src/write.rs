@@ -291,13 +291,13 @@ impl<S: 'static> Ledger<S> {
             };
             let attempt = self.attempt(context, &key, head, &mut known, &work).await;
             let outcome = match attempt {
-                Attempt::Done(record) => return self.shown(record).await,
+                Attempt::Done(record) => return self.shown(&context.office, record).await,
                 Attempt::Refused(error) => Err(error),
                 Attempt::Lost => Ok(()),
             };
             // The first of two identical calls may be why this one failed.
             if let Some(record) = self.answered(context, &key).await? {
-                return self.shown(record).await;
+                return self.shown(&context.office, record).await;
             }
             outcome?;
         }

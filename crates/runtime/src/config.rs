@@ -13,6 +13,8 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 use taizhang_contracts::caller::Secret;
 
+pub(crate) use load::read;
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

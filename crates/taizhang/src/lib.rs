@@ -1,1 +1,7 @@
-//! stub
+//! Taizhang in one process: its services, and what the program does with them.
+
+pub mod commands;
+pub mod key;
+pub mod roles;
+pub mod suite;
+pub mod trial;

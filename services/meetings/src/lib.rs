@@ -23,8 +23,8 @@ use taizhang_contracts::meetings::{
     meeting_series_service_server::MeetingSeriesServiceServer,
     meeting_service_server::MeetingServiceServer,
 };
-use taizhang_ledger::Ledger;
-use taizhang_ledger::shared::{History, Kind, Statistics};
+use taizhang_ledger::shared::{History, Statistics};
+use taizhang_ledger::{Kind, Ledger};
 use tonic::service::Routes;
 
 /// The service's name in the configuration and in scopes.
@@ -32,12 +32,24 @@ pub const NAME: &str = "meetings";
 
 /// The kinds of record that the service keeps.
 pub const KINDS: &[Kind] = &[
-    Kind::of::<api::Meeting>(),
-    Kind::of::<api::Decision>(),
-    Kind::of::<api::Facility>(),
-    Kind::of::<api::Booking>(),
-    Kind::of::<api::MeetingSeries>(),
-    Kind::of::<api::Lecture>(),
+    Kind::of::<Meetings, api::Meeting>(),
+    Kind::of::<Meetings, api::Decision>(),
+    Kind::of::<Meetings, api::Facility>(),
+    Kind::of::<Meetings, api::Booking>(),
+    Kind::of::<Meetings, api::MeetingSeries>(),
+    Kind::of::<Meetings, api::Lecture>(),
+];
+
+/// The gRPC services that it serves.
+pub const GRPC_SERVICES: &[&str] = &[
+    api::meeting_service_server::SERVICE_NAME,
+    api::decision_service_server::SERVICE_NAME,
+    api::facility_service_server::SERVICE_NAME,
+    api::booking_service_server::SERVICE_NAME,
+    api::meeting_series_service_server::SERVICE_NAME,
+    api::lecture_service_server::SERVICE_NAME,
+    taizhang_contracts::history::history_service_server::SERVICE_NAME,
+    taizhang_contracts::statistics::statistics_service_server::SERVICE_NAME,
 ];
 
 /// Handles the service's calls.

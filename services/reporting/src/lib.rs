@@ -1,1 +1,68 @@
-//! stub
+//! The reporting service (年度工作总结): gathers figures from the services that count them, writes
+//! the annual summary from the office's template, and leads from each figure to its records.
+//!
+//! It knows no indicator by name. What can be counted it asks its [`Source`]s, and a county system
+//! that serves `StatisticsService` can be one more of them.
+
+mod annual_report;
+mod compare;
+mod digest;
+mod evidence;
+mod gather;
+mod migration;
+mod opening_figure;
+mod source;
+mod template;
+
+pub use annual_report::states::MACHINE as ANNUAL_REPORT_STATES;
+pub use migration::Migrator;
+pub use source::Source;
+
+use std::sync::Arc;
+
+use taizhang_contracts::reporting as api;
+use taizhang_contracts::reporting::{
+    annual_report_service_server::AnnualReportServiceServer,
+    opening_figure_service_server::OpeningFigureServiceServer,
+    template_service_server::TemplateServiceServer,
+};
+use taizhang_ledger::shared::History;
+use taizhang_ledger::{Kind, Ledger};
+use tonic::service::Routes;
+
+/// The service's name in the configuration and in scopes.
+pub const NAME: &str = "reporting";
+
+/// The kinds of record that the service keeps.
+pub const KINDS: &[Kind] = &[
+    Kind::of::<Reporting, api::AnnualReport>(),
+    Kind::of::<Reporting, api::OpeningFigure>(),
+    Kind::of::<Reporting, api::Template>(),
+];
+
+/// The gRPC services that it serves.
+pub const GRPC_SERVICES: &[&str] = &[
+    api::annual_report_service_server::SERVICE_NAME,
+    api::opening_figure_service_server::SERVICE_NAME,
+    api::template_service_server::SERVICE_NAME,
+    taizhang_contracts::history::history_service_server::SERVICE_NAME,
+];
+
+/// Handles the service's calls.
+#[derive(Clone)]
+pub struct Reporting {
+    ledger: Ledger<Reporting>,
+    sources: Arc<[Source]>,
+}
+
+/// The service's gRPC services over a ledger. The order of the sources is that of the figures.
+pub fn routes(ledger: Ledger<Reporting>, sources: Vec<Source>) -> Routes {
+    let reporting = Reporting {
+        ledger: ledger.clone(),
+        sources: sources.into(),
+    };
+    Routes::new(AnnualReportServiceServer::new(reporting.clone()))
+        .add_service(OpeningFigureServiceServer::new(reporting.clone()))
+        .add_service(TemplateServiceServer::new(reporting))
+        .add_service(History::server(ledger, KINDS))
+}

@@ -16,7 +16,7 @@ use crate::column::{Field, Type};
 ///
 /// # Errors
 /// INVALID_FIELDS, telling where the filter is wrong and what was expected.
-pub fn compile(text: &str, fields: &[Field], backend: DbBackend) -> Result<Condition> {
+pub(crate) fn compile(text: &str, fields: &[Field], backend: DbBackend) -> Result<Condition> {
     parse(text)?.map_or_else(
         || Ok(Condition::all()),
         |expr| condition(&expr, true, fields, backend),
@@ -28,25 +28,16 @@ pub fn compile(text: &str, fields: &[Field], backend: DbBackend) -> Result<Condi
 /// Negation goes down to the comparisons, for only there is it known which absent value makes SQL
 /// shrug with NULL. Above them there is only AND and OR, where NULL counts as false does.
 fn condition(expr: &Expr, holds: bool, fields: &[Field], backend: DbBackend) -> Result<Condition> {
-    let (parts, joined) = match expr {
+    let (parts, all) = match expr {
         Expr::Compare(comparison) => return compare(comparison, holds, fields, backend),
         Expr::Not(inner) => return condition(inner, !holds, fields, backend),
-        Expr::And(parts) => (
-            parts,
-            if holds {
-                Condition::all()
-            } else {
-                Condition::any()
-            },
-        ),
-        Expr::Or(parts) => (
-            parts,
-            if holds {
-                Condition::any()
-            } else {
-                Condition::all()
-            },
-        ),
+        Expr::And(parts) => (parts, holds),
+        Expr::Or(parts) => (parts, !holds),
+    };
+    let joined = if all {
+        Condition::all()
+    } else {
+        Condition::any()
     };
     parts.iter().try_fold(joined, |joined, part| {
         Ok(joined.add(condition(part, holds, fields, backend)?))
@@ -62,11 +53,12 @@ fn compare(
     let Placed { at, part: path } = &said.field;
     let Some(field) = fields.iter().find(|field| field.path == path) else {
         let known: Vec<_> = fields.iter().map(|field| field.path).collect();
-        let zh = format!("没有字段 {path}，应为：{}", known.join("、"));
+        let (zh, en) = (known.join("、"), known.join(", "));
+        let zh = format!("没有字段 {path}，应为：{zh}");
         return Err(wrong(
             *at,
             zh,
-            format!("no field {path}; expected one of {}", known.join(", ")),
+            format!("no field {path}; expected one of {en}"),
         ));
     };
     takes(field, &said.op)?;
@@ -102,11 +94,8 @@ fn takes(field: &Field, op: &Placed<Op>) -> Result<()> {
     let taken: Vec<_> = taken.iter().map(|op| op.symbol()).collect();
     let (path, taken) = (field.path, taken.join(" "));
     let zh = format!("字段 {path} 的运算符应为：{taken}");
-    Err(wrong(
-        op.at,
-        zh,
-        format!("the operators of {path} are {taken}"),
-    ))
+    let en = format!("the operators of {path} are {taken}");
+    Err(wrong(op.at, zh, en))
 }
 
 /// The test that a value passes; that of `!=` is that of `=`.
@@ -124,17 +113,14 @@ fn test_text(column: sql::Expr, said: &Comparison, backend: DbBackend) -> Result
     let Comparison { op, value, .. } = said;
     Ok(match (op.part, value.part.plain()) {
         (Op::Has, _) if value.part.is_any() => column.ne(""),
-        (Op::Has, _) => matches(column, &value.part, "*", backend),
-        (Op::Equal | Op::NotEqual, None) => matches(column, &value.part, "", backend),
+        (Op::Has, _) => matches(column, &value.part.anywhere(), backend),
+        (Op::Equal | Op::NotEqual, None) => matches(column, &value.part, backend),
         (op @ (Op::Equal | Op::NotEqual), Some(text)) => test(column, op, text.into()),
         (op, Some(text)) => test(in_code_order(column, backend), op, text.into()),
         (_, None) => {
-            let zh = "* 只能与 = != : 同用，本字请写作 \"\\*\"";
-            return Err(wrong(
-                value.at,
-                zh,
-                "* goes only with = != and :; write \"\\*\" for itself",
-            ));
+            let zh = r#"* 只能与 = != : 同用，本字请写作 "\*""#;
+            let en = r#"* goes only with = != and :; write "\*" for itself"#;
+            return Err(wrong(value.at, zh, en));
         }
     })
 }
@@ -147,80 +133,71 @@ fn in_code_order(column: sql::Expr, backend: DbBackend) -> sql::Expr {
     }
 }
 
-/// The test that a text has the pieces in this order, with anything between them, and with `around`
-/// it. SQLite's LIKE ignores case, so there it is GLOB.
-fn matches(
-    column: sql::Expr,
-    Pattern(pieces): &Pattern,
-    around: &str,
-    backend: DbBackend,
-) -> sql::Expr {
-    let (special, escaped, any): (&[char], fn(char) -> String, _) = match backend {
-        DbBackend::Sqlite => (&['*', '?', '['], |c| format!("[{c}]"), "*"),
-        _ => (&['%', '_', '\\'], |c| format!("\\{c}"), "%"),
-    };
-    let escape = |piece: &String| -> String {
-        piece
-            .chars()
-            .map(|c| {
-                if special.contains(&c) {
-                    escaped(c)
-                } else {
-                    c.into()
-                }
-            })
+/// The test that a text has the pieces in this order, with anything between them. SQLite's LIKE
+/// ignores case, so there it is GLOB.
+fn matches(column: sql::Expr, Pattern(pieces): &Pattern, backend: DbBackend) -> sql::Expr {
+    let literal = |special: &[char], escape: fn(char) -> String| -> Vec<String> {
+        let literal = |c| {
+            if special.contains(&c) {
+                escape(c)
+            } else {
+                c.into()
+            }
+        };
+        pieces
+            .iter()
+            .map(|piece| piece.chars().map(literal).collect())
             .collect()
     };
-    let around = around.replace('*', any);
-    let inner = pieces.iter().map(escape).collect::<Vec<_>>().join(any);
-    let pattern = format!("{around}{inner}{around}");
     match backend {
-        DbBackend::Sqlite => column.glob(pattern),
-        _ => column.like(LikeExpr::new(pattern).escape('\\')),
+        DbBackend::Sqlite => column.glob(literal(&['*', '?', '['], |c| format!("[{c}]")).join("*")),
+        _ => {
+            let pattern = literal(&['%', '_', '\\'], |c| format!("\\{c}")).join("%");
+            column.like(LikeExpr::new(pattern).escape('\\'))
+        }
     }
 }
 
-/// The value to bind for a field that isn't a text.
+/// The value to bind for a field.
 fn value(field: &Field, value: &Placed<Pattern>) -> Result<Value> {
-    let text = value.part.plain();
-    let (bound, zh, en) = match field.holds {
-        Type::Text => (text.map(Value::from), "文本".into(), "a text".into()),
-        Type::Number => (
-            text.and_then(|text| text.parse::<i64>().ok())
-                .map(Value::from),
-            "整数".into(),
-            "a whole number".into(),
-        ),
-        Type::Bool => (
-            text.and_then(|text| text.parse::<bool>().ok())
-                .map(Value::from),
-            "true 或 false".into(),
-            "true or false".into(),
-        ),
-        Type::Enum(name, number) => (
-            text.and_then(|text| number(text).or_else(|| number(&full_name(name, text))))
-                .map(Value::from),
-            format!("枚举 {name} 的值"),
-            format!("a value of {name}"),
-        ),
-        Type::Day => (
-            text.and_then(day).map(Value::from),
-            "日期，如 2022-01-31".into(),
-            "a day such as 2022-01-31".into(),
-        ),
-        Type::Instant => (
-            text.and_then(instant).map(Value::from),
-            "RFC 3339 时刻，如 2022-01-31T09:00:00+08:00".into(),
-            "an instant of RFC 3339 such as 2022-01-31T09:00:00+08:00".into(),
-        ),
-    };
-    let path = field.path;
-    bound.ok_or_else(|| {
-        wrong(
-            value.at,
-            format!("{path} 应为{zh}"),
-            format!("{path} takes {en}"),
-        )
+    value
+        .part
+        .plain()
+        .and_then(|text| bound(field.holds, text))
+        .ok_or_else(|| {
+            let (zh, en) = match field.holds {
+                Type::Text => ("文本".into(), "a text".into()),
+                Type::Number => ("整数".into(), "a whole number".into()),
+                Type::Bool => ("true 或 false".into(), "true or false".into()),
+                Type::Enum(name, _) => (format!("枚举 {name} 的值"), format!("a value of {name}")),
+                Type::Day => (
+                    "日期，如 2022-01-31".into(),
+                    "a day such as 2022-01-31".into(),
+                ),
+                Type::Instant => (
+                    "RFC 3339 时刻，如 2022-01-31T09:00:00+08:00".into(),
+                    "an instant of RFC 3339 such as 2022-01-31T09:00:00+08:00".into(),
+                ),
+            };
+            let path = field.path;
+            wrong(
+                value.at,
+                format!("{path} 应为{zh}"),
+                format!("{path} takes {en}"),
+            )
+        })
+}
+
+fn bound(holds: Type, text: &str) -> Option<Value> {
+    Some(match holds {
+        Type::Text => text.into(),
+        Type::Number => text.parse::<i64>().ok()?.into(),
+        Type::Bool => text.parse::<bool>().ok()?.into(),
+        Type::Enum(name, number) => number(text)
+            .or_else(|| number(&full_name(name, text)))?
+            .into(),
+        Type::Day => day(text)?.into(),
+        Type::Instant => instant(text)?.into(),
     })
 }
 
@@ -238,7 +215,8 @@ fn full_name(enumeration: &str, value: &str) -> String {
 
 fn day(text: &str) -> Option<NaiveDate> {
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    (text.len() == 10 && in_range(day)).then_some(day)
+    // chrono also reads 2022-1-3 and +2022-01-03.
+    (in_range(day) && day.to_string() == text).then_some(day)
 }
 
 fn instant(text: &str) -> Option<DateTime<Utc>> {

@@ -8,7 +8,7 @@ use super::{Comparison, Expr, MAX_COMPARISONS, MAX_DEPTH, MAX_LENGTH, Op, Patter
 ///
 /// # Errors
 /// INVALID_FIELDS, telling where the filter is wrong and what was expected.
-pub fn parse(text: &str) -> Result<Option<Expr>> {
+pub(super) fn parse(text: &str) -> Result<Option<Expr>> {
     let text: Vec<char> = text.chars().take(MAX_LENGTH + 1).collect();
     if text.len() > MAX_LENGTH {
         let zh = format!("不得超过{MAX_LENGTH}个字符");

@@ -34,7 +34,8 @@ impl Config {
         let environment = Environment::with_prefix("TAIZHANG")
             .separator("__")
             .source(environment);
-        let where_from = file.map_or_else(|| "configuration".to_owned(), |f| f.display().to_string());
+        let where_from =
+            file.map_or_else(|| "configuration".to_owned(), |f| f.display().to_string());
         let mut config: Self = builder
             .add_source(environment)
             .build()
@@ -62,13 +63,18 @@ impl ServiceConfig {
         if let Some(file) = &self.database_file {
             let file_key = format!("{key}.database_file");
             if self.database.is_some() {
-                return Err(ConfigError::new(file_key, "give this or `database`, not both"));
+                return Err(ConfigError::new(
+                    file_key,
+                    "give this or `database`, not both",
+                ));
             }
             self.database = Some(Secret(read(&file_key, file)?.trim().to_owned()));
         }
         // The value may hold a password: it is never repeated.
         if let Some(Secret(url)) = &self.database
-            && !["sqlite:", "postgres://", "postgresql://"].iter().any(|s| url.starts_with(s))
+            && !["sqlite:", "postgres://", "postgresql://"]
+                .iter()
+                .any(|s| url.starts_with(s))
         {
             let problem = "must start with sqlite:, postgres:// or postgresql://";
             return Err(ConfigError::new(format!("{key}.database"), problem));
@@ -81,7 +87,11 @@ impl Source {
     fn check(&self, key: &str) -> Result<(), ConfigError> {
         let address = format!("{key}.address");
         address_of(&address, &self.address, &["http", "https"])?;
-        within(&format!("{key}.deadline_seconds"), self.deadline_seconds, 1..=300)
+        within(
+            &format!("{key}.deadline_seconds"),
+            self.deadline_seconds,
+            1..=300,
+        )
     }
 }
 
@@ -89,9 +99,21 @@ impl Limits {
     fn check(&self) -> Result<(), ConfigError> {
         within("limits.deadline_seconds", self.deadline_seconds, 1..=3_600)?;
         within("limits.calls", self.calls as u64, 1..=1_000_000)?;
-        within("limits.message_bytes", self.message_bytes as u64, 1_024..=1 << 30)?;
-        within("limits.header_bytes", u64::from(self.header_bytes), 4_096..=1 << 20)?;
-        within("limits.connection_age_seconds", self.connection_age_seconds, 1..=1 << 30)
+        within(
+            "limits.message_bytes",
+            self.message_bytes as u64,
+            1_024..=1 << 30,
+        )?;
+        within(
+            "limits.header_bytes",
+            u64::from(self.header_bytes),
+            4_096..=1 << 20,
+        )?;
+        within(
+            "limits.connection_age_seconds",
+            self.connection_age_seconds,
+            1..=1 << 30,
+        )
     }
 }
 
@@ -108,10 +130,23 @@ impl Telemetry {
 impl Tls {
     fn check(&self) -> Result<(), ConfigError> {
         match (&self.certificate, &self.key) {
-            (Some(_), None) => return Err(ConfigError::new("tls.key", "must be given with tls.certificate")),
-            (None, Some(_)) => return Err(ConfigError::new("tls.certificate", "must be given with tls.key")),
+            (Some(_), None) => {
+                return Err(ConfigError::new(
+                    "tls.key",
+                    "must be given with tls.certificate",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(ConfigError::new(
+                    "tls.certificate",
+                    "must be given with tls.key",
+                ));
+            }
             (None, None) if self.client_ca.is_some() => {
-                return Err(ConfigError::new("tls.client_ca", "needs tls.certificate and tls.key"));
+                return Err(ConfigError::new(
+                    "tls.client_ca",
+                    "needs tls.certificate and tls.key",
+                ));
             }
             _ => {}
         }
@@ -145,7 +180,11 @@ fn within(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<(), Confi
     if range.contains(&value) {
         return Ok(());
     }
-    let problem = format!("must be from {} to {}, not {value}", range.start(), range.end());
+    let problem = format!(
+        "must be from {} to {}, not {value}",
+        range.start(),
+        range.end()
+    );
     Err(ConfigError::new(key, problem))
 }
 
@@ -158,11 +197,16 @@ fn address_of(key: &str, address: &str, schemes: &[&str]) -> Result<(), ConfigEr
         return Ok(());
     }
     let forms: Vec<_> = schemes.iter().map(|s| format!("{s}://host:port")).collect();
-    Err(ConfigError::new(key, format!("must be {}", forms.join(" or "))))
+    Err(ConfigError::new(
+        key,
+        format!("must be {}", forms.join(" or ")),
+    ))
 }
 
 pub(super) fn time_zone<'de, D: Deserializer<'de>>(from: D) -> Result<Tz, D::Error> {
-    String::deserialize(from)?.parse().map_err(de::Error::custom)
+    String::deserialize(from)?
+        .parse()
+        .map_err(de::Error::custom)
 }
 
 pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
@@ -177,16 +221,23 @@ pub(super) const fn source_deadline() -> u64 {
 fn explain(error: ::config::ConfigError, file: String) -> ConfigError {
     use ::config::ConfigError as Cause;
     match error {
-        Cause::At { error, key: Some(key), .. } => {
+        Cause::At {
+            error,
+            key: Some(key),
+            ..
+        } => {
             let problem = error.to_string();
             match unknown_field(&problem) {
                 Some(field) => ConfigError::new(format!("{key}.{field}"), problem),
                 None => ConfigError::new(key, problem),
             }
         }
-        Cause::Type { key: Some(key), unexpected, expected, .. } => {
-            ConfigError::new(key, format_args!("expected {expected}, not {unexpected}"))
-        }
+        Cause::Type {
+            key: Some(key),
+            unexpected,
+            expected,
+            ..
+        } => ConfigError::new(key, format_args!("expected {expected}, not {unexpected}")),
         Cause::NotFound(key) => ConfigError::new(key, "must be given"),
         Cause::Message(problem) => match unknown_field(&problem) {
             Some(field) => ConfigError::new(field, &problem),
@@ -211,7 +262,10 @@ mod tests {
     fn load(toml: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(toml.as_bytes()).unwrap();
-        let environment = environment.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let environment = environment
+            .iter()
+            .map(|(k, v)| (k.to_string(), v.to_string()))
+            .collect();
         Config::load_with(Some(file.path()), Some(environment))
     }
 
@@ -242,12 +296,18 @@ mod tests {
         )
         .unwrap();
         let default = "127.0.0.1:7001".parse().unwrap();
-        assert_eq!(config.listen("meetings", default), "127.0.0.1:0".parse().unwrap());
+        assert_eq!(
+            config.listen("meetings", default),
+            "127.0.0.1:0".parse().unwrap()
+        );
         assert_eq!(config.pool("meetings"), 2);
         assert_eq!(config.limits.calls, 7);
         assert!(!config.reflection);
         assert_eq!(config.time_zone, chrono_tz::Asia::Urumqi);
-        assert_eq!(config.sources["meetings"].deadline(), Duration::from_secs(10));
+        assert_eq!(
+            config.sources["meetings"].deadline(),
+            Duration::from_secs(10)
+        );
         assert_eq!(config.sources.len(), 2);
     }
 
@@ -257,13 +317,31 @@ mod tests {
             ("datum = 'x'", "datum"),
             ("time_zone = 'Mars/Base'", "time_zone"),
             ("reflection = 'maybe'", "reflection"),
-            ("[services.meetings]\nlisten = 'nowhere'", "services.meetings.listen"),
-            ("[services.meetings]\nlisen = 'x'", "services.meetings.lisen"),
+            (
+                "[services.meetings]\nlisten = 'nowhere'",
+                "services.meetings.listen",
+            ),
+            (
+                "[services.meetings]\nlisen = 'x'",
+                "services.meetings.lisen",
+            ),
             ("[services.meetings]\npool = 0", "services.meetings.pool"),
-            ("[services.meetings]\ndatabase = 'mysql://u:hidden@h'", "services.meetings.database"),
-            ("[services.meetings]\ndatabase_file = '/no/such/file'", "services.meetings.database_file"),
-            ("[sources.city]\naddress = 'ftp://x'", "sources.city.address"),
-            ("[sources.city]\ndeadline_seconds = 5", "sources.city.address"),
+            (
+                "[services.meetings]\ndatabase = 'mysql://u:hidden@h'",
+                "services.meetings.database",
+            ),
+            (
+                "[services.meetings]\ndatabase_file = '/no/such/file'",
+                "services.meetings.database_file",
+            ),
+            (
+                "[sources.city]\naddress = 'ftp://x'",
+                "sources.city.address",
+            ),
+            (
+                "[sources.city]\ndeadline_seconds = 5",
+                "sources.city.address",
+            ),
             ("[limits]\ndeadline_seconds = 0", "limits.deadline_seconds"),
             ("[limits]\ncalls = 'many'", "limits.calls"),
             ("[limits]\nmessage_bytes = -1", "limits.message_bytes"),
@@ -271,13 +349,19 @@ mod tests {
             ("[telemetry]\nmetrics = 'x'", "telemetry.metrics"),
             ("[telemetry]\notlp = 'collector'", "telemetry.otlp"),
             ("[tls]\ncertificate = 'x.pem'", "tls.key"),
-            ("[tls]\ncertificate = 'x.pem'\nkey = 'y.pem'", "tls.certificate"),
+            (
+                "[tls]\ncertificate = 'x.pem'\nkey = 'y.pem'",
+                "tls.certificate",
+            ),
             ("[identity]\nkey = 'x'", "identity.key"),
         ];
         for (toml, key) in bad {
             let error = load(toml, &[]).unwrap_err();
             assert_eq!(error.key, key, "{toml}: {error}");
-            assert!(error.to_string().starts_with(&format!("{key}: ")), "{error}");
+            assert!(
+                error.to_string().starts_with(&format!("{key}: ")),
+                "{error}"
+            );
             assert!(!error.to_string().contains("hidden"), "{error}");
         }
         let error = load("", &[("TAIZHANG__LIMITS__CALLS", "many")]).unwrap_err();
@@ -290,19 +374,33 @@ mod tests {
     #[test]
     fn the_database_may_stand_in_a_file_and_is_not_shown() {
         let mut secret = tempfile::NamedTempFile::new().unwrap();
-        secret.write_all(b"postgres://u:hidden@db/meetings\n").unwrap();
-        let toml = format!("[services.meetings]\ndatabase_file = '{}'", secret.path().display());
+        secret
+            .write_all(b"postgres://u:hidden@db/meetings\n")
+            .unwrap();
+        let toml = format!(
+            "[services.meetings]\ndatabase_file = '{}'",
+            secret.path().display()
+        );
         let config = load(&toml, &[]).unwrap();
-        assert_eq!(config.database("meetings").0, "postgres://u:hidden@db/meetings");
+        assert_eq!(
+            config.database("meetings").0,
+            "postgres://u:hidden@db/meetings"
+        );
         assert!(!format!("{config:?}").contains("hidden"));
         let both = format!("{toml}\ndatabase = 'sqlite:x'");
-        assert_eq!(load(&both, &[]).unwrap_err().key, "services.meetings.database_file");
+        assert_eq!(
+            load(&both, &[]).unwrap_err().key,
+            "services.meetings.database_file"
+        );
     }
 
     #[test]
     fn a_misspelt_service_is_named() {
         let config = load("[services.meeting]\npool = 2", &[]).unwrap();
-        assert_eq!(config.only_services(&["meetings"]).unwrap_err().key, "services.meeting");
+        assert_eq!(
+            config.only_services(&["meetings"]).unwrap_err().key,
+            "services.meeting"
+        );
         assert_eq!(config.only_services(&["meeting"]), Ok(()));
     }
 }

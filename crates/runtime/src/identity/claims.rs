@@ -43,7 +43,9 @@ impl Claims {
     /// The claims of a new token.
     pub(super) fn of(grant: Grant, now: DateTime<Utc>) -> Result<Self, IdentityError> {
         if grant.valid_for <= TimeDelta::zero() {
-            return Err(IdentityError::Grant("the time of validity must be more than nothing"));
+            return Err(IdentityError::Grant(
+                "the time of validity must be more than nothing",
+            ));
         }
         let exp = now.checked_add_signed(grant.valid_for);
         let claims = Self {
@@ -65,23 +67,47 @@ impl Claims {
     pub(super) fn problem(&self, now: DateTime<Utc>) -> Option<&'static str> {
         let checks = [
             (self.iss == ISSUER, "the issuer is not Taizhang"),
-            (is_id(&self.sub), "a system's name is lower-case letters, digits and hyphens"),
-            (uuid::Uuid::try_parse(&self.jti).is_ok(), "the token's id is not a UUID"),
+            (
+                is_id(&self.sub),
+                "a system's name is lower-case letters, digits and hyphens",
+            ),
+            (
+                uuid::Uuid::try_parse(&self.jti).is_ok(),
+                "the token's id is not a UUID",
+            ),
             (self.iat < self.exp, "the token ends before it begins"),
             (self.iat <= now + SKEW, "the token begins in the future"),
-            (!self.offices.is_empty(), "at least one office must be granted"),
-            (self.offices.iter().all(|o| is_id(o)), "an office's id is not one"),
-            (!self.scopes.is_empty(), "at least one scope must be granted"),
-            (self.scopes.iter().all(|s| is_scope(s)), "a scope is like `meetings.read`"),
+            (
+                !self.offices.is_empty(),
+                "at least one office must be granted",
+            ),
+            (
+                self.offices.iter().all(|o| is_id(o)),
+                "an office's id is not one",
+            ),
+            (
+                !self.scopes.is_empty(),
+                "at least one scope must be granted",
+            ),
+            (
+                self.scopes.iter().all(|s| is_scope(s)),
+                "a scope is like `meetings.read`",
+            ),
         ];
-        checks.into_iter().find_map(|(good, problem)| (!good).then_some(problem))
+        checks
+            .into_iter()
+            .find_map(|(good, problem)| (!good).then_some(problem))
     }
 
     /// The caller that the claims name.
     pub(super) fn caller(self, token: &str) -> Caller {
         Caller {
             system: self.sub,
-            offices: self.offices.iter().filter_map(|o| Office::from_id(o)).collect(),
+            offices: self
+                .offices
+                .iter()
+                .filter_map(|o| Office::from_id(o))
+                .collect(),
             scopes: self.scopes,
             token_id: self.jti,
             token: Secret(token.to_owned()),
@@ -91,8 +117,11 @@ impl Claims {
 
 /// Whether a text is a scope: a service and what may be done there. There are no wildcards.
 fn is_scope(scope: &str) -> bool {
-    let word = |w: &str| !w.is_empty() && w.len() <= 40 && w.bytes().all(|b| b.is_ascii_lowercase());
-    scope.split_once('.').is_some_and(|(service, action)| word(service) && word(action))
+    let word =
+        |w: &str| !w.is_empty() && w.len() <= 40 && w.bytes().all(|b| b.is_ascii_lowercase());
+    scope
+        .split_once('.')
+        .is_some_and(|(service, action)| word(service) && word(action))
 }
 
 #[cfg(test)]
@@ -114,18 +143,47 @@ mod tests {
         let now = Utc::now();
         assert!(Claims::of(grant(), now).is_ok());
         let bad = [
-            Grant { system: "Portal".into(), ..grant() },
-            Grant { system: String::new(), ..grant() },
-            Grant { offices: vec![], ..grant() },
-            Grant { scopes: vec![], ..grant() },
-            Grant { valid_for: TimeDelta::zero(), ..grant() },
-            Grant { valid_for: TimeDelta::MAX, ..grant() },
+            Grant {
+                system: "Portal".into(),
+                ..grant()
+            },
+            Grant {
+                system: String::new(),
+                ..grant()
+            },
+            Grant {
+                offices: vec![],
+                ..grant()
+            },
+            Grant {
+                scopes: vec![],
+                ..grant()
+            },
+            Grant {
+                valid_for: TimeDelta::zero(),
+                ..grant()
+            },
+            Grant {
+                valid_for: TimeDelta::MAX,
+                ..grant()
+            },
         ];
         for grant in bad {
             assert!(Claims::of(grant.clone(), now).is_err(), "{grant:?}");
         }
-        for scope in ["*", "meetings.*", "meetings", "meetings.", ".read", "meetings.read.all", "Meetings.read"] {
-            let grant = Grant { scopes: vec![scope.into()], ..grant() };
+        for scope in [
+            "*",
+            "meetings.*",
+            "meetings",
+            "meetings.",
+            ".read",
+            "meetings.read.all",
+            "Meetings.read",
+        ] {
+            let grant = Grant {
+                scopes: vec![scope.into()],
+                ..grant()
+            };
             assert!(Claims::of(grant, now).is_err(), "{scope}");
         }
     }
@@ -135,7 +193,10 @@ mod tests {
         let now = Utc::now();
         let claims = Claims::of(grant(), now).unwrap();
         let json = serde_json::to_value(&claims).unwrap();
-        assert_eq!(serde_json::from_value::<Claims>(json.clone()).unwrap(), claims);
+        assert_eq!(
+            serde_json::from_value::<Claims>(json.clone()).unwrap(),
+            claims
+        );
         for field in ["iss", "sub", "jti", "iat", "exp", "offices", "scopes"] {
             let mut less = json.clone();
             less.as_object_mut().unwrap().remove(field);
@@ -146,11 +207,26 @@ mod tests {
         assert!(serde_json::from_value::<Claims>(more).is_err());
 
         let bad = [
-            Claims { iss: "else".into(), ..claims.clone() },
-            Claims { jti: "1".into(), ..claims.clone() },
-            Claims { iat: now + TimeDelta::minutes(6), ..claims.clone() },
-            Claims { exp: now - TimeDelta::hours(1), ..claims.clone() },
-            Claims { offices: vec!["De mo".into()], ..claims },
+            Claims {
+                iss: "else".into(),
+                ..claims.clone()
+            },
+            Claims {
+                jti: "1".into(),
+                ..claims.clone()
+            },
+            Claims {
+                iat: now + TimeDelta::minutes(6),
+                ..claims.clone()
+            },
+            Claims {
+                exp: now - TimeDelta::hours(1),
+                ..claims.clone()
+            },
+            Claims {
+                offices: vec!["De mo".into()],
+                ..claims
+            },
         ];
         for claims in bad {
             assert!(claims.problem(now).is_some(), "{claims:?}");

@@ -44,7 +44,11 @@ fn open_new(path: &Path, mode: u32) -> Result<File> {
 
 /// Adds one line, and returns when it is on disk.
 pub(super) fn append(path: &Path, line: &str) -> Result<()> {
-    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)?;
     // A line that a crash cut short must not swallow this one.
     let mut text = String::new();
     if file.seek(SeekFrom::End(0))? > 0 {
@@ -63,7 +67,11 @@ pub(super) fn append(path: &Path, line: &str) -> Result<()> {
 
 /// Holds other processes off while the folder is changed; given back when dropped.
 pub(super) fn lock(folder: &Path) -> Result<File> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join("lock"))?;
     file.lock()?;
     Ok(file)
 }

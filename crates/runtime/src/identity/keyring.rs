@@ -51,7 +51,8 @@ impl Keyring {
         let path = folder.join("signing.key");
         if !path.exists() {
             let pair = AsymmetricKeyPair::<V4>::generate().map_err(|_| IdentityError::Signature)?;
-            files::replace(&path, &text_of(&pair.secret)?, 0o600).map_err(IdentityError::file(&path))?;
+            files::replace(&path, &text_of(&pair.secret)?, 0o600)
+                .map_err(IdentityError::file(&path))?;
         }
         let text = fs::read_to_string(&path).map_err(IdentityError::file(&path))?;
         let key = AsymmetricSecretKey::try_from(text.trim())
@@ -68,7 +69,10 @@ impl Keyring {
         if !path.exists() {
             files::replace(&path, "", 0o644).map_err(IdentityError::file(&path))?;
         }
-        Ok(Self { folder: folder.to_owned(), key })
+        Ok(Self {
+            folder: folder.to_owned(),
+            key,
+        })
     }
 
     /// Signs a token. It is in the register before it is given out.
@@ -114,7 +118,12 @@ impl Keyring {
             }
             parsed.ok()
         });
-        Ok(issued.map(|i| Issued { revoked: revoked.contains(&i.id), ..i }).collect())
+        Ok(issued
+            .map(|i| Issued {
+                revoked: revoked.contains(&i.id),
+                ..i
+            })
+            .collect())
     }
 
     /// Revokes a token. Services see it within seconds. Revoking twice changes nothing.
@@ -208,7 +217,10 @@ mod tests {
         assert!(listed[0].revoked && !listed[1].revoked);
         let lines = fs::read_to_string(folder.path().join("revoked")).unwrap();
         assert_eq!(lines, format!("{}\n", listed[0].id));
-        assert!(matches!(keyring.revoke("nobody"), Err(IdentityError::UnknownToken(_))));
+        assert!(matches!(
+            keyring.revoke("nobody"),
+            Err(IdentityError::UnknownToken(_))
+        ));
     }
 
     #[test]

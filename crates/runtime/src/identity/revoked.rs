@@ -11,7 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 /// The ids in a file, one per line.
 pub(super) fn read(path: &Path) -> Result<HashSet<String>> {
     let text = fs::read_to_string(path)?;
-    Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect())
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// The list as of at most a second ago.
@@ -47,7 +52,10 @@ impl Revoked {
     /// Whether the token of this id was revoked.
     pub(super) fn contains(&self, id: &str) -> bool {
         self.look();
-        self.ids.read().unwrap_or_else(PoisonError::into_inner).contains(id)
+        self.ids
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id)
     }
 
     /// Reads the file anew if it changed; of all calls in a second one does this.
@@ -56,7 +64,10 @@ impl Revoked {
         let due = self.next_look.load(Ordering::Relaxed);
         let next = now + millis(self.every);
         if now < due
-            || self.next_look.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err()
+            || self
+                .next_look
+                .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_err()
         {
             return;
         }

@@ -104,7 +104,10 @@ impl Verifier {
         let caller = Arc::new(claims.caller(token));
         let checked = Verified { caller, expires };
         if expires > now {
-            let mut verified = self.verified.write().unwrap_or_else(PoisonError::into_inner);
+            let mut verified = self
+                .verified
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             if verified.len() >= REMEMBERED {
                 verified.clear();
             }
@@ -138,7 +141,10 @@ mod tests {
     fn keyring(folder: &Path) -> (Keyring, Verifier) {
         let keyring = Keyring::open_or_create(folder).unwrap();
         let (key, revoked) = (folder.join("public.key"), folder.join("revoked"));
-        (keyring, Verifier::looking_every(Duration::ZERO, &key, &revoked).unwrap())
+        (
+            keyring,
+            Verifier::looking_every(Duration::ZERO, &key, &revoked).unwrap(),
+        )
     }
 
     fn grant() -> Grant {
@@ -234,7 +240,10 @@ mod tests {
     fn a_revoked_token_is_refused_even_where_the_list_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let (keyring, verifier) = keyring(folder.path());
-        let (first, second) = (keyring.issue(grant()).unwrap(), keyring.issue(grant()).unwrap());
+        let (first, second) = (
+            keyring.issue(grant()).unwrap(),
+            keyring.issue(grant()).unwrap(),
+        );
         let now = Utc::now();
         assert!(verifier.verify(&first, now).is_ok());
         keyring.revoke(&keyring.list().unwrap()[0].id).unwrap();
@@ -244,7 +253,13 @@ mod tests {
         fs::remove_file(folder.path().join("revoked")).unwrap();
         assert_eq!(reason(&verifier), Reason::TokenRevoked);
         assert!(verifier.verify(&second, now).is_ok());
-        assert!(Verifier::open(&folder.path().join("public.key"), &folder.path().join("revoked")).is_err());
+        assert!(
+            Verifier::open(
+                &folder.path().join("public.key"),
+                &folder.path().join("revoked")
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -260,7 +275,9 @@ mod tests {
                 memory.insert(i.to_string(), verified.clone());
             }
         }
-        verifier.check(&keyring.issue(grant()).unwrap(), now).unwrap();
+        verifier
+            .check(&keyring.issue(grant()).unwrap(), now)
+            .unwrap();
         assert!(verifier.verified.read().unwrap().len() <= REMEMBERED);
     }
 }

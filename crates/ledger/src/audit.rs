@@ -1,0 +1,237 @@
+//! Checks that nothing was changed behind the ledger's back: the chain of each office's history,
+//! and that every record is what its last entry says.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
+
+use crate::Kind;
+use crate::database::Database;
+use crate::secret::{Digest, Key};
+use crate::write::{EntryParts, entry_mac};
+
+const BATCH: i64 = 1000;
+
+/// What an audit found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The offices, each with the number of its last entry and the digest over all of them.
+    pub offices: Vec<(String, i64, String)>,
+    /// What is wrong, the first bad entry of each office first. Empty if all is well.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The office.
+    pub office: String,
+    /// The entry of the history, if it is one.
+    pub entry: Option<i64>,
+    /// The record, as `{collection}/{id}`, if it is known.
+    pub record: String,
+    /// What is wrong, in Chinese and English.
+    pub what: (&'static str, &'static str),
+}
+
+/// Audits one service's database. `progress` is told of every batch of entries.
+///
+/// # Errors
+/// If the database can't be read.
+pub async fn verify(
+    database: &Database,
+    key: &Key,
+    kinds: &[Kind],
+    mut progress: impl FnMut(u64),
+) -> Result<Report, DbErr> {
+    let audit = Audit { database, key };
+    let mut report = Report::default();
+    for office in audit.offices(kinds).await? {
+        let (last, mac, bad) = audit.chain(&office, &mut progress).await?;
+        report.findings.extend(bad);
+        for kind in kinds {
+            report.findings.extend(audit.records(&office, kind).await?);
+        }
+        report.offices.push((office, last, hex::encode(mac)));
+    }
+    Ok(report)
+}
+
+struct Audit<'a> {
+    database: &'a Database,
+    key: &'a Key,
+}
+
+impl Audit<'_> {
+    async fn rows(&self, sql: String, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+        let statement = Statement::from_sql_and_values(self.database.backend(), sql, values);
+        self.database.reader.query_all_raw(statement).await
+    }
+
+    async fn offices(&self, kinds: &[Kind]) -> Result<Vec<String>, DbErr> {
+        let tables = kinds.iter().map(|k| k.table).chain(["history"]);
+        let selects: Vec<String> =
+            tables.map(|table| format!("SELECT DISTINCT office FROM {table}")).collect();
+        let rows = self.rows(format!("{} ORDER BY office", selects.join(" UNION ")), vec![]).await?;
+        rows.iter().map(|row| row.try_get_by_index(0)).collect()
+    }
+
+    /// Follows the chain; gives the last entry, its digest, and the first bad entry.
+    async fn chain(
+        &self,
+        office: &str,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<(i64, Digest, Option<Finding>), DbErr> {
+        let mut before = Digest::default();
+        let mut last = 0;
+        loop {
+            let sql = "SELECT seq, time, caller, method, collection, id, version, body, \
+                request_id, request_digest, mac FROM history \
+                WHERE office = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+            let rows = self.rows(sql.into(), vec![office.into(), last.into(), BATCH.into()]).await?;
+            if rows.is_empty() {
+                return Ok((last, before, None));
+            }
+            for row in &rows {
+                let entry = Entry::read(row)?;
+                let expected = entry_mac(self.key, &before, &entry.parts(office));
+                let bad = |seq, what| Finding {
+                    office: office.to_owned(),
+                    entry: Some(seq),
+                    record: format!("{}/{}", entry.collection, entry.id),
+                    what,
+                };
+                if entry.seq != last + 1 {
+                    let what = ("条目缺失", "the entry is missing");
+                    let finding = Finding { record: String::new(), ..bad(last + 1, what) };
+                    return Ok((last, before, Some(finding)));
+                }
+                if entry.mac != expected {
+                    let what = ("条目被改动", "the entry was changed");
+                    return Ok((last, before, Some(bad(entry.seq, what))));
+                }
+                (last, before) = (entry.seq, expected);
+            }
+            progress(rows.len() as u64);
+        }
+    }
+
+    /// Records that are not what the history says of them.
+    async fn records(&self, office: &str, kind: &Kind) -> Result<Vec<Finding>, DbErr> {
+        let found = |id: String, entry, what| Finding {
+            office: office.to_owned(),
+            entry,
+            record: format!("{}/{id}", kind.collection),
+            what,
+        };
+        let mut findings = Vec::new();
+
+        let sql = format!(
+            "SELECT r.id FROM {} r WHERE r.office = $1 AND NOT EXISTS (SELECT 1 FROM history h \
+             WHERE h.office = r.office AND h.collection = $2 AND h.id = r.id \
+             AND h.version = r.version AND h.body = r.body) ORDER BY r.id LIMIT 100",
+            kind.table
+        );
+        for row in self.rows(sql, vec![office.into(), kind.collection.into()]).await? {
+            let what = ("记录与历史不符", "the record is not what its history says");
+            findings.push(found(row.try_get_by_index(0)?, None, what));
+        }
+
+        let sql = format!(
+            "SELECT h.id, MIN(h.seq) FROM history h LEFT JOIN {} r ON r.office = h.office \
+             AND r.id = h.id WHERE h.office = $1 AND h.collection = $2 \
+             AND (r.id IS NULL OR r.version < h.version) GROUP BY h.id ORDER BY 2 LIMIT 100",
+            kind.table
+        );
+        for row in self.rows(sql, vec![office.into(), kind.collection.into()]).await? {
+            let what = ("历史有此变更而记录没有", "the record lacks a change that its history has");
+            findings.push(found(row.try_get_by_index(0)?, row.try_get_by_index(1)?, what));
+        }
+
+        let mut after = String::new();
+        loop {
+            let sql = format!(
+                "SELECT * FROM {} WHERE office = $1 AND id > $2 ORDER BY id LIMIT $3",
+                kind.table
+            );
+            let values = vec![office.into(), after.as_str().into(), BATCH.into()];
+            let rows = self.rows(sql, values).await?;
+            let Some(last) = rows.last() else { return Ok(findings) };
+            after = last.try_get("", "id")?;
+            for row in &rows {
+                let body: Vec<u8> = row.try_get("", "body")?;
+                let columns = (kind.columns)(&body).unwrap_or_default();
+                for (column, expected) in columns {
+                    if !holds(row, column, &expected)? {
+                        let what = ("列与记录不符", "a column is not what the record says");
+                        findings.push(found(row.try_get("", "id")?, None, what));
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether a column of a row holds a value.
+fn holds(row: &QueryResult, column: &str, expected: &Value) -> Result<bool, DbErr> {
+    Ok(match expected {
+        Value::String(text) => row.try_get::<Option<String>>("", column)? == *text,
+        Value::BigInt(number) => row.try_get::<Option<i64>>("", column)? == *number,
+        Value::Bool(yes) => row.try_get::<Option<bool>>("", column)? == *yes,
+        Value::ChronoDate(day) => row.try_get::<Option<NaiveDate>>("", column)? == *day,
+        Value::ChronoDateTimeUtc(time) => {
+            // Databases keep microseconds.
+            let micros = |t: DateTime<Utc>| t.timestamp_micros();
+            row.try_get::<Option<DateTime<Utc>>>("", column)?.map(micros) == time.map(micros)
+        }
+        _ => false,
+    })
+}
+
+struct Entry {
+    seq: i64,
+    time: DateTime<Utc>,
+    caller: String,
+    method: String,
+    collection: String,
+    id: String,
+    version: i64,
+    body: Vec<u8>,
+    request_id: Option<String>,
+    request_digest: Option<Vec<u8>>,
+    mac: Vec<u8>,
+}
+
+impl Entry {
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        Ok(Self {
+            seq: row.try_get_by_index(0)?,
+            time: row.try_get_by_index(1)?,
+            caller: row.try_get_by_index(2)?,
+            method: row.try_get_by_index(3)?,
+            collection: row.try_get_by_index(4)?,
+            id: row.try_get_by_index(5)?,
+            version: row.try_get_by_index(6)?,
+            body: row.try_get_by_index(7)?,
+            request_id: row.try_get_by_index(8)?,
+            request_digest: row.try_get_by_index(9)?,
+            mac: row.try_get_by_index(10)?,
+        })
+    }
+
+    fn parts<'a>(&'a self, office: &'a str) -> EntryParts<'a> {
+        EntryParts {
+            office,
+            seq: self.seq,
+            time: self.time,
+            caller: &self.caller,
+            method: &self.method,
+            collection: &self.collection,
+            id: &self.id,
+            version: self.version,
+            body: &self.body,
+            request_id: self.request_id.as_deref(),
+            request_digest: self.request_digest.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! A kind of record without its type, for what treats all kinds alike.
+
+use sea_orm::Value;
+
+use crate::record::Record;
+
+/// A kind of record that a service keeps.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    pub(crate) table: &'static str,
+    pub(crate) collection: &'static str,
+    pub(crate) message: &'static str,
+    pub(crate) singleton: bool,
+    /// The declared columns and their values in a stored body.
+    pub(crate) columns: fn(&[u8]) -> Option<Vec<(&'static str, Value)>>,
+}
+
+impl Kind {
+    /// The kind of record that `R` is.
+    pub const fn of<S: 'static, R: Record<S>>() -> Self {
+        Self {
+            table: R::TABLE,
+            collection: R::COLLECTION,
+            message: R::MESSAGE,
+            singleton: R::SINGLETON,
+            columns: |body| {
+                let record = R::decode(body).ok()?;
+                Some(R::COLUMNS.iter().map(|c| (c.field.column, (c.read)(&record))).collect())
+            },
+        }
+    }
+}

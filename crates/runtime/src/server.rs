@@ -1,0 +1,156 @@
+//! Serves a service until it is told to stop, and then without failing a call that runs.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use taizhang_contracts::descriptors;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic_health::ServingStatus;
+use tonic_health::server::{HealthReporter, health_reporter};
+
+use crate::config::{Config, ConfigError, Tls};
+use crate::identity::Verifier;
+use crate::stack;
+
+/// A service that can be served.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name, such as `meetings`; it stands for `{service}` in scopes.
+    pub name: &'static str,
+    /// Its gRPC services.
+    pub routes: Routes,
+    /// Their full names, such as `taizhang.meetings.v1.MeetingService`.
+    pub services: &'static [&'static str],
+}
+
+/// Why a service could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A value of the configuration can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The transport failed.
+    #[error("{0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors of the contracts can't be served.
+    #[error("reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// How often an idle connection is asked whether it is still there, and how long it may take.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+
+/// Serves until `shutdown` is ready, then tells callers to go elsewhere, lets what runs come to its
+/// end, and returns.
+///
+/// # Errors
+/// If the configuration can't be used or the listener fails.
+pub async fn serve(
+    service: Service,
+    listener: TcpListener,
+    config: &Config,
+    verifier: Arc<Verifier>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (name, grpc_services) = (service.name, service.services);
+    let limits = &config.limits;
+    let mut server = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .http2_max_header_list_size(limits.header_bytes)
+        // Beyond the limit, so that one connection's overload is refused with a reason.
+        .max_concurrent_streams(
+            u32::try_from(limits.calls)
+                .unwrap_or(u32::MAX)
+                .saturating_add(64),
+        )
+        .max_connection_age(Duration::from_secs(limits.connection_age_seconds));
+    if let Some(tls) = tls(&config.tls)? {
+        server = server.tls_config(tls)?;
+    }
+
+    // Health and reflection stand beside the stack: they need no identity and have no limits.
+    let (health, health_service) = health_reporter();
+    let stacked = stack::around(service, limits, verifier);
+    let mut routes = Routes::from(stacked).add_service(health_service);
+    if config.reflection {
+        routes = reflection(routes, grpc_services)?;
+    }
+    set_health(&health, grpc_services, ServingStatus::Serving).await;
+
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(KEEPALIVE.0));
+    let (stop, stopped) = oneshot::channel::<()>();
+    // Sends GOAWAY on every connection and returns when all are closed.
+    let serving = server
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, async {
+            let _ = stopped.await;
+        });
+    tracing::info!(service = name, "serving");
+    let stopping = async {
+        shutdown.await;
+        tracing::info!(service = name, "stopping");
+        set_health(&health, grpc_services, ServingStatus::NotServing).await;
+        let _ = stop.send(());
+        // Ends the streams of those who watch, which would hold their connections open.
+        clear_health(health, grpc_services).await;
+        tokio::time::sleep(limits.deadline()).await;
+    };
+    tokio::select! {
+        served = serving => served?,
+        () = stopping => tracing::warn!(service = name, "connections were still open at the end"),
+    }
+    tracing::info!(service = name, "stopped");
+    Ok(())
+}
+
+async fn set_health(health: &HealthReporter, grpc_services: &[&str], status: ServingStatus) {
+    for name in grpc_services.iter().chain(&[""]) {
+        health.set_service_status(name, status).await;
+    }
+}
+
+async fn clear_health(mut health: HealthReporter, grpc_services: &[&str]) {
+    for name in grpc_services.iter().chain(&[""]) {
+        health.clear_service_status(name).await;
+    }
+}
+
+/// Adds reflection, in the version of today and in the one that older tools ask for.
+fn reflection(routes: Routes, grpc_services: &[&str]) -> Result<Routes, ServeError> {
+    let builder = || {
+        let builder = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(descriptors::ENCODED)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        grpc_services
+            .iter()
+            .chain(&["grpc.health.v1.Health"])
+            .fold(builder, |builder, name| builder.with_service_name(*name))
+    };
+    Ok(routes
+        .add_service(builder().build_v1()?)
+        .add_service(builder().build_v1alpha()?))
+}
+
+fn tls(tls: &Tls) -> Result<Option<ServerTlsConfig>, ConfigError> {
+    let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
+        return Ok(None);
+    };
+    let certificate = crate::config::read("tls.certificate", certificate)?;
+    let key = crate::config::read("tls.key", key)?;
+    let mut server = ServerTlsConfig::new()
+        .identity(Identity::from_pem(certificate, key))
+        .timeout(Duration::from_secs(10));
+    if let Some(authority) = &tls.client_ca {
+        let authority = crate::config::read("tls.client_ca", authority)?;
+        server = server.client_ca_root(Certificate::from_pem(authority));
+    }
+    Ok(Some(server))
+}

@@ -1,0 +1,130 @@
+//! The methods of a service: what each asks of its caller.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use taizhang_contracts::descriptors::pool;
+use taizhang_contracts::{Caller, Error, METHODS, Reason, Result};
+
+use super::metrics::Metrics;
+
+/// One method as one service serves it.
+#[derive(Debug)]
+pub(super) struct Method {
+    /// Its full name, such as `taizhang.history.v1.HistoryService/ListHistory`.
+    pub(super) name: &'static str,
+    /// Whether the caller sends many messages.
+    pub(super) client_streams: bool,
+    pub(super) metrics: Metrics,
+    /// The scope that it asks for; `None` if there is no such method.
+    scope: Option<String>,
+}
+
+impl Method {
+    /// # Errors
+    /// PERMISSION_DENIED naming the scope that the caller lacks.
+    pub(super) fn allows(&self, caller: &Caller) -> Result<()> {
+        let Some(scope) = &self.scope else {
+            return Err(Error::new(Reason::MethodUnknown));
+        };
+        if caller.scopes.contains(scope) {
+            return Ok(());
+        }
+        Err(Error::new(Reason::ScopeMissing)
+            .saying(
+                format!("令牌没有权限 {scope}"),
+                format!("the token lacks the scope {scope}"),
+            )
+            .with("scope", scope))
+    }
+}
+
+/// The methods of a service by their paths.
+#[derive(Debug)]
+pub(super) struct Methods {
+    by_path: HashMap<&'static str, Arc<Method>>,
+    unknown: Arc<Method>,
+}
+
+impl Methods {
+    /// Those of the gRPC services that `service` serves.
+    pub(super) fn of(service: &'static str, grpc_services: &[&str]) -> Self {
+        let served = METHODS
+            .iter()
+            .filter(|m| grpc_services.contains(&m.service));
+        let by_path = served.map(|m| {
+            let name = m.path.trim_start_matches('/');
+            let method = Method {
+                name,
+                client_streams: client_streams(m.service, m.name),
+                metrics: Metrics::of(service, name),
+                scope: Some(m.scope.replace("{service}", service)),
+            };
+            (m.path, Arc::new(method))
+        });
+        let unknown = Method {
+            name: "unknown",
+            client_streams: false,
+            metrics: Metrics::of(service, "unknown"),
+            scope: None,
+        };
+        Self {
+            by_path: by_path.collect(),
+            unknown: Arc::new(unknown),
+        }
+    }
+
+    /// The method of a path, or one that nobody may call.
+    pub(super) fn find(&self, path: &str) -> &Arc<Method> {
+        self.by_path.get(path).unwrap_or(&self.unknown)
+    }
+}
+
+fn client_streams(service: &str, method: &str) -> bool {
+    let service = pool().get_service_by_name(service);
+    service.is_some_and(|s| {
+        s.methods()
+            .any(|m| m.name() == method && m.is_client_streaming())
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_contract_asks_for_the_scope_of_the_service_that_serves_it() {
+        let path = "/taizhang.history.v1.HistoryService/ListHistory";
+        let grpc = ["taizhang.history.v1.HistoryService"];
+        for (service, scope) in [
+            ("meetings", "meetings.read"),
+            ("supervision", "supervision.read"),
+        ] {
+            let methods = Methods::of(service, &grpc);
+            assert_eq!(methods.find(path).scope.as_deref(), Some(scope));
+            assert_eq!(methods.by_path.len(), 1);
+        }
+        let methods = Methods::of("meetings", &grpc);
+        for other in [
+            "",
+            "/",
+            "/x/y",
+            "/taizhang.meetings.v1.MeetingService/GetMeeting",
+        ] {
+            assert_eq!(methods.find(other).scope, None, "{other}");
+        }
+    }
+
+    #[test]
+    fn every_method_asks_for_a_scope_that_can_be_granted() {
+        for method in METHODS {
+            let methods = Methods::of("meetings", &[method.service]);
+            let scope = methods.find(method.path).scope.clone().unwrap();
+            assert!(
+                !scope.contains(['{', '}', '*']) && scope.contains('.'),
+                "{scope}"
+            );
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A stop fails no call that runs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use taizhang_contracts::caller::{Caller, Secret};
+use taizhang_contracts::{Context, Office};
+use taizhang_runtime::client::read;
+use tokio::net::TcpStream;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::harness::{asking, message, start, start_with};
+
+#[tokio::test]
+async fn a_call_that_runs_comes_to_its_end() {
+    let mut server = start().await;
+    let waiting = tokio::spawn({
+        let (mut client, request) = (server.history(), asking("wait", &server.token()));
+        async move { client.list_history(request).await }
+    });
+    server.signals.entered.notified().await;
+    // One who watches health hears of the stop, and does not hold it up.
+    let mut health = HealthClient::new(server.channel());
+    let watched = health.watch(HealthCheckRequest::default()).await.unwrap();
+    let mut watched = watched.into_inner();
+    assert_eq!(watched.message().await.unwrap().unwrap().status, 1);
+
+    server.stop();
+    assert_eq!(watched.message().await.unwrap().unwrap().status, 2);
+    assert!(watched.message().await.unwrap().is_none());
+    for attempt in 0.. {
+        match TcpStream::connect(server.address).await {
+            Err(_) => break,
+            Ok(_) => assert!(attempt < 100, "still listening"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(!waiting.is_finished());
+    server.signals.go_on.notify_one();
+    let answer = waiting.await.unwrap().unwrap().into_inner();
+    assert_eq!(answer.next_page_token, "waited");
+    let since = Instant::now();
+    server.stopped().await;
+    assert!(since.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_connection_that_stays_open_does_not_hold_up_the_end() {
+    let mut server = start_with(|c| c.limits.deadline_seconds = 1).await;
+    // Connected, and silent ever after.
+    let _silent = TcpStream::connect(server.address).await.unwrap();
+    server.ask("m1").await.unwrap();
+    server.stop();
+    let since = Instant::now();
+    server.stopped().await;
+    assert!(since.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn connections_are_renewed_without_failing_reads() {
+    let server = start_with(|c| c.limits.connection_age_seconds = 1).await;
+    let caller = Caller {
+        system: "reporting".into(),
+        offices: Vec::new(),
+        scopes: Vec::new(),
+        token_id: String::new(),
+        token: Secret(server.token()),
+    };
+    let context = Context {
+        caller: Arc::new(caller),
+        office: Office::from_id("demo").unwrap(),
+    };
+    let client = server.history();
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(2_500) {
+        let answer = read(&context, message("m1"), Duration::from_secs(5), |request| {
+            let mut client = client.clone();
+            async move { client.list_history(request).await }
+        });
+        answer.await.unwrap();
+    }
+}

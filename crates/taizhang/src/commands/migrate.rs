@@ -1,0 +1,23 @@
+//! `taizhang migrate`.
+
+use anyhow::Context;
+use taizhang_runtime::Config;
+
+use crate::roles;
+use crate::suite::connect;
+
+pub(super) async fn run(config: &Config, services: &[String]) -> anyhow::Result<()> {
+    for role in roles::chosen(services)? {
+        let database = connect(config, role).await?;
+        let in_role = || format!("the database of {}", role.name);
+        let pending = (role.pending)(database.writer()).await.with_context(in_role)?;
+        (role.migrate)(database.writer()).await.with_context(in_role)?;
+        if pending.is_empty() {
+            println!("{}: up to date", role.name);
+        }
+        for migration in pending {
+            println!("{}: {migration}", role.name);
+        }
+    }
+    Ok(())
+}

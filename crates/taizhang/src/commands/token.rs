@@ -1,0 +1,67 @@
+//! `taizhang token`.
+
+use anyhow::Context;
+use chrono::{Local, TimeDelta};
+use clap::Subcommand;
+use taizhang_contracts::Office;
+use taizhang_runtime::Config;
+use taizhang_runtime::identity::{Grant, Keyring};
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub(super) enum Token {
+    /// Signs a token and prints it; it is shown only once.
+    Issue {
+        /// The calling system, such as `township-portal`.
+        #[arg(long)]
+        system: String,
+        /// An office that it may see; may be given more than once.
+        #[arg(long = "office", required = true)]
+        offices: Vec<String>,
+        /// What it may do, such as `meetings.write`; may be given more than once.
+        #[arg(long = "scope", required = true)]
+        scopes: Vec<String>,
+        /// For how many days.
+        #[arg(long, default_value_t = 365)]
+        days: i64,
+    },
+    /// Lists the tokens that were issued.
+    List,
+    /// Revokes a token; services refuse it within ten seconds.
+    Revoke {
+        /// The token's id, as `list` shows it.
+        id: String,
+    },
+}
+
+pub(super) fn run(config: &Config, token: Token) -> anyhow::Result<()> {
+    let keyring = Keyring::open_or_create(&config.identity_folder())?;
+    match token {
+        Token::Issue { system, offices, scopes, days } => {
+            let offices = offices
+                .iter()
+                .map(|id| Office::from_id(id).with_context(|| format!("{id} is no office's id")))
+                .collect::<anyhow::Result<_>>()?;
+            let valid_for = TimeDelta::try_days(days).context("--days is too great")?;
+            println!("{}", keyring.issue(Grant { system, offices, scopes, valid_for })?);
+        }
+        Token::List => {
+            for issued in keyring.list()? {
+                let until = issued.expires.with_timezone(&Local).format("%Y-%m-%d");
+                let state = if issued.revoked { "revoked".to_owned() } else { format!("until {until}") };
+                println!(
+                    "{}  {}  {}  {}  {state}",
+                    issued.id,
+                    issued.system,
+                    issued.offices.join(","),
+                    issued.scopes.join(",")
+                );
+            }
+        }
+        Token::Revoke { id } => {
+            keyring.revoke(&id)?;
+            println!("revoked {id}");
+        }
+    }
+    Ok(())
+}

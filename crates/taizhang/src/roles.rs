@@ -1,0 +1,124 @@
+//! The services that the program can run. A new service is one row.
+
+use chrono_tz::Tz;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sea_orm::{DatabaseConnection, DbErr};
+use sea_orm_migration::MigratorTrait;
+use taizhang_ledger::{Clock, Database, Key, Kind, Ledger};
+use taizhang_reporting::Source;
+use tonic::service::Routes;
+
+/// A service: its name, where it listens unless configured, and how it is made.
+pub struct Role {
+    /// Its name in the configuration and in scopes.
+    pub name: &'static str,
+    /// The port that it listens on unless configured.
+    pub port: u16,
+    /// Its gRPC services.
+    pub grpc_services: &'static [&'static str],
+    /// The kinds of record that it keeps.
+    pub kinds: &'static [Kind],
+    /// Whether it answers `StatisticsService`, and so is a source of the summary.
+    pub is_source: bool,
+    /// Its gRPC services over a database.
+    pub routes: fn(Parts) -> Routes,
+    /// Brings its database to its present schema.
+    pub migrate: fn(&DatabaseConnection) -> BoxFuture<'_, Result<(), DbErr>>,
+    /// The migrations that its database lacks; an error if the database is newer than the program.
+    pub pending: fn(&DatabaseConnection) -> BoxFuture<'_, Result<Vec<String>, DbErr>>,
+}
+
+/// What a service is made of.
+pub struct Parts {
+    /// Its database.
+    pub database: Database,
+    /// The key of its ledger.
+    pub key: Key,
+    /// The time.
+    pub clock: Clock,
+    /// Where the office is.
+    pub zone: Tz,
+    /// Whom the summary is gathered from.
+    pub sources: Vec<Source>,
+}
+
+impl Parts {
+    fn ledger<S: 'static>(self) -> Ledger<S> {
+        Ledger::new(self.database, self.key, self.clock, self.zone)
+    }
+}
+
+/// Every service there is.
+pub const ROLES: &[Role] = &[
+    Role {
+        name: taizhang_reporting::NAME,
+        port: 7100,
+        grpc_services: taizhang_reporting::GRPC_SERVICES,
+        kinds: taizhang_reporting::KINDS,
+        is_source: false,
+        routes: |mut parts| {
+            let sources = std::mem::take(&mut parts.sources);
+            taizhang_reporting::routes(parts.ledger(), sources)
+        },
+        migrate: migrate::<taizhang_reporting::Migrator>,
+        pending: pending::<taizhang_reporting::Migrator>,
+    },
+    Role {
+        name: taizhang_meetings::NAME,
+        port: 7101,
+        grpc_services: taizhang_meetings::GRPC_SERVICES,
+        kinds: taizhang_meetings::KINDS,
+        is_source: true,
+        routes: |parts| taizhang_meetings::routes(parts.ledger()),
+        migrate: migrate::<taizhang_meetings::Migrator>,
+        pending: pending::<taizhang_meetings::Migrator>,
+    },
+    Role {
+        name: taizhang_supervision::NAME,
+        port: 7102,
+        grpc_services: taizhang_supervision::GRPC_SERVICES,
+        kinds: taizhang_supervision::KINDS,
+        is_source: true,
+        routes: |parts| taizhang_supervision::routes(parts.ledger()),
+        migrate: migrate::<taizhang_supervision::Migrator>,
+        pending: pending::<taizhang_supervision::Migrator>,
+    },
+];
+
+/// The names of all services.
+pub fn names() -> Vec<&'static str> {
+    ROLES.iter().map(|role| role.name).collect()
+}
+
+/// The roles of these names; all of them if there are none.
+///
+/// # Errors
+/// Names the one that does not exist.
+pub fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Role>> {
+    if names.is_empty() {
+        return Ok(ROLES.iter().collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            ROLES.iter().find(|role| role.name == name).ok_or_else(|| {
+                anyhow::anyhow!("no service {name}; there are {}", self::names().join(", "))
+            })
+        })
+        .collect()
+}
+
+fn migrate<M: MigratorTrait + 'static>(database: &DatabaseConnection) -> BoxFuture<'_, Result<(), DbErr>> {
+    M::up(database, None).boxed()
+}
+
+fn pending<M: MigratorTrait + 'static>(
+    database: &DatabaseConnection,
+) -> BoxFuture<'_, Result<Vec<String>, DbErr>> {
+    async move {
+        let pending = M::get_pending_migrations_read_only(database).await?;
+        Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+    }
+    .boxed()
+}

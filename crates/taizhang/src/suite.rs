@@ -1,0 +1,185 @@
+//! Starting services, one or all, in this process.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sea_orm::DbBackend;
+use taizhang_ledger::{Clock, Database};
+use taizhang_reporting::Source;
+use taizhang_runtime::client::connect_lazy;
+use taizhang_runtime::identity::{Keyring, Verifier};
+use taizhang_runtime::{Config, Service, serve};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::key;
+use crate::roles::{Parts, Role, names};
+
+/// Services that run.
+pub struct Suite {
+    addresses: BTreeMap<&'static str, SocketAddr>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl Suite {
+    /// Starts these services and returns when all listen.
+    ///
+    /// # Errors
+    /// If a value of the configuration can't be used, an address is taken, or a database is away
+    /// or has another schema than the program.
+    pub async fn start(config: &Config, roles: &[&'static Role], clock: Clock) -> anyhow::Result<Self> {
+        config.only_services(&names())?;
+        let key = key::open_or_create(&config.data)?;
+        if config.identity.public_key.is_none() {
+            // The embedded default: a key of its own.
+            Keyring::open_or_create(&config.identity_folder())?;
+        }
+        let verifier = Arc::new(Verifier::of(config)?);
+
+        let mut listeners = Vec::new();
+        let mut addresses = BTreeMap::new();
+        for role in roles {
+            let address = config.listen(role.name, (Ipv4Addr::LOCALHOST, role.port).into());
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("services.{}.listen: {address}", role.name))?;
+            addresses.insert(role.name, listener.local_addr()?);
+            listeners.push((*role, listener));
+        }
+        let sources = sources(config, roles, &addresses)?;
+
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for (role, listener) in listeners {
+            let parts = Parts {
+                database: database(config, role).await?,
+                key: key.clone(),
+                clock: clock.clone(),
+                zone: config.time_zone,
+                sources: sources.clone(),
+            };
+            let service = Service {
+                name: role.name,
+                routes: (role.routes)(parts),
+                services: role.grpc_services,
+            };
+            let (config, verifier, mut stopped) =
+                (config.clone(), verifier.clone(), stopped.clone());
+            tasks.spawn(async move {
+                let stopping = async move {
+                    // An error means that the suite itself is gone, which also is a reason to stop.
+                    let _ = stopped.wait_for(|stop| *stop).await;
+                };
+                serve(service, listener, &config, verifier, stopping)
+                    .await
+                    .with_context(|| format!("service {}", role.name))
+            });
+        }
+        Ok(Self { addresses, stop, tasks })
+    }
+
+    /// Where the services listen.
+    pub fn addresses(&self) -> &BTreeMap<&'static str, SocketAddr> {
+        &self.addresses
+    }
+
+    /// Runs until `stop` is ready or a service fails, then lets every call come to its end.
+    ///
+    /// # Errors
+    /// The first failure of a service.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let failed = tokio::select! {
+            () = stop => Ok(()),
+            Some(ended) = self.tasks.join_next() => ended.map_err(Into::into).flatten(),
+        };
+        let stopped = self.stop().await;
+        failed.and(stopped)
+    }
+
+    /// Stops the services; every call under way comes to its end.
+    ///
+    /// # Errors
+    /// The first failure of a service.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let _ = self.stop.send(true);
+        let mut first = Ok(());
+        while let Some(ended) = self.tasks.join_next().await {
+            let ended = ended.map_err(Into::into).flatten();
+            first = first.and(ended);
+        }
+        first
+    }
+}
+
+/// Connects to a service's database and sees to its schema: on SQLite it is brought up to date, on
+/// PostgreSQL it must be what the program knows.
+///
+/// # Errors
+/// If the database is away or has another schema.
+pub async fn database(config: &Config, role: &Role) -> anyhow::Result<Database> {
+    let database = connect(config, role).await?;
+    if database.backend() == DbBackend::Sqlite {
+        (role.migrate)(database.writer())
+            .await
+            .with_context(|| format!("migrating the database of {}", role.name))?;
+    }
+    let pending = (role.pending)(database.writer())
+        .await
+        .with_context(|| format!("the database of {} has a schema not known here", role.name))?;
+    if !pending.is_empty() {
+        bail!(
+            "the database of {} lacks {}; run `taizhang migrate {}` first",
+            role.name,
+            pending.join(", "),
+            role.name
+        );
+    }
+    Ok(database)
+}
+
+/// Connects to a service's database as it is.
+///
+/// # Errors
+/// If it is away. The message names the service, and never the password.
+pub async fn connect(config: &Config, role: &Role) -> anyhow::Result<Database> {
+    let url = config.database(role.name);
+    // A statement outlives its caller at most by a second.
+    let longest = config.limits.deadline() + Duration::from_secs(1);
+    Database::connect(&url.0, config.pool(role.name), longest)
+        .await
+        .with_context(|| format!("services.{}.database can't be reached", role.name))
+}
+
+/// The configured sources, or else those services of this process that are.
+fn sources(
+    config: &Config,
+    roles: &[&'static Role],
+    addresses: &BTreeMap<&'static str, SocketAddr>,
+) -> anyhow::Result<Vec<Source>> {
+    if !config.sources.is_empty() {
+        return config
+            .sources
+            .iter()
+            .map(|(name, source)| {
+                let channel = connect_lazy(&source.address, &config.tls)?;
+                Ok(Source { name: name.clone(), channel, deadline: source.deadline() })
+            })
+            .collect();
+    }
+    let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+    roles
+        .iter()
+        .filter(|role| role.is_source)
+        .filter_map(|role| Some((role, addresses.get(role.name)?)))
+        .map(|(role, address)| {
+            let address = format!("{scheme}://{address}");
+            let channel = connect_lazy(&address, &config.tls)?;
+            Ok(Source { name: role.name.to_owned(), channel, deadline: Duration::from_secs(10) })
+        })
+        .collect()
+}

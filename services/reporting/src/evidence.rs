@@ -1,0 +1,88 @@
+//! From a figure of a report to the records behind it, wherever they live (明细).
+
+use taizhang_contracts::common::Period;
+use taizhang_contracts::reporting::{AnnualReport, ListEvidenceRequest, ListEvidenceResponse};
+use taizhang_contracts::{Error, Reason, Violations, statistics};
+use tonic::{Code, Status};
+
+use crate::source::{Asking, Source, reason};
+
+/// One page of the records behind a figure, as the source that counted it tells them today.
+pub(crate) async fn list(
+    sources: &[Source],
+    asking: &Asking<'_>,
+    report: &AnnualReport,
+    q: ListEvidenceRequest,
+) -> Result<ListEvidenceResponse, Status> {
+    let figure = report
+        .figures
+        .iter()
+        .find(|f| f.indicator == q.indicator)
+        .ok_or_else(|| {
+            Violations::of(
+                "indicator",
+                format!("总结中没有指标{}", q.indicator),
+                format!("the report has no indicator {}", q.indicator),
+            )
+        })?;
+    let (value, year) = if q.previous {
+        (&figure.previous, report.year - 1)
+    } else {
+        (&figure.current, report.year)
+    };
+    if let Some(value) = value
+        && !value.opening_source.is_empty()
+    {
+        let entry = &value.opening_source;
+        return Err(Error::refused(
+            "EVIDENCE_OF_COUNTED_FIGURES",
+            q.indicator.as_str(),
+            format!("该数为人工填报的期初数，没有明细；填报人和出处：{entry}"),
+            format!("the figure was entered by hand and has no records: {entry}"),
+        )
+        .into());
+    }
+    let source = sources
+        .iter()
+        .find(|s| s.name == figure.source)
+        .ok_or_else(|| {
+            Error::refused(
+                "SOURCE_CONFIGURED",
+                figure.source.as_str(),
+                "提供该数的来源未配置，无法查阅明细",
+                "the source of the figure is not configured",
+            )
+        })?;
+    let forwarded = statistics::ListEvidenceRequest {
+        parent: asking.context().office.to_string(),
+        period: Some(Period::year(year)),
+        indicator: q.indicator,
+        page_size: q.page_size,
+        page_token: q.page_token,
+    };
+    match source.evidence(asking, forwarded).await {
+        Ok(page) => Ok(ListEvidenceResponse {
+            evidence: page.evidence,
+            next_page_token: page.next_page_token,
+            source: source.name.clone(),
+        }),
+        Err(status) => Err(passed_on(&source.name, &status)),
+    }
+}
+
+/// What the caller did wrong it learns in the source's own words; for the rest it can only try
+/// again.
+fn passed_on(source: &str, status: &Status) -> Status {
+    match status.code() {
+        code @ (Code::PermissionDenied | Code::InvalidArgument) => {
+            Status::with_details(code, status.message(), status.details().to_vec().into())
+        }
+        code => {
+            let (zh, en) = reason(source, code);
+            Error::new(Reason::Unavailable)
+                .saying(zh, en)
+                .with("source", source)
+                .into()
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! From the sources' answers to a report's figures.
+//!
+//! A figure that nobody gave is missing, with the reason; it is never a zero.
+
+use futures::future::{join_all, join3};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use taizhang_contracts::Result;
+use taizhang_contracts::reporting::{
+    AnnualReport, MissingSource, OpeningFigure, ReportFigure, ReportValue,
+};
+use taizhang_contracts::statistics::{Figure, Indicator};
+use tonic::{Code, Status};
+
+use crate::opening_figure::of_years;
+use crate::source::{Asking, Source, reason};
+use crate::template::is_name;
+use crate::{Reporting, source};
+
+/// The most indicators that one source may bring into a report.
+const MOST_INDICATORS: usize = 500;
+/// The longest label or unit word that is taken over, in characters.
+const LONGEST_WORD: usize = 100;
+/// The most opening figures of two years.
+const MOST_OPENING_FIGURES: u64 = 10_000;
+/// The most earlier reports that are asked for the indicators of a source that is away.
+const MOST_REPORTS: u64 = 20;
+
+/// The figures of a year, and what could not be had.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Gathered {
+    pub(crate) figures: Vec<ReportFigure>,
+    pub(crate) missing_sources: Vec<MissingSource>,
+}
+
+/// What one source answered.
+struct Answer {
+    source: String,
+    indicators: Result<Vec<Indicator>, Code>,
+    current: Result<Vec<Figure>, Code>,
+    previous: Result<Vec<Figure>, Code>,
+}
+
+/// What is known beside the sources' answers.
+#[derive(Default)]
+struct Background {
+    year: i32,
+    /// The figures of earlier reports, the most telling first: they name the indicators of a
+    /// source that is away.
+    known: Vec<ReportFigure>,
+    opening: Vec<OpeningFigure>,
+    /// The indicators that must appear, as they are referred to.
+    wanted: Vec<String>,
+}
+
+impl Reporting {
+    /// Gathers the figures of a year from all sources at once. `before` is the report that they
+    /// are for, as it was, and `wanted` are the indicators that its text refers to.
+    pub(crate) async fn gather(
+        &self,
+        asking: &Asking<'_>,
+        year: i32,
+        before: Option<&AnnualReport>,
+        wanted: Vec<String>,
+    ) -> Result<Gathered> {
+        let office = &asking.context().office;
+        let answers = join_all(self.sources.iter().map(|s| ask(s, asking, year))).await;
+        let opening = self
+            .ledger
+            .select(office, of_years(year), MOST_OPENING_FIGURES)
+            .await?;
+        let mut known = before.map(|r| r.figures.clone()).unwrap_or_default();
+        if answers.iter().any(|answer| answer.indicators.is_err()) {
+            let recent = Condition::all().add(Expr::col("year").is_in([year, year - 1]));
+            let mut reports: Vec<AnnualReport> =
+                self.ledger.select(office, recent, MOST_REPORTS).await?;
+            reports.sort_by_key(|r| std::cmp::Reverse(r.gather_time.map(|t| t.seconds)));
+            known.extend(reports.into_iter().flat_map(|r| r.figures));
+        }
+        let background = Background {
+            year,
+            known,
+            opening,
+            wanted,
+        };
+        Ok(assemble(answers, &background))
+    }
+
+    /// The indicators of every source, or why they are not known.
+    pub(crate) async fn indicators(
+        &self,
+        asking: &Asking<'_>,
+    ) -> Vec<(&Source, Result<Vec<Indicator>, Status>)> {
+        join_all(
+            self.sources
+                .iter()
+                .map(|source| async move { (source, source.indicators(asking).await) }),
+        )
+        .await
+    }
+}
+
+async fn ask(source: &Source, asking: &Asking<'_>, year: i32) -> Answer {
+    let (indicators, current, previous) = join3(
+        source.indicators(asking),
+        source.figures(asking, year),
+        source.figures(asking, year - 1),
+    )
+    .await;
+    Answer {
+        source: source.name.clone(),
+        indicators: indicators.map_err(|s| s.code()),
+        current: current.map_err(|s| s.code()),
+        previous: previous.map_err(|s| s.code()),
+    }
+}
+
+/// Puts the answers together. Pure: what it gives depends on what it is given.
+fn assemble(answers: Vec<Answer>, background: &Background) -> Gathered {
+    let mut figures: Vec<ReportFigure> = Vec::new();
+    let mut missing_sources = Vec::new();
+    for answer in &answers {
+        let mut complaints: Vec<String> = answer.failure().into_iter().collect();
+        for indicator in answer.indicators(background) {
+            if !is_name(&indicator.id) {
+                complaints.push(format!("来源 {} 的一项指标编号无效，未采用", answer.source));
+            } else if let Some(first) = figures.iter().find(|f| f.indicator == indicator.id) {
+                complaints.push(format!(
+                    "指标 {} 已由来源 {} 提供，来源 {} 的同名指标未采用",
+                    indicator.id, first.source, answer.source
+                ));
+            } else {
+                figures.push(answer.figure(indicator, background));
+            }
+        }
+        if !complaints.is_empty() {
+            complaints.dedup();
+            missing_sources.push(MissingSource {
+                source: answer.source.clone(),
+                reason: complaints.join("；"),
+            });
+        }
+    }
+    for id in &background.wanted {
+        if !figures.iter().any(|f| f.indicator == *id) {
+            figures.push(nobodys(id, &answers, background));
+        }
+    }
+    Gathered {
+        figures,
+        missing_sources,
+    }
+}
+
+impl Answer {
+    /// Why part of the answer is missing, if it is.
+    fn failure(&self) -> Option<String> {
+        let code = self
+            .indicators
+            .as_ref()
+            .err()
+            .or(self.current.as_ref().err())
+            .or(self.previous.as_ref().err())?;
+        Some(reason(&self.source, *code).0)
+    }
+
+    /// The source's indicators; those last known if it does not tell them now.
+    fn indicators(&self, background: &Background) -> Vec<Indicator> {
+        if let Ok(indicators) = &self.indicators {
+            return indicators
+                .iter()
+                .take(MOST_INDICATORS)
+                .map(|i| Indicator {
+                    label: word(&i.label),
+                    unit: word(&i.unit),
+                    part_of: word(&i.part_of),
+                    ..i.clone()
+                })
+                .collect();
+        }
+        let mut indicators: Vec<Indicator> = Vec::new();
+        for figure in background.known.iter().filter(|f| f.source == self.source) {
+            if !indicators.iter().any(|i| i.id == figure.indicator) {
+                indicators.push(Indicator {
+                    id: figure.indicator.clone(),
+                    label: figure.label.clone(),
+                    unit: figure.unit.clone(),
+                    part_of: figure.part_of.clone(),
+                    ..Default::default()
+                });
+            }
+        }
+        indicators
+    }
+
+    fn figure(&self, indicator: Indicator, background: &Background) -> ReportFigure {
+        let (id, year) = (indicator.id.as_str(), background.year);
+        ReportFigure {
+            current: Some(self.current(id, background.opening(id, year))),
+            previous: Some(self.previous(id, background.opening(id, year - 1))),
+            source: self.source.clone(),
+            indicator: indicator.id,
+            label: indicator.label,
+            unit: indicator.unit,
+            part_of: indicator.part_of,
+        }
+    }
+
+    /// This year's value. What was counted stands; an opening figure only fills in where the
+    /// ledger was not kept. A zero of a kind that was never recorded counts as a zero if the
+    /// source's ledger was in use that year at all.
+    fn current(&self, id: &str, opening: Option<&OpeningFigure>) -> ReportValue {
+        let figure = match self.find(&self.current, id) {
+            Ok(figure) => figure,
+            Err(missing) => return missing,
+        };
+        let in_use = || self.current.iter().flatten().any(kept);
+        match opening {
+            _ if kept(figure) => counted(figure),
+            Some(opening) => entered(opening),
+            None if in_use() => counted(figure),
+            None => missing(NOT_KEPT),
+        }
+    }
+
+    /// Last year's value. An opening figure was entered because the records of that year are not
+    /// whole, so it goes before them.
+    fn previous(&self, id: &str, opening: Option<&OpeningFigure>) -> ReportValue {
+        if let Some(opening) = opening {
+            return entered(opening);
+        }
+        match self.find(&self.previous, id) {
+            Ok(figure) if kept(figure) => counted(figure),
+            Ok(_) => missing(NOT_KEPT),
+            Err(missing) => missing,
+        }
+    }
+
+    /// A figure of a year, or the value that says why there is none.
+    fn find<'a>(
+        &self,
+        figures: &'a Result<Vec<Figure>, Code>,
+        id: &str,
+    ) -> Result<&'a Figure, ReportValue> {
+        let told = |code: &Code| missing(source::reason(&self.source, *code).0);
+        if let Err(code) = &self.indicators {
+            return Err(told(code));
+        }
+        let figures = figures.as_ref().map_err(told)?;
+        figures
+            .iter()
+            .find(|f| f.indicator == id)
+            .ok_or_else(|| missing(format!("来源 {} 未给出该数", self.source)))
+    }
+}
+
+impl Background {
+    fn opening(&self, indicator: &str, year: i32) -> Option<&OpeningFigure> {
+        self.opening
+            .iter()
+            .find(|f| f.indicator == indicator && f.year == year)
+    }
+}
+
+/// An indicator that the text refers to and no source tells of.
+fn nobodys(id: &str, answers: &[Answer], background: &Background) -> ReportFigure {
+    let away: Vec<&str> = answers
+        .iter()
+        .filter(|a| a.indicators.is_err())
+        .map(|a| a.source.as_str())
+        .collect();
+    let why = if away.is_empty() {
+        "没有来源提供该指标".to_owned()
+    } else {
+        format!("已答复的来源均无该指标，未答复的来源：{}", away.join("、"))
+    };
+    let last = background.known.iter().find(|f| f.indicator == id);
+    ReportFigure {
+        indicator: id.to_owned(),
+        label: last.map_or_else(|| id.to_owned(), |f| f.label.clone()),
+        unit: last.map(|f| f.unit.clone()).unwrap_or_default(),
+        source: last.map(|f| f.source.clone()).unwrap_or_default(),
+        part_of: last.map(|f| f.part_of.clone()).unwrap_or_default(),
+        current: Some(missing(why.clone())),
+        previous: Some(match background.opening(id, background.year - 1) {
+            Some(opening) => entered(opening),
+            None => missing(why),
+        }),
+    }
+}
+
+const NOT_KEPT: &str = "台账启用前无记录，且无期初数";
+
+/// Whether a figure says something: the ledger was kept, or it holds a number all the same.
+fn kept(figure: &Figure) -> bool {
+    figure.kept || figure.value != 0
+}
+
+fn counted(figure: &Figure) -> ReportValue {
+    ReportValue {
+        value: Some(figure.value),
+        records: figure.records,
+        ..Default::default()
+    }
+}
+
+fn entered(opening: &OpeningFigure) -> ReportValue {
+    ReportValue {
+        value: Some(opening.value),
+        opening_source: format!("{}：{}", opening.entered_by, opening.source),
+        ..Default::default()
+    }
+}
+
+fn missing(why: impl Into<String>) -> ReportValue {
+    ReportValue {
+        missing_reason: why.into(),
+        ..Default::default()
+    }
+}
+
+/// A word of a source's, in one line and bounded: a source may be another team's system.
+fn word(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_WORD)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The template that the text of the summary is made from (总结模板). `docs/template.md` tells its
+//! language.
+
+mod check;
+mod render;
+mod scan;
+mod wording;
+
+pub(crate) use check::references;
+pub(crate) use render::{Failure, render};
+
+use taizhang_contracts::reporting::template_service_server::TemplateService;
+use taizhang_contracts::reporting::{GetTemplateRequest, Template, UpdateTemplateRequest};
+use taizhang_contracts::statistics::Indicator;
+use taizhang_contracts::{Context, Error, Reason, Result, Violations};
+use taizhang_ledger::{Column, Moment, Record};
+use tonic::{Code, Request, Response, Status};
+
+use crate::Reporting;
+use crate::source::{Asking, reason};
+
+/// The text until the office writes its own.
+const DEFAULT: &str = include_str!("template/default.md");
+
+impl Record<Reporting> for Template {
+    const TABLE: &'static str = "templates";
+
+    const COLUMNS: &'static [Column<Self>] = &[];
+
+    fn title(&self) -> &str {
+        "总结模板"
+    }
+
+    fn initial(&mut self, _at: Moment) {
+        self.text = DEFAULT.to_owned();
+    }
+}
+
+/// Whether a template can refer to an indicator of this id.
+pub(crate) fn is_name(id: &str) -> bool {
+    let mut bytes = id.bytes();
+    let keyword = ["and", "or", "not", "is", "in", "if", "else", "for", "loop"];
+    let constant = ["true", "false", "none"];
+    id.len() <= 100
+        && bytes.next().is_some_and(|b| b.is_ascii_lowercase())
+        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && !keyword.contains(&id)
+        && !constant.contains(&id)
+        && !render::VARIABLES.contains(&id)
+}
+
+#[tonic::async_trait]
+impl TemplateService for Reporting {
+    async fn get_template(
+        &self,
+        request: Request<GetTemplateRequest>,
+    ) -> Result<Response<Template>, Status> {
+        self.ledger.get(request).await
+    }
+
+    async fn update_template(
+        &self,
+        request: Request<UpdateTemplateRequest>,
+    ) -> Result<Response<Template>, Status> {
+        let (metadata, extensions, q) = request.into_parts();
+        let again = Request::from_parts(metadata.clone(), extensions.clone(), q.clone());
+        let (context, _) = Context::enter(again)?;
+        let verdict = match &q.template {
+            Some(template) => self.examine(&context, &metadata, &template.text).await,
+            None => Ok(()),
+        };
+        let request = Request::from_parts(metadata, extensions, q);
+        // Told by the ledger, after the request's own errors and not to a retry of what succeeded.
+        let rule = move |_: &Template, _: &Template, _: Moment| verdict.clone();
+        self.ledger.update_with(request, rule).await
+    }
+}
+
+impl Reporting {
+    /// Checks a template against the indicators of all sources.
+    async fn examine(
+        &self,
+        context: &Context,
+        metadata: &tonic::metadata::MetadataMap,
+        text: &str,
+    ) -> Result<()> {
+        // What can't be read needs no sources, and what is too long the ledger refuses.
+        if text.len() > render::LONGEST_TEXT {
+            return Ok(());
+        }
+        refuse_if_any(check::syntax(text))?;
+        let asking = Asking::of(context, metadata);
+        let mut known: Vec<Indicator> = Vec::new();
+        for (source, indicators) in self.indicators(&asking).await {
+            match indicators {
+                Ok(indicators) => known.extend(indicators.into_iter().filter(|i| is_name(&i.id))),
+                Err(status) => return Err(unchecked(&source.name, status.code())),
+            }
+        }
+        refuse_if_any(check::check(text, &known))
+    }
+}
+
+fn refuse_if_any(problems: Vec<Failure>) -> Result<()> {
+    let mut v = Violations::default();
+    for problem in problems {
+        let (zh, en) = match problem.line {
+            Some(line) => (
+                format!("第{line}行{}", problem.zh),
+                format!("line {line}: {}", problem.en),
+            ),
+            None => (problem.zh, problem.en),
+        };
+        v.add("template.text", zh, en);
+    }
+    v.finish()
+}
+
+/// Without all indicators one can't say which are unknown.
+fn unchecked(source: &str, code: Code) -> Error {
+    let (zh, en) = reason(source, code);
+    let kind = match code {
+        // Another try with the same token would not cure it.
+        Code::PermissionDenied => Reason::ScopeMissing,
+        _ => Reason::Unavailable,
+    };
+    Error::new(kind)
+        .saying(
+            format!("暂不能核对模板：{zh}"),
+            format!("the template can't be checked now: {en}"),
+        )
+        .with("source", source)
+}

@@ -1,0 +1,278 @@
+//! How a matter stands against its due date (督办灯): pure functions of the record, the day, and the
+//! office's calendar.
+//!
+//! A day on which something happens counts for what was before: on the day of its closing or of its
+//! suspension a matter is still open, and on the day of a granted extension the old due date still
+//! binds. So what was red stays so, whatever is recorded later on that day.
+
+use chrono::NaiveDate;
+use taizhang_contracts::supervision::{
+    Extension, ExtensionState, Lamp, Matter, SupervisionSettings,
+};
+
+use crate::naive;
+use crate::workdays::Workdays;
+
+/// When an office's lamps turn yellow.
+#[derive(Debug, Default)]
+pub(crate) struct Warning {
+    workdays: Workdays,
+    days: usize,
+}
+
+impl Warning {
+    /// As the office has set it.
+    pub(crate) fn of(settings: &SupervisionSettings) -> Self {
+        Self {
+            workdays: Workdays::new(&settings.calendar_days),
+            days: usize::try_from(settings.warning_working_days).unwrap_or(0),
+        }
+    }
+}
+
+/// The lamp on a day.
+pub(crate) fn lamp(matter: &Matter, today: NaiveDate, warning: &Warning) -> Lamp {
+    let Some(due) = naive(matter.due_date) else {
+        return Lamp::Unspecified;
+    };
+    let red = match naive(matter.closed_on) {
+        Some(closed) => closed > due,
+        None => overdue(matter, today),
+    };
+    let waits = matter.closed_on.is_some() || stopped(matter, today).is_some();
+    if red {
+        Lamp::Red
+    } else if !waits && warning.workdays.at_most(warning.days, today, due) {
+        Lamp::Yellow
+    } else {
+        Lamp::Green
+    }
+}
+
+/// Whether at the end of a day the matter was open and overdue. While it is suspended it stays as
+/// it was on the day of the suspension.
+pub(crate) fn overdue(matter: &Matter, on: NaiveDate) -> bool {
+    let registered = naive(matter.registered_on).is_some_and(|d| d <= on);
+    let closed = naive(matter.closed_on).is_some_and(|d| d <= on);
+    let due = granted(matter)
+        .take_while(|(decided, _)| *decided <= on)
+        .last()
+        .map(|(_, due)| due)
+        .or_else(|| naive(matter.original_due_date));
+    let judged = stopped(matter, on).unwrap_or(on);
+    registered && !closed && due.is_some_and(|due| judged > due)
+}
+
+/// Whether, on any day up to today, the matter was open, not suspended, and past the due date that
+/// then bound.
+pub(crate) fn ever_red(matter: &Matter, today: NaiveDate) -> bool {
+    let last = naive(matter.closed_on).map_or(today, |closed| closed.min(today));
+    let Some(mut due) = naive(matter.original_due_date) else {
+        return false;
+    };
+    for (decided, next) in granted(matter) {
+        if worked_past(matter, due, decided.min(last)) {
+            return true;
+        }
+        due = next;
+    }
+    worked_past(matter, due, last)
+}
+
+/// The due dates that extensions gave it, each with the day of the decision, in order.
+fn granted(matter: &Matter) -> impl Iterator<Item = (NaiveDate, NaiveDate)> {
+    let granted = |e: &&Extension| e.state() == ExtensionState::Granted;
+    let days = |e: &Extension| Some((naive(e.decided_on)?, naive(e.to_due_date)?));
+    matter.extensions.iter().filter(granted).filter_map(days)
+}
+
+/// The day since which the matter was suspended at the end of a day, if it was.
+fn stopped(matter: &Matter, on: NaiveDate) -> Option<NaiveDate> {
+    suspensions(matter)
+        .find(|(from, until)| *from <= on && until.is_none_or(|until| until > on))
+        .map(|(from, _)| from)
+}
+
+/// Whether there is a day after `due`, up to `last`, on which the matter was not suspended.
+fn worked_past(matter: &Matter, due: NaiveDate, last: NaiveDate) -> bool {
+    let mut first = due.succ_opt();
+    for (from, until) in suspensions(matter) {
+        if first.is_some_and(|d| from < d && until.is_none_or(|until| d < until)) {
+            first = until;
+        }
+    }
+    first.is_some_and(|d| d <= last)
+}
+
+/// From when until when it was suspended, in order; the days in between are those that do not count.
+fn suspensions(matter: &Matter) -> impl Iterator<Item = (NaiveDate, Option<NaiveDate>)> {
+    matter.suspensions.iter().filter_map(|s| {
+        let from = naive(s.suspended_on)?;
+        Some((from, naive(s.resumed_on)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use taizhang_contracts::supervision::{MatterState, Suspension};
+
+    /// A day of June 2022; the 6th is a Monday.
+    fn june(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2022, 6, day).unwrap_or_default()
+    }
+
+    /// A matter under way, registered on the 1st and due on the 15th, a Wednesday.
+    fn under_way() -> Matter {
+        Matter {
+            registered_on: Some(june(1).into()),
+            due_date: Some(june(15).into()),
+            original_due_date: Some(june(15).into()),
+            state: MatterState::InProgress.into(),
+            ..Default::default()
+        }
+    }
+
+    fn closed(on: u32) -> Matter {
+        Matter {
+            closed_on: Some(june(on).into()),
+            state: MatterState::Closed.into(),
+            ..under_way()
+        }
+    }
+
+    fn suspended(from: u32, until: Option<u32>) -> Matter {
+        Matter {
+            suspensions: vec![Suspension {
+                suspended_on: Some(june(from).into()),
+                resumed_on: until.map(|d| june(d).into()),
+                ..Default::default()
+            }],
+            ..under_way()
+        }
+    }
+
+    /// From the 15th to the 25th.
+    fn extended(decided: u32, state: ExtensionState) -> Matter {
+        let mut matter = under_way();
+        if state == ExtensionState::Granted {
+            matter.due_date = Some(june(25).into());
+        }
+        matter.extensions.push(Extension {
+            requested_on: Some(june(10).into()),
+            from_due_date: Some(june(15).into()),
+            to_due_date: Some(june(25).into()),
+            decided_on: Some(june(decided).into()),
+            state: state.into(),
+            ..Default::default()
+        });
+        matter
+    }
+
+    fn warning() -> Warning {
+        Warning {
+            days: 3,
+            ..Warning::default()
+        }
+    }
+
+    fn shown(matter: &Matter, today: u32) -> (Lamp, bool) {
+        let lamp = lamp(matter, june(today), &warning());
+        (lamp, ever_red(matter, june(today)))
+    }
+
+    #[test]
+    fn an_open_matter_turns_yellow_three_working_days_before_it_is_due() {
+        // Of the 10th to the 15th, the 11th and 12th are a weekend.
+        for (today, lamp) in [
+            (1, Lamp::Green),
+            (9, Lamp::Green),
+            (10, Lamp::Yellow),
+            (12, Lamp::Yellow),
+            (15, Lamp::Yellow),
+            (16, Lamp::Red),
+        ] {
+            assert_eq!(
+                shown(&under_way(), today),
+                (lamp, lamp == Lamp::Red),
+                "{today}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_closed_matter_keeps_its_lamp() {
+        assert_eq!(shown(&closed(15), 30), (Lamp::Green, false));
+        assert_eq!(shown(&closed(16), 30), (Lamp::Red, true));
+    }
+
+    #[test]
+    fn a_suspended_matter_stays_as_it_was() {
+        assert_eq!(shown(&suspended(14, None), 30), (Lamp::Green, false));
+        assert_eq!(shown(&suspended(15, None), 30), (Lamp::Green, false));
+        assert_eq!(shown(&suspended(16, None), 30), (Lamp::Red, true));
+        // Once it goes on, its due date binds again.
+        assert_eq!(shown(&suspended(10, Some(15)), 15), (Lamp::Yellow, false));
+        assert_eq!(shown(&suspended(10, Some(20)), 20), (Lamp::Red, true));
+    }
+
+    #[test]
+    fn an_extension_in_time_keeps_it_green() {
+        let granted = extended(14, ExtensionState::Granted);
+        assert_eq!(shown(&granted, 20), (Lamp::Green, false));
+        assert_eq!(shown(&granted, 26), (Lamp::Red, true));
+    }
+
+    #[test]
+    fn an_extension_after_the_due_date_does_not_undo_the_red() {
+        let late = extended(16, ExtensionState::Granted);
+        assert_eq!(shown(&late, 16), (Lamp::Green, true));
+        assert_eq!(shown(&late, 20), (Lamp::Green, true));
+        // Decided on the very last day, it never was.
+        assert_eq!(shown(&extended(15, ExtensionState::Granted), 20).1, false);
+    }
+
+    #[test]
+    fn a_refused_extension_changes_nothing() {
+        let refused = extended(14, ExtensionState::Refused);
+        assert_eq!(shown(&refused, 15).0, Lamp::Yellow);
+        assert_eq!(shown(&refused, 16), (Lamp::Red, true));
+    }
+
+    #[test]
+    fn the_past_is_judged_by_what_bound_then() {
+        let late = extended(18, ExtensionState::Granted);
+        let overdue_on = |d| overdue(&late, june(d));
+        assert_eq!(
+            [15, 16, 17, 18, 25, 26].map(overdue_on),
+            [false, true, true, false, false, true]
+        );
+        assert!(overdue(&closed(18), june(17)));
+        assert!(!overdue(&closed(18), june(18)));
+        assert!(!overdue(&suspended(14, Some(20)), june(19)));
+        assert!(overdue(&suspended(14, Some(20)), june(20)));
+    }
+
+    proptest! {
+        /// While nothing happens to an open matter, its lamp only goes from green over yellow to
+        /// red; and whatever it is, red now means red once.
+        #[test]
+        fn time_never_makes_it_better(
+            gap in 0_u64..60, day in 0_u64..90, later in 0_u64..30, days in 0_usize..10,
+        ) {
+            let start = june(1);
+            let due = start + chrono::Days::new(gap);
+            let matter = Matter {
+                due_date: Some(due.into()),
+                original_due_date: Some(due.into()),
+                ..under_way()
+            };
+            let warning = Warning { days, ..Warning::default() };
+            let (now, then) = (start + chrono::Days::new(day), start + chrono::Days::new(day + later));
+            prop_assert!(lamp(&matter, now, &warning) as i32 <= lamp(&matter, then, &warning) as i32);
+            prop_assert!(ever_red(&matter, now) <= ever_red(&matter, then));
+            prop_assert_eq!(lamp(&matter, now, &warning) == Lamp::Red, ever_red(&matter, now));
+        }
+    }
+}

@@ -1,0 +1,751 @@
+#![allow(clippy::unwrap_used)]
+
+use chrono::{Days, TimeZone};
+use proptest::prelude::*;
+use taizhang_contracts::supervision::{Feedback, Lamp, Source, Urging};
+use taizhang_contracts::{Call, Reason, Resource};
+
+use super::*;
+use crate::lamp::{self, Warning};
+
+type S = MatterState;
+
+fn june(day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(2022, 6, day).unwrap()
+}
+
+fn date(day: u32) -> Option<Date> {
+    Some(june(day).into())
+}
+
+/// Noon of a day in the office.
+fn noon(day: NaiveDate) -> Moment {
+    let zone = chrono_tz::Asia::Shanghai;
+    let now = zone.from_local_datetime(&day.and_hms_opt(12, 0, 0).unwrap());
+    Moment {
+        now: now.unwrap().to_utc(),
+        zone,
+    }
+}
+
+/// Registered on 1 June, due on the 15th.
+fn registered() -> Matter {
+    let mut matter = Matter {
+        name: "offices/demo/matters/m1".into(),
+        registered_on: date(1),
+        due_date: date(15),
+        ..Default::default()
+    };
+    matter.set_state(MACHINE.initial);
+    let office = Office::from_id("demo").unwrap();
+    place(&mut matter, true, &office, noon(june(1))).unwrap();
+    matter
+}
+
+fn fields(error: &Error) -> Vec<&str> {
+    error
+        .violations()
+        .iter()
+        .map(|v| v.field.as_str())
+        .collect()
+}
+
+fn rule(error: &Error) -> &str {
+    error
+        .preconditions()
+        .first()
+        .map_or("", |p| p.rule.as_str())
+}
+
+/// Everything that can be done to a matter, on a day that is given or left to be today.
+#[derive(Debug, Clone)]
+enum Deed {
+    Assign,
+    Accept,
+    Report { last: bool },
+    Review,
+    Close,
+    SendBack,
+    Urge,
+    Ask { days: u64 },
+    Grant,
+    Refuse,
+    Suspend,
+    Resume,
+}
+
+impl Deed {
+    fn method(&self) -> &'static str {
+        match self {
+            Self::Assign => AssignMatterRequest::METHOD,
+            Self::Accept => AcceptMatterRequest::METHOD,
+            Self::Report { .. } => SubmitFeedbackRequest::METHOD,
+            Self::Review => ReviewMatterRequest::METHOD,
+            Self::Close => CloseMatterRequest::METHOD,
+            Self::SendBack => ReturnMatterRequest::METHOD,
+            Self::Urge => UrgeMatterRequest::METHOD,
+            Self::Ask { .. } => RequestExtensionRequest::METHOD,
+            Self::Grant => GrantExtensionRequest::METHOD,
+            Self::Refuse => RefuseExtensionRequest::METHOD,
+            Self::Suspend => SuspendMatterRequest::METHOD,
+            Self::Resume => ResumeMatterRequest::METHOD,
+        }
+    }
+
+    /// Does it to a copy, as the ledger does.
+    fn to(&self, matter: &Matter, on: Option<NaiveDate>, today: NaiveDate) -> Result<Matter> {
+        let (mut after, at) = (matter.clone(), noon(today));
+        let (m, on) = (&mut after, on.map(Date::from));
+        match self {
+            Self::Assign => assign(
+                m,
+                &AssignMatterRequest {
+                    assigned_on: on,
+                    ..Default::default()
+                },
+                at,
+            ),
+            Self::Accept => accept(
+                m,
+                &AcceptMatterRequest {
+                    accepted_on: on,
+                    ..Default::default()
+                },
+                at,
+            ),
+            Self::Report { last } => {
+                let given = Feedback {
+                    date: on,
+                    r#final: *last,
+                    ..Default::default()
+                };
+                feedback(
+                    m,
+                    &SubmitFeedbackRequest {
+                        feedback: Some(given),
+                        ..Default::default()
+                    },
+                    at,
+                )
+            }
+            Self::Review => review(
+                m,
+                &ReviewMatterRequest {
+                    reviewed_on: on,
+                    ..Default::default()
+                },
+                at,
+            ),
+            Self::Close => {
+                let q = CloseMatterRequest {
+                    closed_on: on,
+                    conclusion: "已办结".into(),
+                    ..Default::default()
+                };
+                close(m, &q, at)
+            }
+            Self::SendBack => send_back(
+                m,
+                &ReturnMatterRequest {
+                    returned_on: on,
+                    ..Default::default()
+                },
+                at,
+            ),
+            Self::Urge => {
+                let given = Urging {
+                    date: on,
+                    ..Default::default()
+                };
+                urge(
+                    m,
+                    &UrgeMatterRequest {
+                        urging: Some(given),
+                        ..Default::default()
+                    },
+                    at,
+                )
+            }
+            Self::Ask { days } => {
+                let to = naive(matter.due_date).unwrap() + Days::new(*days);
+                let q = RequestExtensionRequest {
+                    requested_on: on,
+                    due_date: Some(to.into()),
+                    ..Default::default()
+                };
+                request_extension(m, &q, at)
+            }
+            Self::Grant => grant_extension(
+                m,
+                &GrantExtensionRequest {
+                    decided_on: on,
+                    ..Default::default()
+                },
+                at,
+            ),
+            Self::Refuse => refuse_extension(
+                m,
+                &RefuseExtensionRequest {
+                    decided_on: on,
+                    ..Default::default()
+                },
+                at,
+            ),
+            Self::Suspend => suspend(
+                m,
+                &SuspendMatterRequest {
+                    suspended_on: on,
+                    ..Default::default()
+                },
+                at,
+            ),
+            Self::Resume => resume(
+                m,
+                &ResumeMatterRequest {
+                    resumed_on: on,
+                    ..Default::default()
+                },
+                at,
+            ),
+        }?;
+        Ok(after)
+    }
+}
+
+/// Does one thing after another, each on its day and recorded on that day.
+fn lived(deeds: &[(u32, Deed)]) -> Matter {
+    deeds.iter().fold(registered(), |matter, (day, deed)| {
+        deed.to(&matter, None, june(*day)).unwrap()
+    })
+}
+
+use Deed::*;
+
+const LAST: Deed = Report { last: true };
+
+#[test]
+fn a_matter_goes_its_way_to_the_end() {
+    let matter = lived(&[
+        (2, Assign),
+        (3, Accept),
+        (6, Urge),
+        (7, Report { last: false }),
+        (8, LAST),
+        (9, Review),
+        (10, Close),
+    ]);
+    assert_eq!(matter.state(), S::Closed);
+    assert_eq!(matter.conclusion, "已办结");
+    assert_eq!(
+        [
+            matter.assigned_on,
+            matter.accepted_on,
+            matter.reported_on,
+            matter.reviewed_on,
+            matter.closed_on
+        ],
+        [date(2), date(3), date(8), date(9), date(10)]
+    );
+    assert_eq!((matter.feedbacks.len(), matter.urgings.len()), (2, 1));
+}
+
+#[test]
+fn what_is_sent_back_has_no_report_that_stands() {
+    let matter = lived(&[
+        (2, Assign),
+        (3, Accept),
+        (4, LAST),
+        (5, Review),
+        (6, SendBack),
+    ]);
+    assert_eq!(matter.state(), S::InProgress);
+    assert_eq!((matter.reported_on, matter.reviewed_on), (None, None));
+    assert_eq!(matter.returns[0].returned_on, date(6));
+    // The next report is not dated before the return; an interim one may be entered late.
+    let early = LAST.to(&matter, Some(june(5)), june(9)).unwrap_err();
+    assert_eq!(fields(&early), ["feedback.date"]);
+    assert!(
+        Report { last: false }
+            .to(&matter, Some(june(5)), june(9))
+            .is_ok()
+    );
+    assert_eq!(
+        LAST.to(&matter, None, june(9)).unwrap().reported_on,
+        date(9)
+    );
+}
+
+#[test]
+fn days_are_in_order_and_not_in_the_future() {
+    let assigned = lived(&[(5, Assign)]);
+    assert_eq!(
+        fields(
+            &Assign
+                .to(&registered(), Some(june(6)), june(5))
+                .unwrap_err()
+        ),
+        ["assigned_on"]
+    );
+    assert_eq!(
+        fields(&Accept.to(&assigned, Some(june(4)), june(9)).unwrap_err()),
+        ["accepted_on"]
+    );
+    assert_eq!(
+        fields(&Urge.to(&assigned, Some(june(4)), june(9)).unwrap_err()),
+        ["urging.date"]
+    );
+    let reported = lived(&[(5, Assign), (5, Accept), (7, LAST)]);
+    assert_eq!(
+        fields(&Review.to(&reported, Some(june(6)), june(9)).unwrap_err()),
+        ["reviewed_on"]
+    );
+    let reviewed = Review.to(&reported, None, june(8)).unwrap();
+    assert_eq!(
+        fields(&Close.to(&reviewed, Some(june(7)), june(9)).unwrap_err()),
+        ["closed_on"]
+    );
+    assert_eq!(
+        fields(&SendBack.to(&reviewed, Some(june(7)), june(9)).unwrap_err()),
+        ["returned_on"]
+    );
+    assert_eq!(
+        fields(&Suspend.to(&reviewed, Some(june(7)), june(9)).unwrap_err()),
+        ["suspended_on"]
+    );
+    let stopped = Suspend.to(&reviewed, None, june(9)).unwrap();
+    assert_eq!(
+        fields(&Resume.to(&stopped, Some(june(8)), june(10)).unwrap_err()),
+        ["resumed_on"]
+    );
+}
+
+#[test]
+fn an_extension_is_asked_for_before_the_due_date_and_decided_on() {
+    let matter = lived(&[(2, Assign)]);
+    let ask = Ask { days: 10 };
+    assert_eq!(
+        rule(&ask.to(&matter, None, june(15)).unwrap_err()),
+        "EXTENSION_BEFORE_DUE"
+    );
+    let same = Ask { days: 0 }.to(&matter, None, june(10)).unwrap_err();
+    assert_eq!(fields(&same), ["due_date"]);
+    assert_eq!(
+        rule(&Grant.to(&matter, None, june(10)).unwrap_err()),
+        "EXTENSION_REQUESTED"
+    );
+
+    let asked = ask.to(&matter, None, june(14)).unwrap();
+    assert_eq!(asked.due_date, date(15));
+    assert_eq!(
+        rule(&ask.to(&asked, None, june(14)).unwrap_err()),
+        "ONE_EXTENSION_AT_A_TIME"
+    );
+    assert_eq!(
+        fields(&Grant.to(&asked, Some(june(13)), june(20)).unwrap_err()),
+        ["decided_on"]
+    );
+
+    let refused = Refuse.to(&asked, None, june(14)).unwrap();
+    assert_eq!(
+        (refused.due_date, refused.original_due_date),
+        (date(15), date(15))
+    );
+    assert!(ask.to(&refused, None, june(14)).is_ok());
+
+    let granted = Grant.to(&asked, None, june(16)).unwrap();
+    assert_eq!(
+        (granted.due_date, granted.original_due_date),
+        (date(25), date(15))
+    );
+    assert_eq!(granted.extensions[0].from_due_date, date(15));
+    assert_eq!(granted.extensions[0].to_due_date, date(25));
+    assert_eq!(granted.state(), S::Assigned);
+}
+
+#[test]
+fn work_that_goes_on_is_in_progress_even_if_it_had_not_begun() {
+    let matter = lived(&[(2, Suspend), (5, Resume)]);
+    assert_eq!(matter.state(), S::InProgress);
+    assert_eq!((matter.assigned_on, matter.accepted_on), (date(5), date(5)));
+    let begun = lived(&[
+        (2, Assign),
+        (3, Accept),
+        (4, LAST),
+        (5, Suspend),
+        (6, Resume),
+    ]);
+    assert_eq!((begun.accepted_on, begun.reported_on), (date(3), None));
+}
+
+#[test]
+fn only_a_registered_matter_gets_another_due_date_by_an_update() {
+    let before = registered();
+    let mut after = Matter {
+        due_date: date(20),
+        ..before.clone()
+    };
+    assert!(update(&before, &after, noon(june(2))).is_ok());
+    let office = Office::from_id("demo").unwrap();
+    place(&mut after, false, &office, noon(june(2))).unwrap();
+    assert_eq!(after.original_due_date, date(20));
+
+    let before = lived(&[(2, Assign)]);
+    let after = Matter {
+        due_date: date(20),
+        ..before.clone()
+    };
+    assert_eq!(
+        rule(&update(&before, &after, noon(june(2))).unwrap_err()),
+        "DUE_DATE_BY_EXTENSION"
+    );
+    let after = Matter {
+        title: "改".into(),
+        ..before.clone()
+    };
+    assert!(update(&before, &after, noon(june(2))).is_ok());
+
+    let closed = lived(&[(2, Assign), (3, Accept), (4, LAST), (5, Review), (6, Close)]);
+    let error = update(
+        &closed,
+        &Matter {
+            title: "改".into(),
+            ..closed.clone()
+        },
+        noon(june(7)),
+    );
+    assert_eq!(error.unwrap_err().reason(), Reason::WrongState);
+}
+
+#[test]
+fn a_source_fits_its_kind() {
+    let found = |kind: SourceKind, by_secretary, record: &str| {
+        let source = Source {
+            kind: kind.into(),
+            by_secretary,
+            record: record.into(),
+            ..Default::default()
+        };
+        let mut matter = Matter {
+            source: Some(source),
+            ..registered()
+        };
+        let mut v = Violations::default();
+        check(&matter, &mut v);
+        let office = Office::from_id("demo").unwrap();
+        let placed = place(&mut matter, false, &office, noon(june(2)));
+        let fields: Vec<_> = v.fields().map(str::to_owned).collect();
+        (fields, placed.is_ok())
+    };
+    use SourceKind::*;
+    let none: Vec<String> = Vec::new();
+    assert_eq!(
+        found(Instruction, true, "县委〔2022〕1号"),
+        (none.clone(), true)
+    );
+    assert_eq!(
+        found(KeyTask, true, ""),
+        (vec!["source.by_secretary".into()], true)
+    );
+    assert_eq!(
+        found(MeetingDecision, false, "offices/demo/decisions/d1"),
+        (none.clone(), true)
+    );
+    assert_eq!(
+        found(MeetingDecision, false, "offices/other/decisions/d1"),
+        (none, false)
+    );
+    for bad in [
+        "",
+        "d1",
+        "offices/demo/meetings/m1",
+        "offices/demo/decisions",
+    ] {
+        assert_eq!(
+            found(MeetingDecision, false, bad).0,
+            ["source.record"],
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn a_registration_is_not_in_the_future_and_not_after_the_due_date() {
+    let office = Office::from_id("demo").unwrap();
+    let place = |registered_on, due_date| {
+        let mut matter = Matter {
+            registered_on,
+            due_date,
+            ..Default::default()
+        };
+        place(&mut matter, true, &office, noon(june(10))).map(|()| matter)
+    };
+    assert_eq!(place(None, date(10)).unwrap().registered_on, date(10));
+    assert_eq!(
+        fields(&place(None, date(9)).unwrap_err()),
+        ["matter.due_date"]
+    );
+    assert_eq!(
+        fields(&place(date(11), date(9)).unwrap_err()),
+        ["matter.registered_on", "matter.due_date"]
+    );
+}
+
+#[test]
+fn lists_are_bounded() {
+    let mut matter = lived(&[(2, Assign), (3, Accept)]);
+    matter.feedbacks = vec![Feedback::default(); MOST_ENTRIES];
+    matter.urgings = vec![Urging::default(); MOST_ENTRIES];
+    matter.extensions = vec![Extension::default(); MOST_TURNS];
+    matter.suspensions = vec![Suspension::default(); MOST_TURNS];
+    for deed in [LAST, Urge, Ask { days: 1 }, Suspend] {
+        let error = deed.to(&matter, None, june(4)).unwrap_err();
+        assert_eq!(rule(&error), "LIST_FULL", "{deed:?}");
+    }
+    let mut matter = lived(&[(2, Assign), (3, Accept), (4, LAST), (5, Review)]);
+    matter.returns = vec![Return::default(); MOST_TURNS];
+    assert_eq!(
+        rule(&SendBack.to(&matter, None, june(6)).unwrap_err()),
+        "LIST_FULL"
+    );
+}
+
+fn all_states() -> impl Iterator<Item = S> {
+    (1..=7).filter_map(|n| S::try_from(n).ok())
+}
+
+/// Tries every method in every state: it is refused with WRONG_STATE just where the table has no
+/// row for it.
+#[test]
+fn the_table_is_the_code() {
+    let deeds = [
+        Assign,
+        Accept,
+        LAST,
+        Report { last: false },
+        Review,
+        Close,
+        SendBack,
+        Urge,
+        Ask { days: 1 },
+        Grant,
+        Refuse,
+        Suspend,
+        Resume,
+    ];
+    for deed in &deeds {
+        for state in all_states() {
+            let mut matter = registered();
+            matter.set_state(state);
+            let refused = deed.to(&matter, None, june(5)).err().map(|e| e.reason());
+            let row = MACHINE
+                .transitions
+                .iter()
+                .find(|r| r.method == deed.method() && r.from.contains(&state));
+            assert_eq!(
+                refused == Some(Reason::WrongState),
+                row.is_none(),
+                "{deed:?} in {state:?}"
+            );
+        }
+    }
+    let methods: Vec<_> = deeds.iter().map(Deed::method).collect();
+    for row in MACHINE.transitions {
+        assert!(
+            methods.contains(&row.method) || row.method == "UpdateMatter",
+            "{}",
+            row.method
+        );
+    }
+}
+
+#[test]
+fn the_diagram_leads_everywhere_and_out_of_all_but_the_end() {
+    let diagram = MACHINE.diagram();
+    assert!(
+        diagram.starts_with("stateDiagram-v2\n    [*] --> REGISTERED\n"),
+        "{diagram}"
+    );
+    assert!(
+        diagram.contains("    REGISTERED --> ASSIGNED: AssignMatter 交办\n"),
+        "{diagram}"
+    );
+    let mut reached = vec![MACHINE.initial];
+    for _ in all_states() {
+        for row in MACHINE.transitions {
+            if row.from.iter().any(|s| reached.contains(s)) && !reached.contains(&row.to) {
+                reached.push(row.to);
+            }
+        }
+    }
+    for state in all_states() {
+        assert!(reached.contains(&state), "{state:?}");
+        let leaves = MACHINE.transitions.iter().any(|r| r.from.contains(&state));
+        assert_eq!(leaves, state != S::Closed, "{state:?}");
+    }
+    // A closing comes from a review only.
+    let to_closed: Vec<_> = MACHINE
+        .transitions
+        .iter()
+        .filter(|r| r.to == S::Closed)
+        .collect();
+    assert!(matches!(to_closed.as_slice(), [row] if row.from == [S::UnderReview]));
+}
+
+fn deeds() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        3 => Just(Assign),
+        3 => Just(Accept),
+        2 => any::<bool>().prop_map(|last| Report { last }),
+        3 => Just(LAST),
+        4 => Just(Review),
+        2 => Just(Close),
+        2 => Just(SendBack),
+        1 => Just(Urge),
+        3 => (0_u64..15).prop_map(|days| Ask { days }),
+        3 => Just(Grant),
+        1 => Just(Refuse),
+        1 => Just(Suspend),
+        3 => Just(Resume),
+    ]
+}
+
+fn in_order(days: &[Option<Date>]) -> bool {
+    days.iter().filter_map(|d| naive(*d)).is_sorted()
+}
+
+/// What is true of every matter, whatever happened to it.
+fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
+    let m = matter;
+    // Days are in order.
+    prop_assert!(in_order(&[
+        m.registered_on,
+        m.assigned_on,
+        m.accepted_on,
+        m.reported_on,
+        m.reviewed_on,
+        m.closed_on
+    ]));
+    prop_assert!(since(m) <= Some(today));
+    let state = m.state();
+    prop_assert_eq!(m.closed_on.is_some(), state == S::Closed);
+    prop_assert!(state != S::Closed || (m.reported_on.is_some() && m.reviewed_on.is_some()));
+    // Which days a state has.
+    if matches!(state, S::Reported | S::UnderReview) {
+        prop_assert_eq!(
+            (m.reported_on.is_some(), m.reviewed_on.is_some()),
+            (true, state == S::UnderReview)
+        );
+    }
+    if matches!(state, S::Registered | S::Assigned | S::InProgress) {
+        prop_assert_eq!((m.reported_on, m.reviewed_on), (None, None));
+        prop_assert_eq!(m.assigned_on.is_some(), state != S::Registered);
+        prop_assert_eq!(m.accepted_on.is_some(), state == S::InProgress);
+    }
+    // The report that stands is the last final one.
+    if m.reported_on.is_some() {
+        let last = m.feedbacks.iter().rfind(|f| f.r#final);
+        prop_assert_eq!(m.reported_on, last.and_then(|f| f.date));
+    }
+    // The due dates follow from the extensions, one after another.
+    let mut due = m.original_due_date;
+    let mut decided = None;
+    for (i, e) in m.extensions.iter().enumerate() {
+        prop_assert_eq!(e.from_due_date, due);
+        prop_assert!(naive(e.to_due_date) > naive(e.from_due_date));
+        prop_assert!(naive(e.requested_on) < naive(e.from_due_date));
+        prop_assert!(in_order(&[
+            m.assigned_on,
+            decided,
+            e.requested_on,
+            e.decided_on
+        ]));
+        let waits = e.state() == ExtensionState::Requested;
+        prop_assert!(!waits || i + 1 == m.extensions.len());
+        prop_assert_eq!(waits, e.decided_on.is_none());
+        if e.state() == ExtensionState::Granted {
+            due = e.to_due_date;
+        }
+        decided = e.decided_on;
+    }
+    prop_assert_eq!(m.due_date, due);
+    // Suspensions follow one another, and only the last may be open.
+    let mut before = m.registered_on;
+    for (i, s) in m.suspensions.iter().enumerate() {
+        prop_assert!(in_order(&[before, s.suspended_on, s.resumed_on]));
+        let open = state == S::Suspended && i + 1 == m.suspensions.len();
+        prop_assert_eq!(s.resumed_on.is_none(), open);
+        before = s.resumed_on;
+    }
+    prop_assert!(state != S::Suspended || !m.suspensions.is_empty());
+    // Red now is red once, and what is open and overdue is red.
+    let lamp = lamp::lamp(m, today, &Warning::default());
+    prop_assert!(lamp != Lamp::Unspecified);
+    prop_assert!(lamp != Lamp::Red || lamp::ever_red(m, today));
+    prop_assert_eq!(
+        lamp == Lamp::Red,
+        lamp::overdue(m, today) || naive(m.closed_on) > naive(m.due_date)
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
+
+    /// No sequence of methods, on any days, leads where the table and the rules forbid.
+    #[test]
+    fn no_way_leads_to_a_forbidden_state(
+        steps in prop::collection::vec((deeds(), 0_u64..4, prop::option::of(0_u64..8)), 1..60),
+    ) {
+        let mut matter = registered();
+        let mut today = june(1);
+        for (deed, passed, back) in steps {
+            today = today + Days::new(passed);
+            // Mostly in the past, sometimes tomorrow.
+            let on = back.map(|back| today + Days::new(1) - Days::new(back));
+            let before = matter.clone();
+            match deed.to(&before, on, today) {
+                Err(error) => prop_assert!(matches!(
+                    error.reason(),
+                    Reason::WrongState | Reason::InvalidFields | Reason::RuleRefuses
+                )),
+                Ok(after) => {
+                    let row = MACHINE.transitions.iter().find(|row| {
+                        row.method == deed.method() && row.from.contains(&before.state()) && row.to == after.state()
+                    });
+                    prop_assert!(row.is_some(), "{:?} led from {:?} to {:?}", deed, before.state(), after.state());
+                    prop_assert!(before.state() != S::Closed);
+                    prop_assert!(on.is_none_or(|on| on <= today));
+                    prop_assert!(after.same_field(&before, "original_due_date"));
+                    prop_assert!(after.extensions.len() >= before.extensions.len());
+                    prop_assert!(after.feedbacks.starts_with(&before.feedbacks));
+                    prop_assert!(after.urgings.starts_with(&before.urgings));
+                    prop_assert!(after.returns.starts_with(&before.returns));
+                    matter = after;
+                }
+            }
+            sound(&matter, today)?;
+        }
+    }
+
+    /// Recorded on the day that it happens, whatever was red stays "ever red", and nothing else is:
+    /// told from the record just as by looking at it every day.
+    #[test]
+    fn ever_red_is_never_forgotten(
+        steps in prop::collection::vec((deeds(), 0_u64..5), 1..60),
+    ) {
+        let mut matter = registered();
+        let mut today = june(1);
+        let mut seen = false;
+        for (deed, passed) in steps {
+            for day in 0..=passed {
+                today = today + Days::new(u64::from(day > 0));
+                let open = !matches!(matter.state(), S::Closed | S::Suspended);
+                seen |= open && Some(today) > naive(matter.due_date);
+                prop_assert_eq!(lamp::ever_red(&matter, today), seen);
+            }
+            if let Ok(after) = deed.to(&matter, None, today) {
+                matter = after;
+            }
+        }
+    }
+}

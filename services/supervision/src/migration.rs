@@ -1,0 +1,74 @@
+//! The service's tables.
+
+use sea_orm_migration::prelude::*;
+use taizhang_ledger::schema::ColumnType::{Bool, Day, Number, Text};
+use taizhang_ledger::schema::{History, create_index, create_record_table};
+
+/// The service's migrations, in order. A migration that was released never changes.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(History), Box::new(Records)]
+    }
+}
+
+struct Records;
+
+impl MigrationName for Records {
+    fn name(&self) -> &'static str {
+        "m0002_records"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Records {
+    async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
+        create_record_table(
+            m,
+            "matters",
+            &[
+                ("number", Number),
+                ("year", Number),
+                ("state", Number),
+                ("source_kind", Number),
+                ("source_level", Number),
+                ("by_secretary", Bool),
+                ("registered_on", Day),
+                ("reported_on", Day),
+                ("closed_on", Day),
+                ("due_date", Day),
+                ("lead_unit", Text),
+                ("title", Text),
+            ],
+        )
+        .await?;
+        // No two matters of a year have one number; the greatest is found at the index's end.
+        create_index(m, "matters", "matters_number", true, &["year", "number"]).await?;
+        // Figures place matters by one of three days, and read one of these indexes for each.
+        for (name, day) in [
+            ("matters_registered", "registered_on"),
+            ("matters_reported", "reported_on"),
+            ("matters_closed", "closed_on"),
+        ] {
+            create_index(
+                m,
+                "matters",
+                name,
+                false,
+                &[
+                    day,
+                    "source_kind",
+                    "source_level",
+                    "by_secretary",
+                    "state",
+                    "delete_time",
+                ],
+            )
+            .await?;
+        }
+
+        create_record_table(m, "supervision_settings", &[]).await
+    }
+}

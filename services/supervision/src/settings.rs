@@ -1,0 +1,67 @@
+//! What is local to an office in supervision (督查设置).
+
+use std::collections::HashSet;
+
+use taizhang_contracts::Violations;
+use taizhang_contracts::supervision::supervision_settings_service_server::SupervisionSettingsService;
+use taizhang_contracts::supervision::{
+    GetSupervisionSettingsRequest, SupervisionSettings, UpdateSupervisionSettingsRequest,
+};
+use taizhang_ledger::{Column, Moment, Record, serve};
+
+use crate::Supervision;
+
+impl Record<Supervision> for SupervisionSettings {
+    const TABLE: &'static str = "supervision_settings";
+
+    const COLUMNS: &'static [Column<Self>] = &[];
+
+    fn initial(&mut self, _at: Moment) {
+        self.warning_working_days = 3;
+    }
+
+    fn check(&self, v: &mut Violations) {
+        let mut seen = HashSet::new();
+        for (i, entry) in self.calendar_days.iter().enumerate() {
+            let day = entry.date.and_then(|d| d.naive());
+            if day.is_some_and(|day| !seen.insert(day)) {
+                v.item("calendar_days", i, |v| {
+                    v.add("date", "与前面的日期重复", "is the same as one before");
+                });
+            }
+        }
+    }
+}
+
+serve! {
+    SupervisionSettingsService for Supervision {
+        get_supervision_settings(GetSupervisionSettingsRequest) -> SupervisionSettings: get;
+        update_supervision_settings(UpdateSupervisionSettingsRequest) -> SupervisionSettings: update;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taizhang_contracts::common::Date;
+    use taizhang_contracts::supervision::CalendarDay;
+
+    #[test]
+    fn a_day_stands_in_the_calendar_once() {
+        let entry = |day, working| CalendarDay {
+            date: Some(Date {
+                year: 2022,
+                month: 10,
+                day,
+            }),
+            working,
+        };
+        let settings = SupervisionSettings {
+            calendar_days: vec![entry(1, false), entry(8, true), entry(1, true)],
+            ..Default::default()
+        };
+        let mut v = Violations::default();
+        settings.check(&mut v);
+        assert_eq!(v.fields().collect::<Vec<_>>(), ["calendar_days[2].date"]);
+    }
+}

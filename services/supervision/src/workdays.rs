@@ -1,0 +1,114 @@
+//! The office's calendar of working days.
+
+use std::collections::HashMap;
+
+use chrono::{Datelike, NaiveDate, Weekday};
+use taizhang_contracts::supervision::CalendarDay;
+
+/// Tells working days: Monday to Friday, but for the days of the State Council's yearly plan, which
+/// takes some of them off and makes some weekend days working ones (调休).
+#[derive(Debug, Default)]
+pub(crate) struct Workdays {
+    planned: HashMap<NaiveDate, bool>,
+}
+
+impl Workdays {
+    /// The calendar with these days planned.
+    pub(crate) fn new(planned: &[CalendarDay]) -> Self {
+        let day = |entry: &CalendarDay| Some((entry.date?.naive()?, entry.working));
+        Self {
+            planned: planned.iter().filter_map(day).collect(),
+        }
+    }
+
+    /// Whether one works on a day.
+    pub(crate) fn works(&self, day: NaiveDate) -> bool {
+        let planned = self.planned.get(&day).copied();
+        planned.unwrap_or(!matches!(day.weekday(), Weekday::Sat | Weekday::Sun))
+    }
+
+    /// Whether at most `count` working days are left after `day` up to `until`, this one included.
+    pub(crate) fn at_most(&self, count: usize, day: NaiveDate, until: NaiveDate) -> bool {
+        day.iter_days()
+            .skip(1)
+            .take_while(|d| *d <= until)
+            .filter(|d| self.works(*d))
+            // A date far off needs no counting to its end.
+            .nth(count)
+            .is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use taizhang_contracts::common::Date;
+
+    fn day(month: u32, day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2022, month, day).unwrap_or_default()
+    }
+
+    /// National Day of 2022: off from 1 to 7 October; 8 and 9 October, a weekend, were worked.
+    fn national_day() -> Workdays {
+        let entry = |d: NaiveDate, working| CalendarDay {
+            date: Some(d.into()),
+            working,
+        };
+        let off = (1..=7).map(|d| entry(day(10, d), false));
+        let worked = [entry(day(10, 8), true), entry(day(10, 9), true)];
+        Workdays::new(&off.chain(worked).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn holidays_are_off_and_made_up_weekends_are_worked() {
+        let calendar = national_day();
+        assert!(calendar.works(day(9, 30)));
+        assert!(!calendar.works(day(10, 3)), "a Monday off");
+        assert!(calendar.works(day(10, 8)), "a Saturday worked");
+        assert!(!calendar.works(day(10, 15)), "an ordinary Saturday");
+        assert!(calendar.works(day(10, 10)));
+    }
+
+    #[test]
+    fn days_left_are_counted_over_a_long_holiday() {
+        let calendar = national_day();
+        // After 30 September: 8, 9 and 10 October are worked.
+        assert!(calendar.at_most(3, day(9, 30), day(10, 10)));
+        assert!(!calendar.at_most(2, day(9, 30), day(10, 10)));
+        assert!(calendar.at_most(0, day(9, 30), day(10, 7)));
+        assert!(Workdays::default().at_most(0, day(10, 10), day(10, 10)));
+        assert!(!Workdays::default().at_most(60, day(10, 10), NaiveDate::MAX));
+    }
+
+    #[test]
+    fn a_day_that_is_none_is_ignored() {
+        let bad = CalendarDay {
+            date: Some(Date {
+                year: 2022,
+                month: 2,
+                day: 30,
+            }),
+            working: true,
+        };
+        assert!(
+            Workdays::new(&[bad, CalendarDay::default()])
+                .planned
+                .is_empty()
+        );
+    }
+
+    proptest! {
+        /// Fewer days are left as time goes on, and more are allowed by a greater number.
+        #[test]
+        fn days_left_never_grow(from in 0_u64..400, gap in 0_u64..60, later in 0_u64..20, n in 0_usize..20) {
+            let calendar = national_day();
+            let start = day(1, 1) + chrono::Days::new(from);
+            let until = start + chrono::Days::new(gap);
+            if calendar.at_most(n, start, until) {
+                prop_assert!(calendar.at_most(n, start + chrono::Days::new(later), until));
+                prop_assert!(calendar.at_most(n + 1, start, until));
+            }
+        }
+    }
+}

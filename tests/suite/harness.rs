@@ -1,0 +1,203 @@
+//! A suite of its own for each test: in this process, on free ports, with databases that are gone
+//! afterwards.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use chrono::TimeDelta;
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+use taizhang::roles::ROLES;
+use taizhang_contracts::Office;
+use taizhang_ledger::Clock;
+use taizhang_runtime::Config;
+use taizhang_runtime::config::Secret;
+use taizhang_runtime::identity::{Grant, Keyring};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+/// The office that tests write in, and another one.
+pub const OFFICE: &str = "offices/demo";
+pub const ANOTHER: &str = "offices/another";
+
+/// Where a suite keeps its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    Sqlite,
+    Postgres,
+}
+
+/// Runs an `async fn(Suite)` once on each database: `on_each_database!(name_of_the_function);`
+macro_rules! on_each_database {
+    ($($name:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[test] fn $name() { $crate::harness::run($crate::harness::Store::Sqlite, super::$name); })+
+        }
+        mod on_postgres {
+            $(#[test] fn $name() { $crate::harness::run($crate::harness::Store::Postgres, super::$name); })+
+        }
+    };
+}
+
+/// Starts a suite, runs a test on it, and takes it down again.
+pub fn run<F: Future<Output = ()>>(store: Store, test: fn(Suite) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let databases = Databases::make(store).await;
+        let suite = Suite::start(&databases).await;
+        test(suite).await;
+        databases.remove().await;
+    });
+}
+
+/// The databases of one suite.
+pub struct Databases {
+    pub config: Config,
+    // Removed when dropped.
+    _folder: tempfile::TempDir,
+    made: Vec<String>,
+}
+
+impl Databases {
+    pub async fn make(store: Store) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut config = Config { data: folder.path().to_owned(), ..Config::default() };
+        let mut made = Vec::new();
+        for role in ROLES {
+            let service = config.services.entry(role.name.to_owned()).or_default();
+            service.listen = Some(free);
+            if store == Store::Postgres {
+                let name = format!("t{}", uuid::Uuid::new_v4().simple());
+                let server = server();
+                admin().await.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+                service.database = Some(Secret(format!("{server}/{name}")));
+                service.pool = 4;
+                made.push(name);
+            }
+        }
+        for role in ROLES {
+            let database = taizhang::suite::connect(&config, role).await.unwrap();
+            (role.migrate)(database.writer()).await.unwrap();
+        }
+        Self { config, _folder: folder, made }
+    }
+
+    pub async fn remove(self) {
+        for name in &self.made {
+            let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+            admin().await.execute_unprepared(&drop).await.unwrap();
+        }
+    }
+
+    /// A connection to a service's database, to look behind the ledger's back.
+    pub async fn open(&self, service: &str) -> DatabaseConnection {
+        Database::connect(self.config.database(service).0).await.unwrap()
+    }
+}
+
+/// The PostgreSQL server that `./test` started, such as `postgres://user@localhost:5999`.
+fn server() -> String {
+    std::env::var("TAIZHANG_TEST_POSTGRES")
+        .expect("TAIZHANG_TEST_POSTGRES names no PostgreSQL server: run the tests by ./test")
+}
+
+async fn admin() -> DatabaseConnection {
+    Database::connect(format!("{}/postgres", server())).await.unwrap()
+}
+
+/// A running suite.
+pub struct Suite {
+    pub config: Config,
+    pub addresses: BTreeMap<&'static str, SocketAddr>,
+    running: Option<taizhang::suite::Suite>,
+}
+
+impl Suite {
+    pub async fn start(databases: &Databases) -> Self {
+        Self::with(&databases.config, Clock::system()).await
+    }
+
+    /// A suite with a clock of the test's own.
+    pub async fn with(config: &Config, clock: Clock) -> Self {
+        let roles: Vec<_> = ROLES.iter().collect();
+        let running = taizhang::suite::Suite::start(config, &roles, clock).await.unwrap();
+        let addresses = running.addresses().clone();
+        Self { config: config.clone(), addresses, running: Some(running) }
+    }
+
+    pub async fn stop(mut self) {
+        self.running.take().unwrap().stop().await.unwrap();
+    }
+
+    /// A token for some offices and scopes.
+    pub fn token(&self, offices: &[&str], scopes: &[&str]) -> String {
+        self.token_for(offices, scopes, TimeDelta::hours(1))
+    }
+
+    pub fn token_for(&self, offices: &[&str], scopes: &[&str], valid_for: TimeDelta) -> String {
+        let keyring = Keyring::open_or_create(&self.config.identity_folder()).unwrap();
+        let grant = Grant {
+            system: "tests".into(),
+            offices: offices.iter().map(|o| Office::of(o).unwrap()).collect(),
+            scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
+            valid_for,
+        };
+        keyring.issue(grant).unwrap()
+    }
+
+    /// A token that may do everything in both offices.
+    pub fn every_scope(&self) -> String {
+        let scopes: std::collections::BTreeSet<String> = ROLES
+            .iter()
+            .flat_map(|role| {
+                let served = |service| role.grpc_services.contains(&service);
+                taizhang_contracts::METHODS
+                    .iter()
+                    .filter(move |m| served(m.service))
+                    .map(|m| m.scope.replace("{service}", role.name))
+            })
+            .collect();
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        self.token(&[OFFICE, ANOTHER], &scopes)
+    }
+
+    pub fn channel(&self, service: &str) -> Channel {
+        let address = self.addresses[service];
+        Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+    }
+
+    /// A channel that bears a token which may do everything.
+    pub fn authorized(&self, service: &str) -> InterceptedService<Channel, Bearer> {
+        InterceptedService::new(self.channel(service), Bearer::of(&self.every_scope()))
+    }
+}
+
+/// Sends a token with every call.
+#[derive(Clone)]
+pub struct Bearer(MetadataValue<Ascii>);
+
+impl Bearer {
+    pub fn of(token: &str) -> Self {
+        Self(format!("Bearer {token}").parse().unwrap())
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// The `reason` of a refusal.
+pub fn reason(status: &Status) -> String {
+    use tonic_types::StatusExt;
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}

@@ -1,0 +1,9 @@
+//! The whole suite, called over the wire as another system would call it.
+//!
+//! Every test that touches records runs on SQLite and on PostgreSQL; see [`harness`].
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[macro_use]
+mod harness;
+
+mod bookings;
