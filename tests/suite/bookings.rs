@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::join_all;
-use prost_types::Timestamp;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use prost_types::Timestamp;
 use taizhang_contracts::common::Level;
 use taizhang_contracts::date::timestamp;
 use taizhang_contracts::meetings::booking_service_client::BookingServiceClient;
@@ -40,7 +40,12 @@ async fn room_and_meeting(suite: &Suite) -> (String, String) {
         facility: Some(facility),
         ..Default::default()
     };
-    let room = facilities.create_facility(request).await.unwrap().into_inner().name;
+    let room = facilities
+        .create_facility(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .name;
     (room, meeting(suite).await)
 }
 
@@ -53,9 +58,17 @@ async fn meeting(suite: &Suite) -> String {
         host_level: Level::County.into(),
         ..Default::default()
     };
-    let request =
-        CreateMeetingRequest { parent: OFFICE.into(), meeting: Some(meeting), ..Default::default() };
-    meetings.create_meeting(request).await.unwrap().into_inner().name
+    let request = CreateMeetingRequest {
+        parent: OFFICE.into(),
+        meeting: Some(meeting),
+        ..Default::default()
+    };
+    meetings
+        .create_meeting(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .name
 }
 
 fn at(minutes: i64) -> Option<Timestamp> {
@@ -76,8 +89,11 @@ async fn book(
         end_time: at(until),
         ..Default::default()
     };
-    let request =
-        CreateBookingRequest { parent: OFFICE.into(), booking: Some(booking), ..Default::default() };
+    let request = CreateBookingRequest {
+        parent: OFFICE.into(),
+        booking: Some(booking),
+        ..Default::default()
+    };
     Ok(bookings.clone().create_booking(request).await?.into_inner())
 }
 
@@ -88,8 +104,14 @@ async fn of_many_at_once_exactly_one_gets_the_slot(suite: Suite) {
     let (taken, refused): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
     assert_eq!(taken.len(), 1);
     for status in refused.into_iter().map(Result::unwrap_err) {
-        assert_eq!((status.code(), reason(&status)), (Code::FailedPrecondition, "SLOT_TAKEN".into()));
-        assert_eq!(status.get_details_resource_info().unwrap().resource_name, meeting);
+        assert_eq!(
+            (status.code(), reason(&status)),
+            (Code::FailedPrecondition, "SLOT_TAKEN".into())
+        );
+        assert_eq!(
+            status.get_details_resource_info().unwrap().resource_name,
+            meeting
+        );
     }
 }
 
@@ -100,19 +122,37 @@ async fn accepted_slots_never_overlap_and_none_is_refused_in_vain(suite: Suite) 
         .new_tree(&mut TestRunner::deterministic())
         .unwrap()
         .current();
-    let slots: Vec<_> = slots.into_iter().map(|(from, length)| (from, from + length)).collect();
-    let answers = join_all(slots.iter().map(|slot| book(&bookings, &room, &meeting, *slot))).await;
+    let slots: Vec<_> = slots
+        .into_iter()
+        .map(|(from, length)| (from, from + length))
+        .collect();
+    let answers = join_all(
+        slots
+            .iter()
+            .map(|slot| book(&bookings, &room, &meeting, *slot)),
+    )
+    .await;
     let overlap = |a: (i64, i64), b: (i64, i64)| a.0 < b.1 && b.0 < a.1;
-    let accepted: Vec<(i64, i64)> =
-        slots.iter().zip(&answers).filter(|(_, a)| a.is_ok()).map(|(slot, _)| *slot).collect();
+    let accepted: Vec<(i64, i64)> = slots
+        .iter()
+        .zip(&answers)
+        .filter(|(_, a)| a.is_ok())
+        .map(|(slot, _)| *slot)
+        .collect();
     assert!(accepted.len() > 5, "{}", accepted.len());
     for (i, a) in accepted.iter().enumerate() {
-        assert!(accepted.iter().skip(i + 1).all(|b| !overlap(*a, *b)), "{a:?} overlaps");
+        assert!(
+            accepted.iter().skip(i + 1).all(|b| !overlap(*a, *b)),
+            "{a:?} overlaps"
+        );
     }
     for (slot, answer) in slots.iter().zip(&answers) {
         if let Err(status) = answer {
             assert_eq!(reason(status), "SLOT_TAKEN", "{status:?}");
-            assert!(accepted.iter().any(|b| overlap(*slot, *b)), "{slot:?} refused in vain");
+            assert!(
+                accepted.iter().any(|b| overlap(*slot, *b)),
+                "{slot:?} refused in vain"
+            );
         }
     }
 }
@@ -122,16 +162,27 @@ async fn a_cancelled_meeting_gives_its_slots_back(suite: Suite) {
     let (room, first) = room_and_meeting(&suite).await;
     let held = book(&bookings, &room, &first, (0, 60)).await.unwrap();
     let second = meeting(&suite).await;
-    assert_eq!(reason(&book(&bookings, &room, &second, (30, 90)).await.unwrap_err()), "SLOT_TAKEN");
+    assert_eq!(
+        reason(&book(&bookings, &room, &second, (30, 90)).await.unwrap_err()),
+        "SLOT_TAKEN"
+    );
     // Slots that only touch do not overlap.
     book(&bookings, &room, &second, (60, 90)).await.unwrap();
 
     let mut meetings = MeetingServiceClient::new(suite.authorized("meetings"));
-    let request =
-        CancelMeetingRequest { name: first, reason: "并会".into(), ..Default::default() };
+    let request = CancelMeetingRequest {
+        name: first,
+        reason: "并会".into(),
+        ..Default::default()
+    };
     meetings.cancel_meeting(request).await.unwrap();
     let request = GetBookingRequest { name: held.name };
-    let released = bookings.clone().get_booking(request).await.unwrap().into_inner();
+    let released = bookings
+        .clone()
+        .get_booking(request)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(released.state(), BookingState::Released);
     book(&bookings, &room, &second, (0, 60)).await.unwrap();
 }

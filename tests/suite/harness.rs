@@ -8,9 +8,9 @@ use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
 use taizhang::roles::ROLES;
 use taizhang_contracts::Office;
+use taizhang_contracts::caller::Secret;
 use taizhang_ledger::Clock;
 use taizhang_runtime::Config;
-use taizhang_runtime::config::Secret;
 use taizhang_runtime::identity::{Grant, Keyring};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -68,7 +68,10 @@ impl Databases {
     pub async fn make(store: Store) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut config = Config { data: folder.path().to_owned(), ..Config::default() };
+        let mut config = Config {
+            data: folder.path().to_owned(),
+            ..Config::default()
+        };
         let mut made = Vec::new();
         for role in ROLES {
             let service = config.services.entry(role.name.to_owned()).or_default();
@@ -76,7 +79,11 @@ impl Databases {
             if store == Store::Postgres {
                 let name = format!("t{}", uuid::Uuid::new_v4().simple());
                 let server = server();
-                admin().await.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+                admin()
+                    .await
+                    .execute_unprepared(&format!("CREATE DATABASE {name}"))
+                    .await
+                    .unwrap();
                 service.database = Some(Secret(format!("{server}/{name}")));
                 service.pool = 4;
                 made.push(name);
@@ -86,7 +93,11 @@ impl Databases {
             let database = taizhang::suite::connect(&config, role).await.unwrap();
             (role.migrate)(database.writer()).await.unwrap();
         }
-        Self { config, _folder: folder, made }
+        Self {
+            config,
+            _folder: folder,
+            made,
+        }
     }
 
     pub async fn remove(self) {
@@ -98,7 +109,9 @@ impl Databases {
 
     /// A connection to a service's database, to look behind the ledger's back.
     pub async fn open(&self, service: &str) -> DatabaseConnection {
-        Database::connect(self.config.database(service).0).await.unwrap()
+        Database::connect(self.config.database(service).0)
+            .await
+            .unwrap()
     }
 }
 
@@ -109,7 +122,9 @@ fn server() -> String {
 }
 
 async fn admin() -> DatabaseConnection {
-    Database::connect(format!("{}/postgres", server())).await.unwrap()
+    Database::connect(format!("{}/postgres", server()))
+        .await
+        .unwrap()
 }
 
 /// A running suite.
@@ -127,9 +142,15 @@ impl Suite {
     /// A suite with a clock of the test's own.
     pub async fn with(config: &Config, clock: Clock) -> Self {
         let roles: Vec<_> = ROLES.iter().collect();
-        let running = taizhang::suite::Suite::start(config, &roles, clock).await.unwrap();
+        let running = taizhang::suite::Suite::start(config, &roles, clock)
+            .await
+            .unwrap();
         let addresses = running.addresses().clone();
-        Self { config: config.clone(), addresses, running: Some(running) }
+        Self {
+            config: config.clone(),
+            addresses,
+            running: Some(running),
+        }
     }
 
     pub async fn stop(mut self) {
@@ -170,7 +191,9 @@ impl Suite {
 
     pub fn channel(&self, service: &str) -> Channel {
         let address = self.addresses[service];
-        Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy()
+        Endpoint::from_shared(format!("http://{address}"))
+            .unwrap()
+            .connect_lazy()
     }
 
     /// A channel that bears a token which may do everything.
@@ -191,7 +214,9 @@ impl Bearer {
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
         Ok(request)
     }
 }
@@ -199,5 +224,8 @@ impl Interceptor for Bearer {
 /// The `reason` of a refusal.
 pub fn reason(status: &Status) -> String {
     use tonic_types::StatusExt;
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+    status
+        .get_details_error_info()
+        .map(|info| info.reason)
+        .unwrap_or_default()
 }

@@ -69,9 +69,15 @@ impl Audit<'_> {
 
     async fn offices(&self, kinds: &[Kind]) -> Result<Vec<String>, DbErr> {
         let tables = kinds.iter().map(|k| k.table).chain(["history"]);
-        let selects: Vec<String> =
-            tables.map(|table| format!("SELECT DISTINCT office FROM {table}")).collect();
-        let rows = self.rows(format!("{} ORDER BY office", selects.join(" UNION ")), vec![]).await?;
+        let selects: Vec<String> = tables
+            .map(|table| format!("SELECT DISTINCT office FROM {table}"))
+            .collect();
+        let rows = self
+            .rows(
+                format!("{} ORDER BY office", selects.join(" UNION ")),
+                vec![],
+            )
+            .await?;
         rows.iter().map(|row| row.try_get_by_index(0)).collect()
     }
 
@@ -87,7 +93,9 @@ impl Audit<'_> {
             let sql = "SELECT seq, time, caller, method, collection, id, version, body, \
                 request_id, request_digest, mac FROM history \
                 WHERE office = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-            let rows = self.rows(sql.into(), vec![office.into(), last.into(), BATCH.into()]).await?;
+            let rows = self
+                .rows(sql.into(), vec![office.into(), last.into(), BATCH.into()])
+                .await?;
             if rows.is_empty() {
                 return Ok((last, before, None));
             }
@@ -102,7 +110,10 @@ impl Audit<'_> {
                 };
                 if entry.seq != last + 1 {
                     let what = ("条目缺失", "the entry is missing");
-                    let finding = Finding { record: String::new(), ..bad(last + 1, what) };
+                    let finding = Finding {
+                        record: String::new(),
+                        ..bad(last + 1, what)
+                    };
                     return Ok((last, before, Some(finding)));
                 }
                 if entry.mac != expected {
@@ -131,7 +142,10 @@ impl Audit<'_> {
              AND h.version = r.version AND h.body = r.body) ORDER BY r.id LIMIT 100",
             kind.table
         );
-        for row in self.rows(sql, vec![office.into(), kind.collection.into()]).await? {
+        for row in self
+            .rows(sql, vec![office.into(), kind.collection.into()])
+            .await?
+        {
             let what = ("记录与历史不符", "the record is not what its history says");
             findings.push(found(row.try_get_by_index(0)?, None, what));
         }
@@ -142,9 +156,19 @@ impl Audit<'_> {
              AND (r.id IS NULL OR r.version < h.version) GROUP BY h.id ORDER BY 2 LIMIT 100",
             kind.table
         );
-        for row in self.rows(sql, vec![office.into(), kind.collection.into()]).await? {
-            let what = ("历史有此变更而记录没有", "the record lacks a change that its history has");
-            findings.push(found(row.try_get_by_index(0)?, row.try_get_by_index(1)?, what));
+        for row in self
+            .rows(sql, vec![office.into(), kind.collection.into()])
+            .await?
+        {
+            let what = (
+                "历史有此变更而记录没有",
+                "the record lacks a change that its history has",
+            );
+            findings.push(found(
+                row.try_get_by_index(0)?,
+                row.try_get_by_index(1)?,
+                what,
+            ));
         }
 
         let mut after = String::new();
@@ -155,7 +179,9 @@ impl Audit<'_> {
             );
             let values = vec![office.into(), after.as_str().into(), BATCH.into()];
             let rows = self.rows(sql, values).await?;
-            let Some(last) = rows.last() else { return Ok(findings) };
+            let Some(last) = rows.last() else {
+                return Ok(findings);
+            };
             after = last.try_get("", "id")?;
             for row in &rows {
                 let body: Vec<u8> = row.try_get("", "body")?;
@@ -182,7 +208,9 @@ fn holds(row: &QueryResult, column: &str, expected: &Value) -> Result<bool, DbEr
         Value::ChronoDateTimeUtc(time) => {
             // Databases keep microseconds.
             let micros = |t: DateTime<Utc>| t.timestamp_micros();
-            row.try_get::<Option<DateTime<Utc>>>("", column)?.map(micros) == time.map(micros)
+            row.try_get::<Option<DateTime<Utc>>>("", column)?
+                .map(micros)
+                == time.map(micros)
         }
         _ => false,
     })

@@ -4,6 +4,9 @@ use sea_orm::Value;
 
 use crate::record::Record;
 
+/// Columns and what they hold.
+pub(crate) type Values = Vec<(&'static str, Value)>;
+
 /// A kind of record that a service keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
@@ -12,7 +15,7 @@ pub struct Kind {
     pub(crate) message: &'static str,
     pub(crate) singleton: bool,
     /// The declared columns and their values in a stored body.
-    pub(crate) columns: fn(&[u8]) -> Option<Vec<(&'static str, Value)>>,
+    pub(crate) columns: fn(&[u8]) -> Option<Values>,
 }
 
 impl Kind {
@@ -25,7 +28,12 @@ impl Kind {
             singleton: R::SINGLETON,
             columns: |body| {
                 let record = R::decode(body).ok()?;
-                Some(R::COLUMNS.iter().map(|c| (c.field.column, (c.read)(&record))).collect())
+                Some(
+                    R::COLUMNS
+                        .iter()
+                        .map(|c| (c.field.column, (c.read)(&record)))
+                        .collect(),
+                )
             },
         }
     }

@@ -8,8 +8,8 @@ use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use sea_orm::{ConnectionTrait, DbBackend, StatementBuilder, Value};
 use taizhang_contracts::rules::page_limit;
 use taizhang_contracts::{
-    Admit, Change, Context, Create, Error, Get, List, Name, Office, Reason, Resource, Result,
-    Stored, Update, Violations, date,
+    Change, Context, Create, Error, Get, List, Name, Office, Reason, Resource, Result, Stored,
+    Update, Violations, date,
 };
 use tonic::{Request, Response, Status};
 
@@ -198,8 +198,9 @@ impl<S: 'static> Ledger<S> {
         select.limit(limit + 1);
 
         let mut records = self.bodies::<Q::Resource>(select).await?;
-        let more = records.len() as u64 > limit;
-        records.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let fitting = fitting(&records, limit);
+        let more = records.len() > fitting;
+        records.truncate(fitting);
         let token = match records.last() {
             Some(last) if more => {
                 let position: Vec<Value> = order
@@ -388,8 +389,10 @@ impl<S: 'static> Ledger<S> {
         condition: Condition,
         limit: u64,
     ) -> Result<Vec<R>> {
-        let live = condition.add(Expr::col("delete_time").is_null());
-        let mut select = sql::select::<S, R>(office, Condition::all().add(live));
+        let live = Condition::all()
+            .add(condition)
+            .add(Expr::col("delete_time").is_null());
+        let mut select = sql::select::<S, R>(office, live);
         select
             .order_by("id", sea_orm::sea_query::Order::Asc)
             .limit(limit);
@@ -421,6 +424,24 @@ impl<S: 'static> Ledger<S> {
         self.show(office, std::slice::from_mut(&mut record)).await?;
         Ok(record)
     }
+}
+
+/// The most bytes of records on one page, so that an answer stays well below what clients take in
+/// unless told otherwise (4 MiB). A page may be short (AIP-158).
+const PAGE_BYTES: usize = 2 << 20;
+
+/// How many of the records make a page; at least one, if there is one.
+fn fitting<R: Resource>(records: &[R], limit: u64) -> usize {
+    let mut bytes = 0;
+    let mut count = 0;
+    for record in records.iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+        bytes += record.encoded_len();
+        if count > 0 && bytes > PAGE_BYTES {
+            break;
+        }
+        count += 1;
+    }
+    count
 }
 
 /// The fields that filters and orders can name: the declared ones and those that every record has.

@@ -4,8 +4,8 @@
 //! A service declares its records ([`Record`]), their transitions ([`transition`]) and its
 //! indicators ([`figures`]); the [`Ledger`] does the rest.
 
-mod clock;
 pub mod audit;
+mod clock;
 pub mod column;
 mod database;
 pub mod figures;

@@ -161,10 +161,11 @@ impl<'a, S: 'static> Tx<'a, S> {
             .unwrap_or(0))
     }
 
-    /// Takes a new record in under an id of the caller's, or else one of ours.
+    /// Takes a new record in under an id of the caller's, or else one of ours. Its fields have been
+    /// checked.
     ///
     /// # Errors
-    /// What [`Record::check`] and [`Record::settle`] refuse.
+    /// What [`Record::settle`] refuses.
     pub async fn create<R: Record<S>>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
         record.keep_output_only(&R::default());
         record.initial(self.at);
@@ -174,7 +175,7 @@ impl<'a, S: 'static> Tx<'a, S> {
     /// Like [`Tx::create`], with the output-only fields as the caller of this function set them.
     ///
     /// # Errors
-    /// What [`Record::check`] and [`Record::settle`] refuse.
+    /// What [`Record::settle`] refuses.
     pub async fn insert<R: Record<S>>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
         let name = match id {
             Some(id) => Name::<R>::new(self.office(), id),
@@ -280,7 +281,21 @@ impl<S: 'static> Ledger<S> {
         R: Record<S>,
         F: for<'t> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>> + Send + Sync,
     {
-        let key = RequestKey::of(request);
+        let record = self.committed(context, RequestKey::of(request), work).await?;
+        self.shown(&context.office, record).await
+    }
+
+    /// Holds the office's turn from the first attempt to the last.
+    async fn committed<'a, R, F>(
+        &'a self,
+        context: &'a Context,
+        key: RequestKey,
+        work: F,
+    ) -> Result<R>
+    where
+        R: Record<S>,
+        F: for<'t> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>> + Send + Sync,
+    {
         let lock = self.heads.of(&context.office);
         let mut known = lock.lock().await;
         for _ in 0..ATTEMPTS {
@@ -291,13 +306,13 @@ impl<S: 'static> Ledger<S> {
             };
             let attempt = self.attempt(context, &key, head, &mut known, &work).await;
             let outcome = match attempt {
-                Attempt::Done(record) => return self.shown(&context.office, record).await,
+                Attempt::Done(record) => return Ok(record),
                 Attempt::Refused(error) => Err(error),
                 Attempt::Lost => Ok(()),
             };
             // The first of two identical calls may be why this one failed.
             if let Some(record) = self.answered(context, &key).await? {
-                return self.shown(&context.office, record).await;
+                return Ok(record);
             }
             outcome?;
         }

@@ -64,11 +64,25 @@ enum Command {
 /// # Errors
 /// Whatever goes wrong, told for the administrator.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    if let Command::Try { plan, out, data, serve } = arguments.command {
-        return trial::run(trial::Options { plan, out, data, serve }).await;
+    if let Command::Try {
+        plan,
+        out,
+        data,
+        serve,
+    } = arguments.command
+    {
+        return trial::run(trial::Options {
+            plan,
+            out,
+            data,
+            serve,
+        })
+        .await;
     }
     let default = PathBuf::from("taizhang.toml");
-    let file = arguments.config.or_else(|| default.exists().then_some(default));
+    let file = arguments
+        .config
+        .or_else(|| default.exists().then_some(default));
     let config = Config::load(file.as_deref())?;
     match arguments.command {
         Command::Serve { services } => serve::run(&config, &services).await,

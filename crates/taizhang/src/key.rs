@@ -20,7 +20,11 @@ pub fn open_or_create(data: &Path) -> anyhow::Result<Key> {
         getrandom::fill(&mut secret).map_err(|e| anyhow::anyhow!("random numbers: {e}"))?;
         // Linked into its place when it is whole, so that two first starts agree on one key.
         let draft = data.join(format!(".ledger.key.{}", uuid::Uuid::new_v4()));
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&draft)?;
         writeln!(file, "{}", hex::encode(secret))?;
         file.sync_all()?;
         let placed = fs::hard_link(&draft, &path);
@@ -33,6 +37,10 @@ pub fn open_or_create(data: &Path) -> anyhow::Result<Key> {
     }
     let text = fs::read_to_string(&path).with_context(|| format!("file {}", path.display()))?;
     let secret = hex::decode(text.trim()).unwrap_or_default();
-    ensure!(secret.len() == 32, "{} is not a ledger key of 64 hexadecimal digits", path.display());
+    ensure!(
+        secret.len() == 32,
+        "{} is not a ledger key of 64 hexadecimal digits",
+        path.display()
+    );
     Ok(Key::new(&secret))
 }

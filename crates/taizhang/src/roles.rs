@@ -109,7 +109,9 @@ pub fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Role>> {
         .collect()
 }
 
-fn migrate<M: MigratorTrait + 'static>(database: &DatabaseConnection) -> BoxFuture<'_, Result<(), DbErr>> {
+fn migrate<M: MigratorTrait + 'static>(
+    database: &DatabaseConnection,
+) -> BoxFuture<'_, Result<(), DbErr>> {
     M::up(database, None).boxed()
 }
 
@@ -118,7 +120,10 @@ fn pending<M: MigratorTrait + 'static>(
 ) -> BoxFuture<'_, Result<Vec<String>, DbErr>> {
     async move {
         let pending = M::get_pending_migrations_read_only(database).await?;
-        Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+        Ok(pending
+            .iter()
+            .map(|migration| migration.name().to_owned())
+            .collect())
     }
     .boxed()
 }

@@ -32,7 +32,11 @@ impl Suite {
     /// # Errors
     /// If a value of the configuration can't be used, an address is taken, or a database is away
     /// or has another schema than the program.
-    pub async fn start(config: &Config, roles: &[&'static Role], clock: Clock) -> anyhow::Result<Self> {
+    pub async fn start(
+        config: &Config,
+        roles: &[&'static Role],
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         config.only_services(&names())?;
         let key = key::open_or_create(&config.data)?;
         if config.identity.public_key.is_none() {
@@ -80,7 +84,11 @@ impl Suite {
                     .with_context(|| format!("service {}", role.name))
             });
         }
-        Ok(Self { addresses, stop, tasks })
+        Ok(Self {
+            addresses,
+            stop,
+            tasks,
+        })
     }
 
     /// Where the services listen.
@@ -167,11 +175,19 @@ fn sources(
             .iter()
             .map(|(name, source)| {
                 let channel = connect_lazy(&source.address, &config.tls)?;
-                Ok(Source { name: name.clone(), channel, deadline: source.deadline() })
+                Ok(Source {
+                    name: name.clone(),
+                    channel,
+                    deadline: source.deadline(),
+                })
             })
             .collect();
     }
-    let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+    let scheme = if config.tls.certificate.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     roles
         .iter()
         .filter(|role| role.is_source)
@@ -179,7 +195,11 @@ fn sources(
         .map(|(role, address)| {
             let address = format!("{scheme}://{address}");
             let channel = connect_lazy(&address, &config.tls)?;
-            Ok(Source { name: role.name.to_owned(), channel, deadline: Duration::from_secs(10) })
+            Ok(Source {
+                name: role.name.to_owned(),
+                channel,
+                deadline: Duration::from_secs(10),
+            })
         })
         .collect()
 }

@@ -93,18 +93,27 @@ async fn in_folder(options: &Options, plan: &Plan, data: &Path) -> anyhow::Resul
 /// Every service on a free port of this machine.
 fn config(data: &Path) -> Config {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut config = Config { data: data.to_owned(), ..Config::default() };
+    let mut config = Config {
+        data: data.to_owned(),
+        ..Config::default()
+    };
     for role in ROLES {
-        config.services.entry(role.name.to_owned()).or_default().listen = Some(free);
+        config
+            .services
+            .entry(role.name.to_owned())
+            .or_default()
+            .listen = Some(free);
     }
     config
 }
 
 /// The present; or, if the plan's year is not over, a time when it is.
 fn clock(plan: &Plan) -> Clock {
-    let over: Option<DateTime<Utc>> =
-        chrono::NaiveDate::from_ymd_opt(plan.year + 1, 2, 1).map(|d| d.and_time(chrono::NaiveTime::MIN).and_utc());
-    let ahead = over.map_or(TimeDelta::zero(), |over| over - Utc::now()).max(TimeDelta::zero());
+    let over: Option<DateTime<Utc>> = chrono::NaiveDate::from_ymd_opt(plan.year + 1, 2, 1)
+        .map(|d| d.and_time(chrono::NaiveTime::MIN).and_utc());
+    let ahead = over
+        .map_or(TimeDelta::zero(), |over| over - Utc::now())
+        .max(TimeDelta::zero());
     Clock::new(move || Utc::now() + ahead)
 }
 

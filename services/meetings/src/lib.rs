@@ -11,6 +11,7 @@ mod meeting;
 mod migration;
 mod series;
 
+pub use booking::MACHINE as BOOKING_STATES;
 pub use indicators::indicators;
 pub use lecture::MACHINE as LECTURE_STATES;
 pub use meeting::MACHINE as MEETING_STATES;

@@ -88,7 +88,7 @@ impl Ranking {
     fn add(&mut self, matter: &Matter) {
         let within = |day| (self.first..=self.last).contains(&day);
         let closed = naive(matter.closed_on).filter(|day| within(*day));
-        let late = closed >= naive(matter.due_date);
+        let late = closed > naive(matter.due_date);
         let returns = matter.returns.iter().filter_map(|r| naive(r.returned_on));
         // A matter has at most 100 returns.
         let returned = returns.filter(|day| within(*day)).count() as i32;

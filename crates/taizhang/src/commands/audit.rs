@@ -27,15 +27,23 @@ pub(super) async fn run(config: &Config, Audit::Verify { services }: Audit) -> a
     for role in roles::chosen(&services)? {
         let database = connect(config, role).await?;
         let bar = ProgressBar::new_spinner();
-        bar.set_style(ProgressStyle::with_template("{spinner} {msg} {pos} ({per_sec})")?);
+        bar.set_style(ProgressStyle::with_template(
+            "{spinner} {msg} {pos} ({per_sec})",
+        )?);
         bar.set_message(role.name);
         let report = audit::verify(&database, &key, role.kinds, |n| bar.inc(n)).await?;
         bar.finish_and_clear();
         for (office, entries, digest) in &report.offices {
-            println!("{}: offices/{office}: {entries} entries, digest {digest}", role.name);
+            println!(
+                "{}: offices/{office}: {entries} entries, digest {digest}",
+                role.name
+            );
         }
         for finding in &report.findings {
-            let entry = finding.entry.map(|n| format!(" entry {n}")).unwrap_or_default();
+            let entry = finding
+                .entry
+                .map(|n| format!(" entry {n}"))
+                .unwrap_or_default();
             let (zh, en) = finding.what;
             eprintln!(
                 "{}: offices/{}:{entry} {}: {zh} ({en})",

@@ -10,8 +10,12 @@ pub(super) async fn run(config: &Config, services: &[String]) -> anyhow::Result<
     for role in roles::chosen(services)? {
         let database = connect(config, role).await?;
         let in_role = || format!("the database of {}", role.name);
-        let pending = (role.pending)(database.writer()).await.with_context(in_role)?;
-        (role.migrate)(database.writer()).await.with_context(in_role)?;
+        let pending = (role.pending)(database.writer())
+            .await
+            .with_context(in_role)?;
+        (role.migrate)(database.writer())
+            .await
+            .with_context(in_role)?;
         if pending.is_empty() {
             println!("{}: up to date", role.name);
         }

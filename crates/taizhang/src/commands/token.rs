@@ -37,18 +37,35 @@ pub(super) enum Token {
 pub(super) fn run(config: &Config, token: Token) -> anyhow::Result<()> {
     let keyring = Keyring::open_or_create(&config.identity_folder())?;
     match token {
-        Token::Issue { system, offices, scopes, days } => {
+        Token::Issue {
+            system,
+            offices,
+            scopes,
+            days,
+        } => {
             let offices = offices
                 .iter()
                 .map(|id| Office::from_id(id).with_context(|| format!("{id} is no office's id")))
                 .collect::<anyhow::Result<_>>()?;
             let valid_for = TimeDelta::try_days(days).context("--days is too great")?;
-            println!("{}", keyring.issue(Grant { system, offices, scopes, valid_for })?);
+            println!(
+                "{}",
+                keyring.issue(Grant {
+                    system,
+                    offices,
+                    scopes,
+                    valid_for
+                })?
+            );
         }
         Token::List => {
             for issued in keyring.list()? {
                 let until = issued.expires.with_timezone(&Local).format("%Y-%m-%d");
-                let state = if issued.revoked { "revoked".to_owned() } else { format!("until {until}") };
+                let state = if issued.revoked {
+                    "revoked".to_owned()
+                } else {
+                    format!("until {until}")
+                };
                 println!(
                     "{}  {}  {}  {}  {state}",
                     issued.id,

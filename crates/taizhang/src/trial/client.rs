@@ -22,7 +22,9 @@ pub struct Bearer(MetadataValue<Ascii>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
         Ok(request)
     }
 }
@@ -46,12 +48,17 @@ impl Clients {
     ///
     /// # Errors
     /// If an address is missing.
-    pub fn connect(addresses: &BTreeMap<&'static str, SocketAddr>, token: &str) -> anyhow::Result<Self> {
+    pub fn connect(
+        addresses: &BTreeMap<&'static str, SocketAddr>,
+        token: &str,
+    ) -> anyhow::Result<Self> {
         let mut bearer: MetadataValue<Ascii> = format!("Bearer {token}").parse()?;
         bearer.set_sensitive(true);
         let bearer = Bearer(bearer);
         let to = |name: &str| -> anyhow::Result<Bearing> {
-            let address = addresses.get(name).with_context(|| format!("service {name} does not run"))?;
+            let address = addresses
+                .get(name)
+                .with_context(|| format!("service {name} does not run"))?;
             let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();
             Ok(InterceptedService::new(channel, bearer.clone()))
         };

@@ -117,7 +117,11 @@ pub fn jobs(plan: &Plan) -> Vec<Job> {
 }
 
 fn ours(what: What) -> Job {
-    Job { whose: Whose::Ours, deleted: false, what }
+    Job {
+        whose: Whose::Ours,
+        deleted: false,
+        what,
+    }
 }
 
 fn day(year: i32, month: u32, day: u32) -> NaiveDate {
@@ -130,8 +134,15 @@ fn later(day: NaiveDate, days: u64) -> NaiveDate {
 
 /// The `i`-th of `n` days spread over a year, the first and the last day among them.
 fn spread(year: i32, i: u32, n: u32) -> NaiveDate {
-    let days = if day(year, 12, 31) == later(day(year, 1, 1), 365) { 365 } else { 364 };
-    later(day(year, 1, 1), u64::from(i) * days / u64::from(n.max(2) - 1))
+    let days = if day(year, 12, 31) == later(day(year, 1, 1), 365) {
+        365
+    } else {
+        364
+    };
+    later(
+        day(year, 1, 1),
+        u64::from(i) * days / u64::from(n.max(2) - 1),
+    )
 }
 
 const KINDS: &[MeetingKind] = &[
@@ -163,7 +174,9 @@ fn year(year: i32, figures: &Figures, jobs: &mut Vec<Job>) {
     let figure = |id| planned(figures, id);
     let reform = figure("reform_group_meetings");
     let directors = figure("joint_office_directors_meeting_cadence");
-    let others = figure("meetings_total").saturating_sub(reform).saturating_sub(directors);
+    let others = figure("meetings_total")
+        .saturating_sub(reform)
+        .saturating_sub(directors);
 
     for i in 0..others {
         // The year's first and last half-hours are in it.
@@ -172,7 +185,10 @@ fn year(year: i32, figures: &Figures, jobs: &mut Vec<Job>) {
             1 => (day(year, 12, 31), 23 * 60 + 30),
             _ => (spread(year, i, others), 8 * 60 + 30 * (i % 18)),
         };
-        let kind = KINDS.get(i as usize % KINDS.len()).copied().unwrap_or(MeetingKind::Other);
+        let kind = KINDS
+            .get(i as usize % KINDS.len())
+            .copied()
+            .unwrap_or(MeetingKind::Other);
         let mut meeting = meeting(kind, start);
         if i % 4 == 0 && start.0 < day(year, 12, 20) {
             meeting.outcome = Outcome::Minutes;
@@ -181,15 +197,23 @@ fn year(year: i32, figures: &Figures, jobs: &mut Vec<Job>) {
     }
     for i in 0..reform {
         let start = (spread(year, i, reform), 9 * 60);
-        jobs.push(ours(What::Meeting(meeting(MeetingKind::ReformLeadingGroup, start))));
+        jobs.push(ours(What::Meeting(meeting(
+            MeetingKind::ReformLeadingGroup,
+            start,
+        ))));
     }
     if directors > 0 {
         // The first twelve once a month, as a series; any more one by one.
-        let months = (1..=directors.min(12)).map(|month| day(year, month, 8)).collect();
+        let months = (1..=directors.min(12))
+            .map(|month| day(year, month, 8))
+            .collect();
         jobs.push(ours(What::Directors(months)));
         for i in 12..directors {
             let start = (spread(year, i, directors), 16 * 60);
-            jobs.push(ours(What::Meeting(meeting(MeetingKind::OfficeDirectors, start))));
+            jobs.push(ours(What::Meeting(meeting(
+                MeetingKind::OfficeDirectors,
+                start,
+            ))));
         }
     }
     for i in 0..figure("provincial_site_meetings_hosted") {
@@ -209,7 +233,12 @@ fn year(year: i32, figures: &Figures, jobs: &mut Vec<Job>) {
         };
         let day = spread(year, i, lectures);
         let kind = LectureKind::Grassroots;
-        jobs.push(ours(What::Lecture(Lecture { kind, rank, day, outcome: Outcome::Held })));
+        jobs.push(ours(What::Lecture(Lecture {
+            kind,
+            rank,
+            day,
+            outcome: Outcome::Held,
+        })));
     }
 
     for (id, kind) in [
@@ -286,13 +315,30 @@ fn noise(year: i32, jobs: &mut Vec<Job>) {
         .into_iter()
         .enumerate()
         {
-            let kind = if i % 2 == 0 { MeetingKind::ReformLeadingGroup } else { MeetingKind::OnSite };
+            let kind = if i % 2 == 0 {
+                MeetingKind::ReformLeadingGroup
+            } else {
+                MeetingKind::OnSite
+            };
             let start = (spread(year, i as u32, 6), 9 * 60);
-            let level = if i % 2 == 0 { Level::County } else { Level::Province };
-            jobs.push(ours(What::Meeting(Meeting { outcome, level, ..meeting(kind, start) })));
+            let level = if i % 2 == 0 {
+                Level::County
+            } else {
+                Level::Province
+            };
+            jobs.push(ours(What::Meeting(Meeting {
+                outcome,
+                level,
+                ..meeting(kind, start)
+            })));
             if outcome != Outcome::Postponed {
                 let (kind, rank) = (LectureKind::Grassroots, SpeakerRank::StandingCommittee);
-                jobs.push(ours(What::Lecture(Lecture { kind, rank, day: start.0, outcome })));
+                jobs.push(ours(What::Lecture(Lecture {
+                    kind,
+                    rank,
+                    day: start.0,
+                    outcome,
+                })));
             }
         }
         let other_lecture = Lecture {
@@ -304,7 +350,10 @@ fn noise(year: i32, jobs: &mut Vec<Job>) {
         jobs.push(ours(What::Lecture(other_lecture)));
         // Held, but by others, or elsewhere.
         let start = (day(year, 3, 3), 9 * 60);
-        let by_others = Meeting { by_office: false, ..meeting(MeetingKind::Thematic, start) };
+        let by_others = Meeting {
+            by_office: false,
+            ..meeting(MeetingKind::Thematic, start)
+        };
         jobs.push(ours(What::Meeting(by_others)));
         let elsewhere = Meeting {
             by_office: false,
@@ -316,23 +365,53 @@ fn noise(year: i32, jobs: &mut Vec<Job>) {
     }
 
     // The half-hours before and after the two years.
-    for start in [(day(year - 2, 12, 31), 23 * 60 + 30), (day(year + 1, 1, 1), 10)] {
-        jobs.push(ours(What::Meeting(meeting(MeetingKind::ReformLeadingGroup, start))));
+    for start in [
+        (day(year - 2, 12, 31), 23 * 60 + 30),
+        (day(year + 1, 1, 1), 10),
+    ] {
+        jobs.push(ours(What::Meeting(meeting(
+            MeetingKind::ReformLeadingGroup,
+            start,
+        ))));
         let (kind, rank) = (LectureKind::Grassroots, SpeakerRank::StandingCommittee);
         let outcome = Outcome::Held;
-        jobs.push(ours(What::Lecture(Lecture { kind, rank, day: start.0, outcome })));
-        jobs.push(ours(What::Facility(FacilityKind::VideoSystem, start.0)));
+        jobs.push(ours(What::Lecture(Lecture {
+            kind,
+            rank,
+            day: start.0,
+            outcome,
+        })));
+        for kind in [FacilityKind::VideoSystem, FacilityKind::VideoDutyRoom] {
+            jobs.push(ours(What::Facility(kind, start.0)));
+        }
         let county = matter(SourceKind::Instruction, Level::County, start.0);
         jobs.push(ours(What::Matter(county)));
     }
 
     // Deleted, and another office's.
     for (whose, deleted) in [(Whose::Ours, true), (Whose::Another, false)] {
-        let mut add = |what| jobs.push(Job { whose, deleted, what });
-        add(What::Meeting(meeting(MeetingKind::ReformLeadingGroup, (mid, 9 * 60))));
-        add(What::Meeting(meeting(MeetingKind::OfficeDirectors, (mid, 15 * 60))));
+        let mut add = |what| {
+            jobs.push(Job {
+                whose,
+                deleted,
+                what,
+            })
+        };
+        add(What::Meeting(meeting(
+            MeetingKind::ReformLeadingGroup,
+            (mid, 9 * 60),
+        )));
+        add(What::Meeting(meeting(
+            MeetingKind::OfficeDirectors,
+            (mid, 15 * 60),
+        )));
         let (kind, rank) = (LectureKind::Grassroots, SpeakerRank::StandingCommittee);
-        add(What::Lecture(Lecture { kind, rank, day: mid, outcome: Outcome::Held }));
+        add(What::Lecture(Lecture {
+            kind,
+            rank,
+            day: mid,
+            outcome: Outcome::Held,
+        }));
         add(What::Facility(FacilityKind::VideoDutyRoom, mid));
         for source in [SourceKind::Instruction, SourceKind::SupervisionNotice] {
             add(What::Matter(Matter {
@@ -342,7 +421,11 @@ fn noise(year: i32, jobs: &mut Vec<Job>) {
                 ..matter(source, Level::City, mid)
             }));
         }
-        add(What::Matter(matter(SourceKind::Instruction, Level::County, mid)));
+        add(What::Matter(matter(
+            SourceKind::Instruction,
+            Level::County,
+            mid,
+        )));
     }
 
     // Instructions and notices that look alike.
@@ -351,13 +434,20 @@ fn noise(year: i32, jobs: &mut Vec<Job>) {
         closed: Some(later(mid, 12)),
         ..m
     };
-    let secretary = |m: Matter| Matter { by_secretary: true, ..m };
+    let secretary = |m: Matter| Matter {
+        by_secretary: true,
+        ..m
+    };
     let look_alikes = [
         // The city secretary's, still worked on.
         secretary(matter(SourceKind::Instruction, Level::City, mid)),
         // Closed, but not the city secretary's.
         closed(matter(SourceKind::Instruction, Level::City, mid)),
-        closed(secretary(matter(SourceKind::Instruction, Level::Province, mid))),
+        closed(secretary(matter(
+            SourceKind::Instruction,
+            Level::Province,
+            mid,
+        ))),
         // Notices: not reported on, sent back, of the province.
         matter(SourceKind::SupervisionNotice, Level::City, mid),
         Matter {
@@ -372,20 +462,36 @@ fn noise(year: i32, jobs: &mut Vec<Job>) {
         Matter {
             reported: Some(day(year - 2, 12, 30)),
             closed: Some(day(year - 2, 12, 31)),
-            ..secretary(matter(SourceKind::Instruction, Level::City, day(year - 2, 12, 1)))
+            ..secretary(matter(
+                SourceKind::Instruction,
+                Level::City,
+                day(year - 2, 12, 1),
+            ))
         },
         Matter {
             reported: Some(day(year, 12, 31)),
             closed: Some(day(year + 1, 1, 1)),
-            ..secretary(matter(SourceKind::Instruction, Level::City, day(year, 12, 20)))
+            ..secretary(matter(
+                SourceKind::Instruction,
+                Level::City,
+                day(year, 12, 20),
+            ))
         },
         // A notice registered in the year, reported on after it.
         Matter {
             reported: Some(day(year + 1, 1, 1)),
-            ..matter(SourceKind::SupervisionNotice, Level::City, day(year, 12, 20))
+            ..matter(
+                SourceKind::SupervisionNotice,
+                Level::City,
+                day(year, 12, 20),
+            )
         },
     ];
-    jobs.extend(look_alikes.into_iter().map(|matter| ours(What::Matter(matter))));
+    jobs.extend(
+        look_alikes
+            .into_iter()
+            .map(|matter| ours(What::Matter(matter))),
+    );
 }
 
 fn matter(source: SourceKind, level: Level, registered: NaiveDate) -> Matter {

@@ -46,7 +46,10 @@ async fn make(mut c: Clients, i: usize, job: &Job) -> anyhow::Result<()> {
         What::Meeting(meeting) => {
             let name = hold_meeting(&mut c, parent, i, meeting).await?;
             if job.deleted {
-                let request = m::DeleteMeetingRequest { name, ..Default::default() };
+                let request = m::DeleteMeetingRequest {
+                    name,
+                    ..Default::default()
+                };
                 c.meetings.delete_meeting(request).await?;
             }
         }
@@ -54,7 +57,10 @@ async fn make(mut c: Clients, i: usize, job: &Job) -> anyhow::Result<()> {
         What::Lecture(lecture) => {
             let name = give_lecture(&mut c, parent, i, lecture).await?;
             if job.deleted {
-                let request = m::DeleteLectureRequest { name, ..Default::default() };
+                let request = m::DeleteLectureRequest {
+                    name,
+                    ..Default::default()
+                };
                 c.lectures.delete_lecture(request).await?;
             }
         }
@@ -75,16 +81,27 @@ async fn make(mut c: Clients, i: usize, job: &Job) -> anyhow::Result<()> {
                 request_id: request_id(),
                 ..Default::default()
             };
-            let name = c.facilities.create_facility(request).await?.into_inner().name;
+            let name = c
+                .facilities
+                .create_facility(request)
+                .await?
+                .into_inner()
+                .name;
             if job.deleted {
-                let request = m::DeleteFacilityRequest { name, ..Default::default() };
+                let request = m::DeleteFacilityRequest {
+                    name,
+                    ..Default::default()
+                };
                 c.facilities.delete_facility(request).await?;
             }
         }
         What::Matter(matter) => {
             let name = see_through(&mut c, parent, i, matter).await?;
             if job.deleted {
-                let request = s::DeleteMatterRequest { name, ..Default::default() };
+                let request = s::DeleteMatterRequest {
+                    name,
+                    ..Default::default()
+                };
                 c.matters.delete_matter(request).await?;
             }
         }
@@ -108,7 +125,11 @@ fn participants(i: usize) -> Vec<m::Participant> {
                 person: people::person(i + n * 5),
                 unit: people::unit(i + n).into(),
                 role: role.into(),
-                leave_reason: if n % 4 == 3 { "外出开会".into() } else { String::new() },
+                leave_reason: if n % 4 == 3 {
+                    "外出开会".into()
+                } else {
+                    String::new()
+                },
                 ..Default::default()
             }
         })
@@ -128,12 +149,20 @@ async fn hold_meeting(
     let meeting = m::Meeting {
         title: format!("{}会议", people::subject(i)),
         kind: plan.kind.into(),
-        organiser: if by_office { "县委办公室".into() } else { people::unit(i).into() },
+        organiser: if by_office {
+            "县委办公室".into()
+        } else {
+            people::unit(i).into()
+        },
         organised_by_office: by_office,
         host_level: plan.level.into(),
         outside_county: plan.outside_county,
         chair: people::person(i),
-        place: if video { String::new() } else { people::place(i).into() },
+        place: if video {
+            String::new()
+        } else {
+            people::place(i).into()
+        },
         video,
         agenda_items: (1..=1 + i as i32 % 3)
             .map(|order| m::AgendaItem {
@@ -145,7 +174,9 @@ async fn hold_meeting(
             .collect(),
         participants: participants(i),
         start_time: Some(timestamp(start)),
-        end_time: Some(timestamp(start + TimeDelta::minutes(60 + 30 * (i as i64 % 4)))),
+        end_time: Some(timestamp(
+            start + TimeDelta::minutes(60 + 30 * (i as i64 % 4)),
+        )),
         ..Default::default()
     };
     let request = m::CreateMeetingRequest {
@@ -171,9 +202,15 @@ async fn conduct(
     match outcome {
         Outcome::Planned => {}
         Outcome::Held | Outcome::Minutes => {
-            let request = m::ConveneMeetingRequest { name: name.clone(), ..Default::default() };
+            let request = m::ConveneMeetingRequest {
+                name: name.clone(),
+                ..Default::default()
+            };
             c.meetings.convene_meeting(request).await?;
-            let request = m::HoldMeetingRequest { name: name.clone(), ..Default::default() };
+            let request = m::HoldMeetingRequest {
+                name: name.clone(),
+                ..Default::default()
+            };
             c.meetings.hold_meeting(request).await?;
             if outcome == Outcome::Minutes {
                 let minutes = m::Minutes {
@@ -181,19 +218,30 @@ async fn conduct(
                     signed_by: people::person(i + 2),
                     issued_on: Some(later(day, 3).into()),
                 };
-                let request =
-                    m::IssueMinutesRequest { name, minutes: Some(minutes), ..Default::default() };
+                let request = m::IssueMinutesRequest {
+                    name,
+                    minutes: Some(minutes),
+                    ..Default::default()
+                };
                 c.meetings.issue_minutes(request).await?;
             }
         }
         Outcome::Postponed => {
             let reason = "与上级会议时间冲突".into();
-            let request = m::PostponeMeetingRequest { name, reason, ..Default::default() };
+            let request = m::PostponeMeetingRequest {
+                name,
+                reason,
+                ..Default::default()
+            };
             c.meetings.postpone_meeting(request).await?;
         }
         Outcome::Cancelled => {
             let reason = "并入其他会议".into();
-            let request = m::CancelMeetingRequest { name, reason, ..Default::default() };
+            let request = m::CancelMeetingRequest {
+                name,
+                reason,
+                ..Default::default()
+            };
             c.meetings.cancel_meeting(request).await?;
         }
     }
@@ -207,7 +255,9 @@ async fn hold_series(
     i: usize,
     days: &[NaiveDate],
 ) -> Result<(), Status> {
-    let (Some(first), Some(last)) = (days.first(), days.last()) else { return Ok(()) };
+    let (Some(first), Some(last)) = (days.first(), days.last()) else {
+        return Ok(());
+    };
     let monthly = m::MonthlyByDay { day: 8 };
     let series = m::MeetingSeries {
         title: "四大班子办公室主任联席会议".into(),
@@ -217,7 +267,9 @@ async fn hold_series(
         host_level: Level::County.into(),
         chair: people::person(i),
         place: people::place(i).into(),
-        recurrence: Some(m::Recurrence { rule: Some(m::recurrence::Rule::MonthlyByDay(monthly)) }),
+        recurrence: Some(m::Recurrence {
+            rule: Some(m::recurrence::Rule::MonthlyByDay(monthly)),
+        }),
         first_day: Some((*first).into()),
         start_minute: 15 * 60,
         duration_minutes: 60,
@@ -229,20 +281,45 @@ async fn hold_series(
         request_id: request_id(),
         ..Default::default()
     };
-    let name = c.series.create_meeting_series(request).await?.into_inner().name;
+    let name = c
+        .series
+        .create_meeting_series(request)
+        .await?
+        .into_inner()
+        .name;
     let until = Some((*last).into());
-    let request =
-        m::ExtendMeetingSeriesRequest { name: name.clone(), until, ..Default::default() };
+    let request = m::ExtendMeetingSeriesRequest {
+        name: name.clone(),
+        until,
+        ..Default::default()
+    };
     c.series.extend_meeting_series(request).await?;
 
     let filter = format!("series = \"{name}\"");
-    let request = m::ListMeetingsRequest { parent, filter, page_size: 100, ..Default::default() };
-    let made = c.meetings.list_meetings(request).await?.into_inner().meetings;
+    let request = m::ListMeetingsRequest {
+        parent,
+        filter,
+        page_size: 100,
+        ..Default::default()
+    };
+    let made = c
+        .meetings
+        .list_meetings(request)
+        .await?
+        .into_inner()
+        .meetings;
     for meeting in made {
         // The series does not say who comes.
         let name = meeting.name.clone();
-        let update = m::Meeting { name: name.clone(), participants: participants(i), ..Default::default() };
-        let request = m::UpdateMeetingRequest { meeting: Some(update), ..Default::default() };
+        let update = m::Meeting {
+            name: name.clone(),
+            participants: participants(i),
+            ..Default::default()
+        };
+        let request = m::UpdateMeetingRequest {
+            meeting: Some(update),
+            ..Default::default()
+        };
         c.meetings.update_meeting(request).await?;
         conduct(c, &name, *first, i, Outcome::Held).await?;
     }
@@ -275,12 +352,20 @@ async fn give_lecture(
         Outcome::Held | Outcome::Minutes => {
             let audience_count = 40 + (i as i32 * 13) % 160;
             let name = name.clone();
-            let request = m::HoldLectureRequest { name, audience_count, ..Default::default() };
+            let request = m::HoldLectureRequest {
+                name,
+                audience_count,
+                ..Default::default()
+            };
             c.lectures.hold_lecture(request).await?;
         }
         Outcome::Cancelled => {
             let (name, reason) = (name.clone(), "另行安排".into());
-            let request = m::CancelLectureRequest { name, reason, ..Default::default() };
+            let request = m::CancelLectureRequest {
+                name,
+                reason,
+                ..Default::default()
+            };
             c.lectures.cancel_lecture(request).await?;
         }
         Outcome::Planned | Outcome::Postponed => {}
@@ -319,11 +404,17 @@ async fn see_through(
     };
     let name = c.matters.create_matter(request).await?.into_inner().name;
     let day = Some(registered.into());
-    let request =
-        s::AssignMatterRequest { name: name.clone(), assigned_on: day, ..Default::default() };
+    let request = s::AssignMatterRequest {
+        name: name.clone(),
+        assigned_on: day,
+        ..Default::default()
+    };
     c.matters.assign_matter(request).await?;
-    let request =
-        s::AcceptMatterRequest { name: name.clone(), accepted_on: day, ..Default::default() };
+    let request = s::AcceptMatterRequest {
+        name: name.clone(),
+        accepted_on: day,
+        ..Default::default()
+    };
     c.matters.accept_matter(request).await?;
     if i % 5 == 0 {
         let urging = s::Urging {
@@ -331,11 +422,16 @@ async fn see_through(
             means: s::UrgingMeans::Phone.into(),
             content: "请抓紧办理".into(),
         };
-        let request =
-            s::UrgeMatterRequest { name: name.clone(), urging: Some(urging), ..Default::default() };
+        let request = s::UrgeMatterRequest {
+            name: name.clone(),
+            urging: Some(urging),
+            ..Default::default()
+        };
         c.matters.urge_matter(request).await?;
     }
-    let Some(reported) = plan.reported else { return Ok(name) };
+    let Some(reported) = plan.reported else {
+        return Ok(name);
+    };
     let reported_on = Some(Date::from(reported));
     let feedback = s::Feedback {
         date: reported_on,

@@ -26,12 +26,18 @@ pub struct Plan {
 const PLANNED: &[(&str, Option<&str>)] = &[
     ("meetings_total", None),
     ("reform_group_meetings", Some("meetings_total")),
-    ("joint_office_directors_meeting_cadence", Some("meetings_total")),
+    (
+        "joint_office_directors_meeting_cadence",
+        Some("meetings_total"),
+    ),
     ("provincial_site_meetings_hosted", None),
     ("video_systems_installed", None),
     ("video_duty_rooms_renovated", None),
     ("lectures_grassroots", None),
-    ("lectures_by_standing_committee", Some("lectures_grassroots")),
+    (
+        "lectures_by_standing_committee",
+        Some("lectures_grassroots"),
+    ),
     ("city_secretary_instructions_closed", None),
     ("city_supervision_notices_implemented", None),
     ("county_leader_instructions_handled", None),
@@ -129,8 +135,10 @@ fn check(table: &str, figures: &Figures, bad: &mut Vec<String>) {
 
 /// Last year's figures, a little below this year's.
 fn made_up(figures: &Figures) -> Figures {
-    let mut made: Figures =
-        figures.iter().map(|(id, value)| (id.clone(), value - value / 12)).collect();
+    let mut made: Figures = figures
+        .iter()
+        .map(|(id, value)| (id.clone(), value - value / 12))
+        .collect();
     for whole in ["meetings_total", "lectures_grassroots"] {
         let parts: u32 = PLANNED
             .iter()
@@ -165,7 +173,13 @@ mod tests {
         )
         .expect_err("a bad plan")
         .to_string();
-        for part in ["year", "figures.nonsense", "figures.meetings_total", "derived", "previous.other"] {
+        for part in [
+            "year",
+            "figures.nonsense",
+            "figures.meetings_total",
+            "derived",
+            "previous.other",
+        ] {
             assert!(error.contains(part), "{part} not in {error}");
         }
     }

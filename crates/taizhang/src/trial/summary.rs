@@ -32,7 +32,10 @@ pub async fn make(clients: &Clients, plan: &Plan, out: &Path) -> anyhow::Result<
     let mut reports = clients.reports.clone();
     let request = CreateAnnualReportRequest {
         parent: format!("offices/{OFFICE}"),
-        annual_report: Some(AnnualReport { year: plan.year, ..Default::default() }),
+        annual_report: Some(AnnualReport {
+            year: plan.year,
+            ..Default::default()
+        }),
         request_id: uuid::Uuid::new_v4().to_string(),
         ..Default::default()
     };
@@ -49,7 +52,11 @@ pub async fn make(clients: &Clients, plan: &Plan, out: &Path) -> anyhow::Result<
             value: value(figure.current.as_ref()),
             previous: value(figure.previous.as_ref()),
             evidence: evidence.len(),
-            missing: figure.current.as_ref().map(|v| v.missing_reason.clone()).unwrap_or_default(),
+            missing: figure
+                .current
+                .as_ref()
+                .map(|v| v.missing_reason.clone())
+                .unwrap_or_default(),
         };
         lines.insert(figure.indicator.clone(), line);
         if example.is_none() && (1..=5).contains(&evidence.len()) {
@@ -67,15 +74,26 @@ pub async fn make(clients: &Clients, plan: &Plan, out: &Path) -> anyhow::Result<
     if let Some((figure, evidence)) = example {
         println!("\n打开一项数据的明细，如「{}」：", figure.label);
         for one in &evidence {
-            let day = one.date.map(|d| format!("{}-{:02}-{:02}", d.year, d.month, d.day));
-            println!("  {}  {}  {}", day.unwrap_or_default(), one.title, one.record);
+            let day = one
+                .date
+                .map(|d| format!("{}-{:02}-{:02}", d.year, d.month, d.day));
+            println!(
+                "  {}  {}  {}",
+                day.unwrap_or_default(),
+                one.title,
+                one.record
+            );
         }
         println!(
             "  即 AnnualReportService.ListEvidence(name: \"{}\", indicator: \"{}\")",
             report.name, figure.indicator
         );
     }
-    println!("\n总结写入 {}\n数据写入 {}", markdown.display(), json.display());
+    println!(
+        "\n总结写入 {}\n数据写入 {}",
+        markdown.display(),
+        json.display()
+    );
     Ok(report)
 }
 
@@ -88,7 +106,11 @@ fn value(value: Option<&ReportValue>) -> Option<i64> {
 }
 
 /// Every record behind a figure of this year.
-async fn evidence(clients: &Clients, report: &str, indicator: &str) -> anyhow::Result<Vec<Evidence>> {
+async fn evidence(
+    clients: &Clients,
+    report: &str,
+    indicator: &str,
+) -> anyhow::Result<Vec<Evidence>> {
     let mut reports = clients.reports.clone();
     let mut all = Vec::new();
     let mut page_token = String::new();
@@ -112,9 +134,16 @@ async fn evidence(clients: &Clients, report: &str, indicator: &str) -> anyhow::R
 fn print_table(figures: &[ReportFigure], lines: &BTreeMap<String, Line>) {
     let mut rows = vec![["指标", "本年", "上年", "同比", "明细"].map(str::to_owned)];
     for figure in figures {
-        let Some(line) = lines.get(&figure.indicator) else { continue };
-        let part = if figure.part_of.is_empty() { "" } else { "　其中：" };
-        let shown = |value: Option<i64>| value.map_or("缺".to_owned(), |v| format!("{v}{}", figure.unit));
+        let Some(line) = lines.get(&figure.indicator) else {
+            continue;
+        };
+        let part = if figure.part_of.is_empty() {
+            ""
+        } else {
+            "　其中："
+        };
+        let shown =
+            |value: Option<i64>| value.map_or("缺".to_owned(), |v| format!("{v}{}", figure.unit));
         rows.push([
             format!("{part}{}", figure.label),
             shown(line.value),
@@ -123,9 +152,8 @@ fn print_table(figures: &[ReportFigure], lines: &BTreeMap<String, Line>) {
             line.evidence.to_string(),
         ]);
     }
-    let width = |text: &str| -> usize {
-        text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
-    };
+    let width =
+        |text: &str| -> usize { text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum() };
     let mut widths = [0; 5];
     for row in &rows {
         for (widest, cell) in widths.iter_mut().zip(row) {
@@ -138,7 +166,11 @@ fn print_table(figures: &[ReportFigure], lines: &BTreeMap<String, Line>) {
         for (column, (cell, widest)) in row.iter().zip(widths).enumerate() {
             let gap = " ".repeat(widest - width(cell));
             // Labels to the left, numbers to the right.
-            let padded = if column == 0 { format!("{cell}{gap}") } else { format!("{gap}{cell}") };
+            let padded = if column == 0 {
+                format!("{cell}{gap}")
+            } else {
+                format!("{gap}{cell}")
+            };
             text.push_str(&padded);
             text.push_str("  ");
         }
@@ -166,8 +198,17 @@ fn change(value: Option<i64>, previous: Option<i64>) -> String {
 }
 
 /// Prints calls that can be pasted while the services stay up.
-pub fn print_calls(addresses: &BTreeMap<&'static str, SocketAddr>, token: &str, report: &AnnualReport) {
-    let at = |name: &str| addresses.get(name).map(ToString::to_string).unwrap_or_default();
+pub fn print_calls(
+    addresses: &BTreeMap<&'static str, SocketAddr>,
+    token: &str,
+    report: &AnnualReport,
+) {
+    let at = |name: &str| {
+        addresses
+            .get(name)
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
     let (reporting, meetings) = (at("reporting"), at("meetings"));
     println!(
         r#"

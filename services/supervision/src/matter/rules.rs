@@ -22,10 +22,10 @@ use super::MACHINE;
 use crate::naive;
 
 /// The most reports, and the most urgings, of one matter.
-const MOST_ENTRIES: usize = 1000;
+const MOST_ENTRIES: usize = 200;
 
 /// The most extensions, returns and suspensions of one matter, of each.
-const MOST_TURNS: usize = 100;
+const MOST_TURNS: usize = 50;
 
 /// The rules between the fields that a caller sets.
 pub(super) fn check(matter: &Matter, v: &mut Violations) {
