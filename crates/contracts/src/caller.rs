@@ -1,6 +1,9 @@
 //! Who calls, and about which office.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::{Error, Reason, Result, Violations};
 use crate::name::Office;
@@ -38,6 +41,19 @@ pub struct Context {
     pub caller: Arc<Caller>,
     /// The office; everything that the call reads or writes lies in it.
     pub office: Office,
+    /// Until when it may work.
+    pub until: Option<Until>,
+}
+
+/// When a call's time is over. Stands in the request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Until(pub Instant);
+
+impl Until {
+    /// How much time is left; nothing once it is over.
+    pub fn remaining(&self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
 }
 
 impl Context {
@@ -63,6 +79,14 @@ impl Context {
         message.admit(&mut v);
         v.finish()?;
         let office = office.ok_or_else(|| Violations::of("name", "必填", "is required"))?;
-        Ok((Self { caller, office }, message))
+        let until = extensions.get().copied();
+        Ok((
+            Self {
+                caller,
+                office,
+                until,
+            },
+            message,
+        ))
     }
 }

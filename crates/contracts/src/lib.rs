@@ -13,7 +13,7 @@ pub mod request;
 pub mod resource;
 pub mod rules;
 
-pub use caller::{Caller, Context};
+pub use caller::{Caller, Context, Until};
 pub use error::{Error, Reason, Result, Violations};
 pub use name::{Name, Office};
 pub use request::{Admit, Call, Change, Create, Get, List, Update, Write};

@@ -203,7 +203,7 @@ impl<S: 'static> Statistics<S> {
         if q.indicators.is_empty() {
             wanted = self.indicators.iter().collect();
         }
-        figures::gather(&self.ledger, &context.office, period, &wanted).await
+        figures::gather(&self.ledger, context, period, &wanted).await
     }
 
     async fn evidence(

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::current::Current;
 
-/// When a call's time is over. Stands in the request's extensions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline(Instant);
+/// When a call's time is over. Handlers find it as `Until` in the request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deadline(Instant);
 
 /// How much earlier than the caller we stop, so that our answer reaches it before it gives up.
 const MARGIN: Duration = Duration::from_millis(5);
@@ -27,7 +27,7 @@ impl Deadline {
     }
 
     /// How much time is left; nothing once it is over.
-    pub fn remaining(&self) -> Duration {
+    pub(crate) fn remaining(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 

@@ -27,5 +27,4 @@ mod stack;
 pub mod telemetry;
 
 pub use config::{Config, ConfigError};
-pub use deadline::Deadline;
 pub use server::{ServeError, Service, serve};

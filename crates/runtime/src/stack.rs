@@ -22,7 +22,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use taizhang_contracts::Result;
+use taizhang_contracts::{Result, Until};
 use taizhang_contracts::error::Language;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -103,6 +103,6 @@ async fn admit(
     method.allows(&caller)?;
     // The handler finds its caller and its deadline in the extensions.
     request.extensions_mut().insert(caller);
-    request.extensions_mut().insert(deadline);
+    request.extensions_mut().insert(Until(deadline.instant()));
     Ok((next.run(request).await, place))
 }

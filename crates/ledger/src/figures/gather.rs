@@ -8,7 +8,7 @@ use sea_orm::{
     TransactionTrait, Value,
 };
 use taizhang_contracts::statistics::{Figure, GatherFiguresResponse};
-use taizhang_contracts::{Office, Result, date};
+use taizhang_contracts::{Context, Result, Until, date};
 
 use super::{How, Indicator};
 use crate::database::refusal;
@@ -20,19 +20,19 @@ use crate::ledger::Ledger;
 /// If the database is away.
 pub(crate) async fn gather<S: 'static>(
     ledger: &Ledger<S>,
-    office: &Office,
+    context: &Context,
     (first, last): (NaiveDate, NaiveDate),
     wanted: &[&Indicator<S>],
 ) -> Result<GatherFiguresResponse> {
-    let period: [Value; 3] = [office.id().into(), first.into(), last.into()];
-    let snapshot = snapshot(ledger).await.map_err(refusal)?;
+    let period: [Value; 3] = [context.office.id().into(), first.into(), last.into()];
+    let snapshot_time = ledger.moment().now;
+    let snapshot = snapshot(ledger, context.until).await.map_err(refusal)?;
     let mut figures: Vec<Figure> = Vec::new();
     for (_, places) in by_table(wanted) {
         let indicators: Vec<&Indicator<S>> = places.iter().map(|i| wanted[*i]).collect();
         let found = scan(&snapshot, ledger.backend(), &period, &indicators).await;
         figures.extend(found.map_err(refusal)?);
     }
-    let snapshot_time = ledger.moment().now;
     snapshot.rollback().await.map_err(refusal)?;
     figures.sort_by_key(|f| wanted.iter().position(|i| i.id == f.indicator));
     Ok(GatherFiguresResponse {
@@ -41,18 +41,28 @@ pub(crate) async fn gather<S: 'static>(
     })
 }
 
-/// A transaction that sees one state of the database throughout.
-async fn snapshot<S: 'static>(ledger: &Ledger<S>) -> Result<DatabaseTransaction, DbErr> {
+/// A transaction that sees one state of the database throughout. PostgreSQL ends its work on it
+/// when the caller's time is over.
+async fn snapshot<S: 'static>(
+    ledger: &Ledger<S>,
+    until: Option<Until>,
+) -> Result<DatabaseTransaction, DbErr> {
     let reader = &ledger.database.reader;
-    match ledger.backend() {
-        DbBackend::Postgres => {
-            let isolation = Some(IsolationLevel::RepeatableRead);
-            reader
-                .begin_with_config(isolation, Some(AccessMode::ReadOnly))
-                .await
-        }
-        _ => reader.begin().await,
+    if ledger.backend() != DbBackend::Postgres {
+        return reader.begin().await;
     }
+    let isolation = Some(IsolationLevel::RepeatableRead);
+    let snapshot = reader
+        .begin_with_config(isolation, Some(AccessMode::ReadOnly))
+        .await?;
+    if let Some(until) = until {
+        // Zero would mean no limit.
+        let left = until.remaining().as_millis().max(1);
+        snapshot
+            .execute_unprepared(&format!("SET LOCAL statement_timeout = {left}"))
+            .await?;
+    }
+    Ok(snapshot)
 }
 
 fn by_table<S>(wanted: &[&Indicator<S>]) -> BTreeMap<&'static str, Vec<usize>> {

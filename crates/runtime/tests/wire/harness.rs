@@ -14,7 +14,7 @@ use taizhang_contracts::history::history_service_server::{HistoryService, Histor
 use taizhang_contracts::history::{ListHistoryRequest, ListHistoryResponse};
 use taizhang_contracts::{Context, Error, Office};
 use taizhang_runtime::identity::{Grant, Keyring, Verifier};
-use taizhang_runtime::{Config, Deadline, ServeError, Service, client, deadline, serve};
+use taizhang_runtime::{Config, ServeError, Service, client, deadline, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -56,7 +56,7 @@ impl HistoryService for Stub {
         &self,
         request: Request<ListHistoryRequest>,
     ) -> Result<Response<ListHistoryResponse>, Status> {
-        let given = *request.extensions().get::<Deadline>().unwrap();
+        let given = *request.extensions().get::<taizhang_contracts::Until>().unwrap();
         let header = |name| {
             let value = request.metadata().get(name);
             value.map_or("", |v| v.to_str().unwrap()).to_owned()

@@ -70,6 +70,7 @@ async fn connections_are_renewed_without_failing_reads() {
     let context = Context {
         caller: Arc::new(caller),
         office: Office::from_id("demo").unwrap(),
+        until: None,
     };
     let client = server.history();
     let since = Instant::now();
