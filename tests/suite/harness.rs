@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
-use taizhang::roles::ROLES;
+use taizhang::roles::{ROLES, Role};
 use taizhang_contracts::Office;
 use taizhang_contracts::caller::Secret;
 use taizhang_ledger::Clock;
+use taizhang_ledger::audit::{self, Report};
 use taizhang_runtime::Config;
 use taizhang_runtime::identity::{Grant, Keyring};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -106,13 +108,6 @@ impl Databases {
             admin().await.execute_unprepared(&drop).await.unwrap();
         }
     }
-
-    /// A connection to a service's database, to look behind the ledger's back.
-    pub async fn open(&self, service: &str) -> DatabaseConnection {
-        Database::connect(self.config.database(service).0)
-            .await
-            .unwrap()
-    }
 }
 
 /// The PostgreSQL server that `./test` started, such as `postgres://user@localhost:5999`.
@@ -125,6 +120,11 @@ async fn admin() -> DatabaseConnection {
     Database::connect(format!("{}/postgres", server()))
         .await
         .unwrap()
+}
+
+/// The service of this name.
+pub fn role(name: &str) -> &'static Role {
+    ROLES.iter().find(|role| role.name == name).unwrap()
 }
 
 /// A running suite.
@@ -157,6 +157,36 @@ impl Suite {
         self.running.take().unwrap().stop().await.unwrap();
     }
 
+    /// A service's database, to look behind the ledger's back.
+    pub async fn database(&self, service: &str) -> taizhang_ledger::Database {
+        taizhang::suite::connect(&self.config, role(service))
+            .await
+            .unwrap()
+    }
+
+    /// What `taizhang audit verify` finds in a service's history.
+    pub async fn audit(&self, service: &str) -> Report {
+        let key = taizhang::key::open_or_create(&self.config.data).unwrap();
+        let database = self.database(service).await;
+        audit::verify(&database, &key, role(service).kinds, |_| {})
+            .await
+            .unwrap()
+    }
+
+    /// The configuration of the suite as a file for the program.
+    pub fn config_file(&self) -> PathBuf {
+        let mut toml = format!("data = {:?}\n", self.config.data);
+        for (name, service) in &self.config.services {
+            toml += &format!("[services.{name}]\nlisten = \"127.0.0.1:0\"\npool = {}\n", service.pool);
+            if let Some(Secret(url)) = &service.database {
+                toml += &format!("database = {url:?}\n");
+            }
+        }
+        let file = self.config.data.join("taizhang.toml");
+        std::fs::write(&file, toml).unwrap();
+        file
+    }
+
     /// A token for some offices and scopes.
     pub fn token(&self, offices: &[&str], scopes: &[&str]) -> String {
         self.token_for(offices, scopes, TimeDelta::hours(1))
@@ -175,6 +205,11 @@ impl Suite {
 
     /// A token that may do everything in both offices.
     pub fn every_scope(&self) -> String {
+        self.every_scope_in(&[OFFICE, ANOTHER])
+    }
+
+    /// A token that may do everything in some offices.
+    pub fn every_scope_in(&self, offices: &[&str]) -> String {
         let scopes: std::collections::BTreeSet<String> = ROLES
             .iter()
             .flat_map(|role| {
@@ -186,7 +221,7 @@ impl Suite {
             })
             .collect();
         let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-        self.token(&[OFFICE, ANOTHER], &scopes)
+        self.token(offices, &scopes)
     }
 
     pub fn channel(&self, service: &str) -> Channel {
@@ -197,10 +232,13 @@ impl Suite {
     }
 
     /// A channel that bears a token which may do everything.
-    pub fn authorized(&self, service: &str) -> InterceptedService<Channel, Bearer> {
+    pub fn authorized(&self, service: &str) -> Authorized {
         InterceptedService::new(self.channel(service), Bearer::of(&self.every_scope()))
     }
 }
+
+/// A channel that bears a token.
+pub type Authorized = InterceptedService<Channel, Bearer>;
 
 /// Sends a token with every call.
 #[derive(Clone)]

@@ -11,15 +11,14 @@ use taizhang_contracts::reporting::{
     RefreshAnnualReportRequest, ReportFigure, ReturnAnnualReportRequest, SourceIndicators,
     SubmitAnnualReportRequest, Template, UndeleteAnnualReportRequest,
 };
-use taizhang_contracts::{Admit, Call, Context, Error, Office, Reason, Result, Violations, date};
+use taizhang_contracts::{Admit, Context, Error, Office, Reason, Result, Violations, date};
 use taizhang_ledger::column::time;
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column};
-use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use tonic::Status;
 
 use crate::gather::Gathered;
-use crate::source::{Asking, reason};
-use crate::{Reporting, compare, evidence, template};
+use crate::source::reason;
+use crate::{Reporting, again, compare, evidence, template};
 use states::{MACHINE, finalize, give_back, submit};
 
 impl Record<Reporting> for AnnualReport {
@@ -76,16 +75,16 @@ impl Reporting {
     /// ledger's write begins, and never within it.
     async fn draft(
         &self,
-        asking: &Asking<'_>,
+        context: &Context,
         year: i32,
         before: Option<&AnnualReport>,
     ) -> Result<Draft> {
-        let office = &asking.context().office;
+        let office = &context.office;
         let template: Template = self.ledger.singleton(office).await?;
         // The beginning: what is recorded from here on may not be counted.
         let gather_time = date::timestamp(self.ledger.moment().now);
         let wanted = template::references(&template.text);
-        let figures = self.gather(asking, year, before, wanted).await?;
+        let figures = self.gather(context, year, before, wanted).await?;
         let text = text(&template, office, year, &figures.figures)?;
         Ok(Draft {
             figures,
@@ -93,37 +92,35 @@ impl Reporting {
             gather_time,
         })
     }
+}
 
-    async fn create(
-        &self,
-        context: &Context,
-        metadata: &MetadataMap,
-        mut q: CreateAnnualReportRequest,
-    ) -> Result<AnnualReport> {
-        let mut v = Violations::default();
-        if let Some(report) = &mut q.annual_report {
-            v.within("annual_report", |v| report.admit(v));
-        }
-        v.finish()?;
-        let year = q.annual_report.as_ref().map_or(0, |r| r.year);
-        let draft = self.draft(&Asking::of(context, metadata), year, None).await;
-        let (q, draft) = (&q, &draft);
-        self.ledger
-            .write(context, q, move |tx| {
-                Box::pin(async move {
-                    let mut report = AnnualReport {
-                        year,
-                        ..Default::default()
-                    };
-                    report.set_state(MACHINE.initial);
-                    // A failure is told in here, so that a retry of what succeeded never sees one.
-                    draft.as_ref().map_err(Clone::clone)?.put_into(&mut report);
-                    let id = Some(q.annual_report_id.as_str()).filter(|id| !id.is_empty());
-                    tx.insert(id, report).await
-                })
+async fn create(
+    reporting: &Reporting,
+    context: &Context,
+    q: &CreateAnnualReportRequest,
+) -> Result<AnnualReport> {
+    let mut given = q.annual_report.clone().unwrap_or_default();
+    let mut v = Violations::default();
+    v.within("annual_report", |v| given.admit(v));
+    v.finish()?;
+    let year = given.year;
+    let draft = &reporting.draft(context, year, None).await;
+    reporting
+        .ledger
+        .write(context, q, move |tx| {
+            Box::pin(async move {
+                let mut report = AnnualReport {
+                    year,
+                    ..Default::default()
+                };
+                report.set_state(MACHINE.initial);
+                // A failure is told in here, so that a retry of what succeeded never sees one.
+                draft.as_ref().map_err(Clone::clone)?.put_into(&mut report);
+                let id = Some(q.annual_report_id.as_str()).filter(|id| !id.is_empty());
+                tx.insert(id, report).await
             })
-            .await
-    }
+        })
+        .await
 }
 
 fn text(
@@ -143,145 +140,86 @@ fn text(
     })
 }
 
-/// Lets a request in, and gives it back as it came for the ledger to let in too.
-fn entered<Q: Call>(request: Request<Q>) -> Result<(Context, MetadataMap, Request<Q>)> {
-    let (metadata, extensions, message) = request.into_parts();
-    let again = Request::from_parts(metadata.clone(), extensions.clone(), message.clone());
-    let (context, _) = Context::enter(again)?;
-    let request = Request::from_parts(metadata.clone(), extensions, message);
-    Ok((context, metadata, request))
+/// Gathering comes before the write. Whether the report may be refreshed the ledger says within
+/// it, to which a retry is known; so a failure of the gathering is told there too.
+async fn refresh(
+    reporting: &Reporting,
+    context: &Context,
+    q: &RefreshAnnualReportRequest,
+) -> Result<AnnualReport, Status> {
+    let report: AnnualReport = reporting.ledger.read(context, &q.name).await?;
+    let draft = if report.state() == AnnualReportState::Draft {
+        reporting.draft(context, report.year, Some(&report)).await
+    } else {
+        // Told only if it became a draft since.
+        Err(Error::new(Reason::LostRace))
+    };
+    let rule = move |report: &mut AnnualReport, _: &RefreshAnnualReportRequest, _: Moment| {
+        report.set_state(MACHINE.next("RefreshAnnualReport", report.state())?);
+        draft.as_ref().map_err(Clone::clone)?.put_into(report);
+        Ok(())
+    };
+    let answer = reporting.ledger.change(again(context, q), rule).await?;
+    Ok(answer.into_inner())
 }
 
-/// Written out, because what asks the sources needs the caller's deadline from the metadata.
-#[tonic::async_trait]
-impl AnnualReportService for Reporting {
-    async fn create_annual_report(
-        &self,
-        request: Request<CreateAnnualReportRequest>,
-    ) -> Result<Response<AnnualReport>, Status> {
-        let metadata = request.metadata().clone();
-        let (context, q) = Context::enter(request)?;
-        Ok(Response::new(self.create(&context, &metadata, q).await?))
-    }
+async fn compare(
+    reporting: &Reporting,
+    context: &Context,
+    q: &CompareAnnualReportRequest,
+) -> Result<CompareAnnualReportResponse> {
+    let report: AnnualReport = reporting.ledger.read(context, &q.name).await?;
+    let today = reporting
+        .gather(context, report.year, Some(&report), Vec::new())
+        .await?;
+    Ok(compare::compare(&report, &today))
+}
 
-    async fn get_annual_report(
-        &self,
-        request: Request<GetAnnualReportRequest>,
-    ) -> Result<Response<AnnualReport>, Status> {
-        self.ledger.get(request).await
-    }
+async fn list_evidence(
+    reporting: &Reporting,
+    context: &Context,
+    q: &ListEvidenceRequest,
+) -> Result<ListEvidenceResponse, Status> {
+    let report: AnnualReport = reporting.ledger.read(context, &q.name).await?;
+    evidence::list(&reporting.sources, context, &report, q).await
+}
 
-    async fn list_annual_reports(
-        &self,
-        request: Request<ListAnnualReportsRequest>,
-    ) -> Result<Response<ListAnnualReportsResponse>, Status> {
-        self.ledger.list(request).await
-    }
-
-    async fn delete_annual_report(
-        &self,
-        request: Request<DeleteAnnualReportRequest>,
-    ) -> Result<Response<AnnualReport>, Status> {
-        self.ledger.delete(request).await
-    }
-
-    async fn undelete_annual_report(
-        &self,
-        request: Request<UndeleteAnnualReportRequest>,
-    ) -> Result<Response<AnnualReport>, Status> {
-        self.ledger.undelete(request).await
-    }
-
-    async fn refresh_annual_report(
-        &self,
-        request: Request<RefreshAnnualReportRequest>,
-    ) -> Result<Response<AnnualReport>, Status> {
-        let (context, metadata, request) = entered(request)?;
-        let report: AnnualReport = self.ledger.read(&context, &request.get_ref().name).await?;
-        // Whether it may be refreshed the ledger says, to which a retry is known.
-        let draft = if report.state() == AnnualReportState::Draft {
-            let asking = Asking::of(&context, &metadata);
-            self.draft(&asking, report.year, Some(&report)).await
-        } else {
-            Err(Error::new(Reason::LostRace))
+async fn list_indicators(
+    reporting: &Reporting,
+    context: &Context,
+    _q: &ListIndicatorsRequest,
+) -> Result<ListIndicatorsResponse> {
+    let answers = reporting.indicators(context).await;
+    let sources = answers.into_iter().map(|(source, answer)| {
+        let missing_reason = match &answer {
+            Ok(_) => String::new(),
+            Err(status) => reason(&source.name, status.code()).0,
         };
-        let rule = move |report: &mut AnnualReport, _: &RefreshAnnualReportRequest, _: Moment| {
-            report.set_state(MACHINE.next("RefreshAnnualReport", report.state())?);
-            draft.as_ref().map_err(Clone::clone)?.put_into(report);
-            Ok(())
-        };
-        self.ledger.change(request, rule).await
-    }
+        SourceIndicators {
+            source: source.name.clone(),
+            indicators: answer.unwrap_or_default(),
+            missing_reason,
+        }
+    });
+    Ok(ListIndicatorsResponse {
+        sources: sources.collect(),
+    })
+}
 
-    async fn submit_annual_report(
-        &self,
-        request: Request<SubmitAnnualReportRequest>,
-    ) -> Result<Response<AnnualReport>, Status> {
-        self.ledger.change(request, submit).await
-    }
-
-    async fn return_annual_report(
-        &self,
-        request: Request<ReturnAnnualReportRequest>,
-    ) -> Result<Response<AnnualReport>, Status> {
-        self.ledger.change(request, give_back).await
-    }
-
-    async fn finalize_annual_report(
-        &self,
-        request: Request<FinalizeAnnualReportRequest>,
-    ) -> Result<Response<AnnualReport>, Status> {
-        self.ledger.change(request, finalize).await
-    }
-
-    async fn compare_annual_report(
-        &self,
-        request: Request<CompareAnnualReportRequest>,
-    ) -> Result<Response<CompareAnnualReportResponse>, Status> {
-        let metadata = request.metadata().clone();
-        let (context, q) = Context::enter(request)?;
-        let report: AnnualReport = self.ledger.read(&context, &q.name).await?;
-        let asking = Asking::of(&context, &metadata);
-        let today = self
-            .gather(&asking, report.year, Some(&report), Vec::new())
-            .await?;
-        Ok(Response::new(compare::compare(&report, &today)))
-    }
-
-    async fn list_evidence(
-        &self,
-        request: Request<ListEvidenceRequest>,
-    ) -> Result<Response<ListEvidenceResponse>, Status> {
-        let metadata = request.metadata().clone();
-        let (context, q) = Context::enter(request)?;
-        let report: AnnualReport = self.ledger.read(&context, &q.name).await?;
-        let asking = Asking::of(&context, &metadata);
-        let page = evidence::list(&self.sources, &asking, &report, q).await?;
-        Ok(Response::new(page))
-    }
-
-    async fn list_indicators(
-        &self,
-        request: Request<ListIndicatorsRequest>,
-    ) -> Result<Response<ListIndicatorsResponse>, Status> {
-        let metadata = request.metadata().clone();
-        let (context, _) = Context::enter(request)?;
-        let asking = Asking::of(&context, &metadata);
-        let answers = self.indicators(&asking).await;
-        let sources = answers
-            .into_iter()
-            .map(|(source, answer)| {
-                let missing_reason = match &answer {
-                    Ok(_) => String::new(),
-                    Err(status) => reason(&source.name, status.code()).0,
-                };
-                SourceIndicators {
-                    source: source.name.clone(),
-                    indicators: answer.unwrap_or_default(),
-                    missing_reason,
-                }
-            })
-            .collect();
-        Ok(Response::new(ListIndicatorsResponse { sources }))
+serve! {
+    AnnualReportService for Reporting {
+        get_annual_report(GetAnnualReportRequest) -> AnnualReport: get;
+        list_annual_reports(ListAnnualReportsRequest) -> ListAnnualReportsResponse: list;
+        delete_annual_report(DeleteAnnualReportRequest) -> AnnualReport: delete;
+        undelete_annual_report(UndeleteAnnualReportRequest) -> AnnualReport: undelete;
+        submit_annual_report(SubmitAnnualReportRequest) -> AnnualReport: change(submit);
+        return_annual_report(ReturnAnnualReportRequest) -> AnnualReport: change(give_back);
+        finalize_annual_report(FinalizeAnnualReportRequest) -> AnnualReport: change(finalize);
+    } and {
+        create_annual_report(CreateAnnualReportRequest) -> AnnualReport = create;
+        refresh_annual_report(RefreshAnnualReportRequest) -> AnnualReport = refresh;
+        compare_annual_report(CompareAnnualReportRequest) -> CompareAnnualReportResponse = compare;
+        list_evidence(ListEvidenceRequest) -> ListEvidenceResponse = list_evidence;
+        list_indicators(ListIndicatorsRequest) -> ListIndicatorsResponse = list_indicators;
     }
 }

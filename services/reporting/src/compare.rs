@@ -44,6 +44,7 @@ fn gone() -> ReportValue {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use taizhang_contracts::reporting::ReportFigure;

@@ -66,6 +66,7 @@ impl Parts {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use taizhang_contracts::reporting::ReportFigure;

@@ -2,17 +2,17 @@
 
 use taizhang_contracts::common::Period;
 use taizhang_contracts::reporting::{AnnualReport, ListEvidenceRequest, ListEvidenceResponse};
-use taizhang_contracts::{Error, Reason, Violations, statistics};
+use taizhang_contracts::{Context, Error, Reason, Violations, statistics};
 use tonic::{Code, Status};
 
-use crate::source::{Asking, Source, reason};
+use crate::source::{Source, reason};
 
 /// One page of the records behind a figure, as the source that counted it tells them today.
 pub(crate) async fn list(
     sources: &[Source],
-    asking: &Asking<'_>,
+    context: &Context,
     report: &AnnualReport,
-    q: ListEvidenceRequest,
+    q: &ListEvidenceRequest,
 ) -> Result<ListEvidenceResponse, Status> {
     let figure = report
         .figures
@@ -54,13 +54,13 @@ pub(crate) async fn list(
             )
         })?;
     let forwarded = statistics::ListEvidenceRequest {
-        parent: asking.context().office.to_string(),
+        parent: context.office.to_string(),
         period: Some(Period::year(year)),
-        indicator: q.indicator,
+        indicator: q.indicator.clone(),
         page_size: q.page_size,
-        page_token: q.page_token,
+        page_token: q.page_token.clone(),
     };
-    match source.evidence(asking, forwarded).await {
+    match source.evidence(context, forwarded).await {
         Ok(page) => Ok(ListEvidenceResponse {
             evidence: page.evidence,
             next_page_token: page.next_page_token,

@@ -4,15 +4,15 @@
 
 use futures::future::{join_all, join3};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
-use taizhang_contracts::Result;
 use taizhang_contracts::reporting::{
     AnnualReport, MissingSource, OpeningFigure, ReportFigure, ReportValue,
 };
 use taizhang_contracts::statistics::{Figure, Indicator};
+use taizhang_contracts::{Context, Result};
 use tonic::{Code, Status};
 
 use crate::opening_figure::of_years;
-use crate::source::{Asking, Source, reason};
+use crate::source::{Source, reason};
 use crate::template::is_name;
 use crate::{Reporting, source};
 
@@ -57,13 +57,13 @@ impl Reporting {
     /// are for, as it was, and `wanted` are the indicators that its text refers to.
     pub(crate) async fn gather(
         &self,
-        asking: &Asking<'_>,
+        context: &Context,
         year: i32,
         before: Option<&AnnualReport>,
         wanted: Vec<String>,
     ) -> Result<Gathered> {
-        let office = &asking.context().office;
-        let answers = join_all(self.sources.iter().map(|s| ask(s, asking, year))).await;
+        let office = &context.office;
+        let answers = join_all(self.sources.iter().map(|s| ask(s, context, year))).await;
         let opening = self
             .ledger
             .select(office, of_years(year), MOST_OPENING_FIGURES)
@@ -88,22 +88,22 @@ impl Reporting {
     /// The indicators of every source, or why they are not known.
     pub(crate) async fn indicators(
         &self,
-        asking: &Asking<'_>,
+        context: &Context,
     ) -> Vec<(&Source, Result<Vec<Indicator>, Status>)> {
         join_all(
             self.sources
                 .iter()
-                .map(|source| async move { (source, source.indicators(asking).await) }),
+                .map(|source| async move { (source, source.indicators(context).await) }),
         )
         .await
     }
 }
 
-async fn ask(source: &Source, asking: &Asking<'_>, year: i32) -> Answer {
+async fn ask(source: &Source, context: &Context, year: i32) -> Answer {
     let (indicators, current, previous) = join3(
-        source.indicators(asking),
-        source.figures(asking, year),
-        source.figures(asking, year - 1),
+        source.indicators(context),
+        source.figures(context, year),
+        source.figures(context, year - 1),
     )
     .await;
     Answer {
@@ -327,4 +327,5 @@ fn word(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

@@ -26,8 +26,10 @@ use taizhang_contracts::reporting::{
     opening_figure_service_server::OpeningFigureServiceServer,
     template_service_server::TemplateServiceServer,
 };
+use taizhang_contracts::{Call, Context};
 use taizhang_ledger::shared::History;
 use taizhang_ledger::{Kind, Ledger};
+use tonic::Request;
 use tonic::service::Routes;
 
 /// The service's name in the configuration and in scopes.
@@ -65,4 +67,15 @@ pub fn routes(ledger: Ledger<Reporting>, sources: Vec<Source>) -> Routes {
         .add_service(OpeningFigureServiceServer::new(reporting.clone()))
         .add_service(TemplateServiceServer::new(reporting))
         .add_service(History::server(ledger, KINDS))
+}
+
+/// A request that was let in, for the ledger to let in as well.
+fn again<Q: Call>(context: &Context, q: &Q) -> Request<Q> {
+    let mut request = Request::new(q.clone());
+    let extensions = request.extensions_mut();
+    extensions.insert(context.caller.clone());
+    if let Some(until) = context.until {
+        extensions.insert(until);
+    }
+    request
 }

@@ -10,8 +10,8 @@ use taizhang_contracts::statistics::{
     Figure, GatherFiguresRequest, Indicator, ListEvidenceRequest, ListEvidenceResponse,
     ListIndicatorsRequest,
 };
-use tokio::time::Instant;
-use tonic::metadata::MetadataMap;
+use taizhang_runtime::client;
+use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
@@ -26,70 +26,19 @@ pub struct Source {
     pub deadline: Duration,
 }
 
-/// For whom the sources are asked, and until when.
-pub(crate) struct Asking<'a> {
-    context: &'a Context,
-    until: Option<Instant>,
-}
-
-impl<'a> Asking<'a> {
-    /// Asks for the caller of a request. A fifth of the time that the caller still has is kept for
-    /// what comes after the answers, so that a late source is a missing source and not a late
-    /// answer to the caller.
-    pub(crate) fn of(context: &'a Context, metadata: &MetadataMap) -> Self {
-        let until = timeout(metadata).map(|left| Instant::now() + left - left / 5);
-        Self { context, until }
-    }
-
-    pub(crate) fn context(&self) -> &'a Context {
-        self.context
-    }
-
-    fn limit(&self, own: Duration) -> Duration {
-        match self.until {
-            Some(until) => own.min(until.saturating_duration_since(Instant::now())),
-            None => own,
-        }
-    }
-}
-
-/// The caller's `grpc-timeout`: at most eight digits and a unit.
-fn timeout(metadata: &MetadataMap) -> Option<Duration> {
-    let value = metadata.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    if digits.len() > 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let n: u64 = digits.parse().ok()?;
-    match unit {
-        "H" => Some(Duration::from_secs(n * 3600)),
-        "M" => Some(Duration::from_secs(n * 60)),
-        "S" => Some(Duration::from_secs(n)),
-        "m" => Some(Duration::from_millis(n)),
-        "u" => Some(Duration::from_micros(n)),
-        "n" => Some(Duration::from_nanos(n)),
-        _ => None,
-    }
-}
-
-/// A request on the caller's behalf, with its own token: a source lets it see what it may see.
-fn on_behalf<T>(context: &Context, message: T, limit: Duration) -> Result<Request<T>, Status> {
-    let mut request = Request::new(message);
-    let bearer = format!("Bearer {}", context.caller.token.0)
-        .parse()
-        .map_err(|_| Status::unauthenticated("the token can't be passed on"))?;
-    request.metadata_mut().insert("authorization", bearer);
-    request.set_timeout(limit);
-    Ok(request)
+/// How long a source may take, of what the caller has left. A fifth is kept for what comes after
+/// the answers, so that a late source is a missing source and not a late answer to the caller.
+fn limit(own: Duration, left: Option<Duration>) -> Duration {
+    left.map_or(own, |left| own.min(left - left / 5))
 }
 
 impl Source {
     /// What it can count.
-    pub(crate) async fn indicators(&self, asking: &Asking<'_>) -> Result<Vec<Indicator>, Status> {
-        let parent = asking.context.office.to_string();
-        let mut client = self.client();
-        let answer = self.ask(asking, ListIndicatorsRequest { parent }, |q| async move {
-            client.list_indicators(q).await
+    pub(crate) async fn indicators(&self, context: &Context) -> Result<Vec<Indicator>, Status> {
+        let parent = context.office.to_string();
+        let answer = self.ask(context, ListIndicatorsRequest { parent }, |q| {
+            let mut client = self.client();
+            async move { client.list_indicators(q).await }
         });
         Ok(answer.await?.indicators)
     }
@@ -97,28 +46,32 @@ impl Source {
     /// Everything that it counts in a year.
     pub(crate) async fn figures(
         &self,
-        asking: &Asking<'_>,
+        context: &Context,
         year: i32,
     ) -> Result<Vec<Figure>, Status> {
         let q = GatherFiguresRequest {
-            parent: asking.context.office.to_string(),
+            parent: context.office.to_string(),
             period: Some(Period::year(year)),
             indicators: Vec::new(),
         };
-        let mut client = self.client();
-        let answer = self.ask(asking, q, |q| async move { client.gather_figures(q).await });
+        let answer = self.ask(context, q, |q| {
+            let mut client = self.client();
+            async move { client.gather_figures(q).await }
+        });
         Ok(answer.await?.figures)
     }
 
     /// The records behind one of its figures.
     pub(crate) async fn evidence(
         &self,
-        asking: &Asking<'_>,
+        context: &Context,
         q: ListEvidenceRequest,
     ) -> Result<ListEvidenceResponse, Status> {
-        let mut client = self.client();
-        self.ask(asking, q, |q| async move { client.list_evidence(q).await })
-            .await
+        let answer = self.ask(context, q, |q| {
+            let mut client = self.client();
+            async move { client.list_evidence(q).await }
+        });
+        answer.await
     }
 
     fn client(&self) -> StatisticsServiceClient<Channel> {
@@ -127,16 +80,16 @@ impl Source {
 
     async fn ask<T, A, F>(
         &self,
-        asking: &Asking<'_>,
+        context: &Context,
         message: T,
-        call: impl FnOnce(Request<T>) -> F,
+        call: impl Fn(Request<T>) -> F,
     ) -> Result<A, Status>
     where
+        T: Clone,
         F: Future<Output = Result<Response<A>, Status>>,
     {
-        let limit = asking.limit(self.deadline);
-        let request = on_behalf(asking.context, message, limit)?;
-        let answer = match tokio::time::timeout(limit, call(request)).await {
+        let limit = limit(self.deadline, context.until.map(|u| u.remaining()));
+        let answer = match timeout(limit, client::read(context, message, limit, call)).await {
             Ok(answer) => answer.map(Response::into_inner),
             Err(_) => Err(Status::deadline_exceeded("the source is late")),
         };
@@ -169,22 +122,16 @@ pub(crate) fn reason(source: &str, code: Code) -> (String, String) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn timeouts_are_read_as_grpc_writes_them() {
-        let read = |value: &str| {
-            let mut metadata = MetadataMap::new();
-            metadata.insert("grpc-timeout", value.parse().unwrap());
-            timeout(&metadata)
-        };
-        assert_eq!(read("2S"), Some(Duration::from_secs(2)));
-        assert_eq!(read("1500m"), Some(Duration::from_millis(1500)));
-        assert_eq!(read("1H"), Some(Duration::from_secs(3600)));
-        for bad in ["", "S", "5", "-1S", "123456789S", "5s"] {
-            assert_eq!(read(bad), None, "{bad}");
-        }
-        assert_eq!(timeout(&MetadataMap::new()), None);
+    fn a_source_may_take_its_own_time_and_no_more_than_the_caller_can_spare() {
+        let seconds = Duration::from_secs;
+        assert_eq!(limit(seconds(10), None), seconds(10));
+        assert_eq!(limit(seconds(10), Some(seconds(60))), seconds(10));
+        assert_eq!(limit(seconds(10), Some(seconds(5))), seconds(4));
+        assert_eq!(limit(seconds(10), Some(Duration::ZERO)), Duration::ZERO);
     }
 }

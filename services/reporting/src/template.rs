@@ -13,11 +13,11 @@ use taizhang_contracts::reporting::template_service_server::TemplateService;
 use taizhang_contracts::reporting::{GetTemplateRequest, Template, UpdateTemplateRequest};
 use taizhang_contracts::statistics::Indicator;
 use taizhang_contracts::{Context, Error, Reason, Result, Violations};
-use taizhang_ledger::{Column, Moment, Record};
-use tonic::{Code, Request, Response, Status};
+use taizhang_ledger::{Column, Moment, Record, serve};
+use tonic::{Code, Status};
 
-use crate::Reporting;
-use crate::source::{Asking, reason};
+use crate::source::reason;
+use crate::{Reporting, again};
 
 /// The text until the office writes its own.
 const DEFAULT: &str = include_str!("template/default.md");
@@ -49,49 +49,41 @@ pub(crate) fn is_name(id: &str) -> bool {
         && !render::VARIABLES.contains(&id)
 }
 
-#[tonic::async_trait]
-impl TemplateService for Reporting {
-    async fn get_template(
-        &self,
-        request: Request<GetTemplateRequest>,
-    ) -> Result<Response<Template>, Status> {
-        self.ledger.get(request).await
-    }
+/// The verdict is told by the ledger, after the request's own errors, and not to a retry of what
+/// succeeded.
+async fn update(
+    reporting: &Reporting,
+    context: &Context,
+    q: &UpdateTemplateRequest,
+) -> Result<Template, Status> {
+    let text = q.template.as_ref().map_or("", |t| t.text.as_str());
+    let verdict = reporting.examine(context, text).await;
+    let rule = move |_: &Template, _: &Template, _: Moment| verdict.clone();
+    let answer = reporting
+        .ledger
+        .update_with(again(context, q), rule)
+        .await?;
+    Ok(answer.into_inner())
+}
 
-    async fn update_template(
-        &self,
-        request: Request<UpdateTemplateRequest>,
-    ) -> Result<Response<Template>, Status> {
-        let (metadata, extensions, q) = request.into_parts();
-        let again = Request::from_parts(metadata.clone(), extensions.clone(), q.clone());
-        let (context, _) = Context::enter(again)?;
-        let verdict = match &q.template {
-            Some(template) => self.examine(&context, &metadata, &template.text).await,
-            None => Ok(()),
-        };
-        let request = Request::from_parts(metadata, extensions, q);
-        // Told by the ledger, after the request's own errors and not to a retry of what succeeded.
-        let rule = move |_: &Template, _: &Template, _: Moment| verdict.clone();
-        self.ledger.update_with(request, rule).await
+serve! {
+    TemplateService for Reporting {
+        get_template(GetTemplateRequest) -> Template: get;
+    } and {
+        update_template(UpdateTemplateRequest) -> Template = update;
     }
 }
 
 impl Reporting {
     /// Checks a template against the indicators of all sources.
-    async fn examine(
-        &self,
-        context: &Context,
-        metadata: &tonic::metadata::MetadataMap,
-        text: &str,
-    ) -> Result<()> {
-        // What can't be read needs no sources, and what is too long the ledger refuses.
-        if text.len() > render::LONGEST_TEXT {
+    async fn examine(&self, context: &Context, text: &str) -> Result<()> {
+        // What is empty or too long the ledger refuses.
+        if text.is_empty() || text.len() > render::LONGEST_TEXT {
             return Ok(());
         }
         refuse_if_any(check::syntax(text))?;
-        let asking = Asking::of(context, metadata);
         let mut known: Vec<Indicator> = Vec::new();
-        for (source, indicators) in self.indicators(&asking).await {
+        for (source, indicators) in self.indicators(context).await {
             match indicators {
                 Ok(indicators) => known.extend(indicators.into_iter().filter(|i| is_name(&i.id))),
                 Err(status) => return Err(unchecked(&source.name, status.code())),

@@ -114,6 +114,7 @@ fn refuse_gaps(report: &AnnualReport) -> Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use taizhang_contracts::reporting::{MissingSource, ReportFigure, ReportValue};

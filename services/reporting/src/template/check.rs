@@ -203,13 +203,11 @@ fn typed_numbers(pieces: &[Piece<'_>], known: &[Indicator], problems: &mut Vec<F
         let touches = before == Some(REFERENCE) || char_at(i) == Some(REFERENCE);
         if touches || (unit.is_some() && before != Some('第')) {
             let line = text.get(start).map(|(line, _)| *line);
-            let number: String = text
-                .get(start..after.max(i))
-                .unwrap_or_default()
-                .iter()
-                .map(|(_, c)| *c)
-                .collect();
-            let number = format!("{}{}", number.trim_end(), unit.unwrap_or(&""));
+            // As it was typed, up to the unit word.
+            let end = if unit.is_some() { after } else { i };
+            let typed = text.get(start..end).unwrap_or_default().iter();
+            let mut number: String = typed.map(|(_, c)| *c).collect();
+            number.push_str(unit.unwrap_or(&""));
             problems.push(at(
                 line,
                 format!("写入了数字“{number}”：数字只能引用指标"),
@@ -250,4 +248,5 @@ fn trial(template: &str, known: &[Indicator]) -> Option<Failure> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;

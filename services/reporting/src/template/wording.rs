@@ -135,6 +135,7 @@ fn gap_of(figure: &ReportFigure) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -64,7 +64,7 @@ fn the_default_template_is_one() {
 
 #[test]
 fn syntax_errors_tell_their_line() {
-    refused("甲\n{% if meetings_total %}\n乙", 3, "语法有误");
+    refused("甲\n{% if meetings_total %}乙", 2, "语法有误");
     refused("{{ }}", 1, "语法有误");
     refused("甲\n{{ meetings_total|", 2, "语法有误");
     refused("{% include \"other\" %}", 1, "语法有误");
@@ -85,8 +85,8 @@ fn unknown_indicators_are_found_in_every_branch() {
     );
     refused("{{ range(meetings_total) }}", 1, "没有指标 range");
     refused(
-        "{% for f in figures %}{% endfor %}\n{{ f.label }}",
-        2,
+        "{% for f in figures %}{% endfor %}{{ f.label }}",
+        1,
         "没有指标 f",
     );
 }

@@ -1,0 +1,73 @@
+//! Callers that each send their next call when the last was answered.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+
+/// How long a measure takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// What is not counted yet.
+    pub(crate) warm_up: Duration,
+    /// What is counted.
+    pub(crate) measured: Duration,
+}
+
+/// What came of one measure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    /// Answers in a second.
+    pub(crate) rate: f64,
+    /// How long a call took, in milliseconds: half of the calls at most, and all but the slowest
+    /// hundredth at most. `None` where that was not measured.
+    pub(crate) took: Option<(f64, f64)>,
+}
+
+/// Lets callers call until the time is over. `call` gets the caller's number and the number of its
+/// call.
+///
+/// # Errors
+/// The first error of a call.
+pub(crate) async fn measure<C, F>(callers: usize, pace: Pace, call: C) -> anyhow::Result<Measured>
+where
+    C: Fn(usize, u64) -> F + Clone + Send + 'static,
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let counted_from = Instant::now() + pace.warm_up;
+    let over = counted_from + pace.measured;
+    let tasks = (0..callers).map(|caller| {
+        let call = call.clone();
+        let task = async move {
+            let mut took: Vec<u32> = Vec::new();
+            for n in 0.. {
+                let since = Instant::now();
+                if since >= over {
+                    break;
+                }
+                call(caller, n).await?;
+                let end = Instant::now();
+                if counted_from <= end && end < over {
+                    took.push(micros(end - since));
+                }
+            }
+            anyhow::Ok(took)
+        };
+        async move { tokio::spawn(task).await? }
+    });
+    let mut took: Vec<u32> = try_join_all(tasks).await?.concat();
+    anyhow::ensure!(!took.is_empty(), "no call was answered in time");
+    took.sort_unstable();
+    let at = |part: f64| {
+        let i = (took.len() as f64 * part) as usize;
+        f64::from(took.get(i).copied().unwrap_or_default()) / 1e3
+    };
+    Ok(Measured {
+        rate: took.len() as f64 / pace.measured.as_secs_f64(),
+        took: Some((at(0.5), at(0.99))),
+    })
+}
+
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
