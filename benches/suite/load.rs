@@ -1,7 +1,7 @@
 //! Many records of one office, put into the tables at once: bodies as the ledger stores them, and
 //! beside them the columns that the records themselves declare. They have no history.
 
-use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate};
 use prost::Message;
 use sea_orm::sqlx::postgres::PgPoolCopyExt;
 use sea_orm::{DatabaseConnection, Value};
@@ -11,7 +11,7 @@ use taizhang_contracts::meetings::{
     Lecture, LectureKind, LectureState, Meeting, MeetingState, SpeakerRank,
 };
 use taizhang_contracts::supervision::{Matter, MatterState, Source, SourceKind};
-use taizhang_contracts::{Name, Office, Resource, Stored};
+use taizhang_contracts::{Name, Office, Stored};
 use taizhang_ledger::Record;
 
 use crate::calls;
@@ -100,12 +100,9 @@ pub(crate) fn matter(i: u64) -> Matter {
     };
     let kind = if scatter(i, 3, 3) > 0 { SourceKind::Instruction } else { SourceKind::SupervisionNotice };
     let level = if scatter(i, 4, 2) > 0 { Level::County } else { Level::City };
-    // The matters of a year are numbered in their order.
-    let days = u64::from(registered.num_days_from_ce().unsigned_abs());
-    let number = i32::try_from(i).unwrap_or_default();
-    let _ = days;
     Matter {
-        number,
+        // Unique, though not from 1 in each year.
+        number: i32::try_from(i).unwrap_or_default(),
         title: "全县农村人居环境整治".into(),
         content: "按批示要求整改落实，按期反馈".into(),
         source: Some(Source {
@@ -141,7 +138,7 @@ pub(crate) async fn load<S: 'static, R: Record<S> + Message>(
     let pool = database.get_postgres_connection_pool();
     let mut to = pool.copy_in_raw(&copy).await?;
     for (i, mut record) in records.enumerate() {
-        put(&mut rows, office, i, &mut record);
+        put::<S, R>(&mut rows, office, i, &mut record);
         if rows.len() > CHUNK {
             to.send(rows.as_bytes()).await?;
             rows.clear();
@@ -161,7 +158,7 @@ fn put<S: 'static, R: Record<S> + Message>(
 ) {
     // As long as a UUID, and like UUIDv7 in the order of their making.
     let id = format!("01900000-0000-7000-8000-{i:012}");
-    let now: DateTime<Utc> = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(19_000);
+    let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(19_000);
     record.set_stored(Stored {
         name: &Name::<R>::new(office, &id).to_string(),
         etag: "v1",

@@ -1,9 +1,9 @@
 //! `pgbench -M prepared`: the statements of a call, without the call.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, ensure};
-use tokio::process::Command;
 
 use crate::callers::Measured;
 use crate::postgres::Postgres;
@@ -109,7 +109,8 @@ impl Script {
         for (name, value) in &self.values {
             command.arg(format!("-D{name}={value}"));
         }
-        let output = command.arg(postgres.url(database)).output().await?;
+        command.arg(postgres.url(database));
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
         let said = String::from_utf8_lossy(&output.stdout);
         let complained = String::from_utf8_lossy(&output.stderr);
         ensure!(

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use chrono::TimeDelta;
 use taizhang_contracts::Office;
 use taizhang_runtime::identity::{Grant, Keyring};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 use tonic::transport::Endpoint;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
@@ -29,7 +29,7 @@ const LONGEST_START: Duration = Duration::from_secs(30);
 /// Builds the program as it is released; gives its path.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = std::process::Command::new(cargo)
+    let built = Command::new(cargo)
         .args(["build", "--release", "--package", "taizhang", "--bin"])
         .arg("taizhang")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -69,29 +69,21 @@ impl Home {
     }
 
     /// Brings a service's database to its schema.
-    pub(crate) async fn migrate(&self, program: &Path, service: &str) -> anyhow::Result<()> {
+    pub(crate) fn migrate(&self, program: &Path, service: &str) -> anyhow::Result<()> {
         let output = Command::new(program)
             .args(["migrate", service])
             .current_dir(&self.folder)
-            .output()
-            .await?;
+            .output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "migrate {service}: {said}");
         Ok(())
     }
 
     /// Starts services of the program.
-    pub(crate) async fn serve(
-        &self,
-        program: &Path,
-        services: &[&str],
-    ) -> anyhow::Result<Process> {
+    pub(crate) fn serve(&self, program: &Path, services: &[&str]) -> anyhow::Result<Process> {
         let mut command = Command::new(program);
-        command
-            .arg("serve")
-            .args(services)
-            .current_dir(&self.folder);
-        Process::start(command, &self.folder.join("log"), services).await
+        command.arg("serve").args(services);
+        Process::start(command, &self.folder, services)
     }
 
     /// A token that may do everything in every office.
@@ -117,38 +109,44 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a process that prints `{name} listens on {address}` for each of `names`.
-    pub(crate) async fn start(
+    /// Starts a process in a folder; it prints `{name} listens on {address}` for each of `names`.
+    pub(crate) fn start(
         mut command: Command,
-        log: &Path,
+        folder: &Path,
         names: &[&str],
     ) -> anyhow::Result<Self> {
+        let log = folder.join("log");
         let mut child = command
+            .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(log)?)
-            .kill_on_drop(true)
+            .stderr(File::create(&log)?)
             .spawn()
             .with_context(|| format!("{command:?}"))?;
         let stdout = child.stdout.take().context("an output")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let mut addresses = BTreeMap::new();
-        let reading = async {
-            while addresses.len() < names.len() {
-                let Some(line) = lines.next_line().await? else {
-                    bail!("it ended: {}", fs::read_to_string(log)?);
-                };
-                if let Some((name, address)) = line.split_once(" listens on ") {
-                    addresses.insert(name.to_owned(), address.parse()?);
-                }
-            }
-            Ok(())
+        let mut process = Self {
+            child,
+            addresses: BTreeMap::new(),
         };
-        tokio::time::timeout(LONGEST_START, reading)
-            .await
-            .with_context(|| format!("{command:?} did not start in time"))?
-            .with_context(|| format!("{command:?}"))?;
-        Ok(Self { child, addresses })
+        let (told, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Nobody listens once the process serves.
+                let _ = told.send(line);
+            }
+        });
+        let longest = Instant::now() + LONGEST_START;
+        while process.addresses.len() < names.len() {
+            let left = longest.saturating_duration_since(Instant::now());
+            let line = lines.recv_timeout(left).with_context(|| {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                format!("{command:?} does not serve: {log}")
+            })?;
+            if let Some((name, address)) = line.split_once(" listens on ") {
+                process.addresses.insert(name.to_owned(), address.parse()?);
+            }
+        }
+        Ok(process)
     }
 
     /// Where a service listens.
@@ -173,18 +171,18 @@ impl Process {
 
     /// The memory that the process holds, in bytes.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
-        let pid = self.child.id().context("the process ended")?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|l| l.trim().strip_suffix(" kB"));
         let kilobytes: u64 = kilobytes.context("no VmRSS")?.parse()?;
         Ok(kilobytes * 1024)
     }
+}
 
-    /// Ends the process and waits until it has.
-    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
-        self.child.start_kill()?;
-        self.child.wait().await?;
-        Ok(())
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

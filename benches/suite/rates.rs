@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use taizhang_contracts::meetings::GetMeetingRequest;
-use tokio::process::Command;
 
 use crate::callers::{Measured, Pace, measure};
 use crate::calls::{self, Meetings, office, stored_meeting};
@@ -95,7 +95,7 @@ pub(crate) async fn rates(
     let mut rates = Rates::new();
     for round in 1..=rounds {
         for (what, callers) in ROUND.iter().copied() {
-            postgres.checkpoint().await?;
+            scene.postgres.checkpoint().await?;
             let measured = scene.measure(what, callers).await?;
             let (label, rate) = (what.label(), measured.rate);
             eprintln!("  round {round}: {label}, {callers} callers: {rate:.0}/s");
@@ -114,19 +114,15 @@ impl<'a> Scene<'a> {
         pace: Pace,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        let echo = Process::start(
-            command.arg("echo").current_dir(folder),
-            &folder.join("echo.log"),
-            &["echo"],
-        )
-        .await?;
+        command.arg("echo");
+        let echo = Process::start(command, folder, &["echo"])?;
 
         let database = postgres.make("meetings", "template0").await?;
         let databases = [("meetings", postgres.url(&database))];
         let home = Home::make(folder.join("rates"), &databases, pool)?;
-        home.migrate(program, "meetings").await?;
+        home.migrate(program, "meetings")?;
         let bare = postgres.make("bare", &database).await?;
-        let server = home.serve(program, &["meetings"]).await?;
+        let server = home.serve(program, &["meetings"])?;
         let meetings = Meetings::open(server.address("meetings")?, &home.token()?).await?;
         let create = statements::of(postgres, &database, async {
             meetings.create(0, office(0)).await.map(drop)

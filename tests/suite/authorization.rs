@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use prost_reflect::ReflectMessage;
-use taizhang_contracts::METHODS;
+use taizhang_contracts::common::Level;
 use taizhang_contracts::descriptors::pool;
 use taizhang_contracts::meetings::meeting_service_client::MeetingServiceClient;
 use taizhang_contracts::meetings::{
     CreateMeetingRequest, GetMeetingRequest, ListMeetingsRequest, Meeting, MeetingKind,
 };
-use taizhang_contracts::common::Level;
-use taizhang_runtime::identity::Keyring;
+use taizhang_contracts::{METHODS, Office};
+use taizhang_runtime::identity::{Grant, Keyring};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -107,15 +107,16 @@ async fn every_method_is_served_and_no_other(suite: Suite) {
 
 async fn no_method_answers_without_a_good_token(suite: Suite) {
     let good = suite.every_scope();
-    let elsewhere = tempfile::tempdir().unwrap();
-    let stranger = Suite {
-        config: taizhang_runtime::Config {
-            data: elsewhere.path().to_owned(),
-            ..suite.config.clone()
-        },
-        ..Suite::of(&suite)
-    }
-    .every_scope();
+    // The same claims, signed by a key that is not ours.
+    let folder = tempfile::tempdir().unwrap();
+    let grant = Grant {
+        system: "tests".into(),
+        offices: vec![Office::of(OFFICE).unwrap()],
+        scopes: all_scopes(),
+        valid_for: TimeDelta::hours(1),
+    };
+    let stranger = Keyring::open_or_create(folder.path()).unwrap();
+    let stranger = stranger.issue(grant).unwrap();
     let mut altered = good.clone().into_bytes();
     let middle = altered.len() / 2;
     altered[middle] = if altered[middle] == b'A' { b'B' } else { b'A' };

@@ -45,6 +45,13 @@ macro_rules! on_each_database {
 
 /// Starts a suite, runs a test on it, and takes it down again.
 pub fn run<F: Future<Output = ()>>(store: Store, test: fn(Suite) -> F) {
+    run_on(store, async |databases| {
+        test(Suite::start(databases).await).await;
+    });
+}
+
+/// Makes the databases of a suite, runs a test on them, and removes them again.
+pub fn run_on(store: Store, test: impl AsyncFnOnce(&Databases)) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -52,8 +59,7 @@ pub fn run<F: Future<Output = ()>>(store: Store, test: fn(Suite) -> F) {
         .unwrap();
     runtime.block_on(async {
         let databases = Databases::make(store).await;
-        let suite = Suite::start(&databases).await;
-        test(suite).await;
+        test(&databases).await;
         databases.remove().await;
     });
 }

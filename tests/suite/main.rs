@@ -6,4 +6,13 @@
 #[macro_use]
 mod harness;
 
+mod authorization;
 mod bookings;
+mod contracts;
+mod outside;
+mod records;
+mod writing;
+mod schema;
+mod trial;
+mod walk;
+mod wire;

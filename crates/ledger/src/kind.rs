@@ -2,6 +2,7 @@
 
 use sea_orm::Value;
 
+use crate::column::Field;
 use crate::record::Record;
 
 /// Columns and what they hold.
@@ -16,6 +17,7 @@ pub struct Kind {
     pub(crate) singleton: bool,
     /// The declared columns and their values in a stored body.
     pub(crate) columns: fn(&[u8]) -> Option<Values>,
+    fields: fn() -> Vec<Field>,
 }
 
 impl Kind {
@@ -35,6 +37,27 @@ impl Kind {
                         .collect(),
                 )
             },
+            fields: crate::listing::fields::<S, R>,
         }
+    }
+
+    /// The part of its names after the office, such as `meetings`.
+    pub const fn collection(&self) -> &'static str {
+        self.collection
+    }
+
+    /// Its message in the contract, such as `taizhang.meetings.v1.Meeting`.
+    pub const fn message(&self) -> &'static str {
+        self.message
+    }
+
+    /// Whether an office has exactly one (AIP-156), which is not listed.
+    pub const fn is_singleton(&self) -> bool {
+        self.singleton
+    }
+
+    /// The fields that filters and orders of its lists can name.
+    pub fn fields(&self) -> Vec<Field> {
+        (self.fields)()
     }
 }

@@ -21,7 +21,7 @@ const AT_ONCE: usize = 16;
 /// The first refusal.
 pub async fn load(clients: &Clients, jobs: &[Job]) -> anyhow::Result<()> {
     let bar = ProgressBar::new(jobs.len() as u64);
-    let style = "录入记录 [{bar:40}] {pos}/{len}（{per_sec}，剩余{eta}）";
+    let style = "录入记录 [{bar:40}] {pos}/{len}（剩余{eta}）";
     bar.set_style(ProgressStyle::with_template(style)?.progress_chars("█▉ "));
     stream::iter(jobs.iter().enumerate())
         .map(|(i, job)| {

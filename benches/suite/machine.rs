@@ -1,0 +1,62 @@
+//! What the numbers were measured on.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+/// Lines that describe the machine and its load before the measures began.
+pub(crate) fn machine(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let cores = std::thread::available_parallelism()?;
+    let cpu = field("/proc/cpuinfo", "model name");
+    let memory = field("/proc/meminfo", "MemTotal");
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let load = fs::read_to_string("/proc/loadavg")?;
+    let load: Vec<&str> = load.split(' ').take(3).collect();
+    let disk = said("stat", &["-f", "-c", "%T", &folder.display().to_string()]);
+    let commit = said("git", &["rev-parse", "--short", "HEAD"]);
+    Ok(vec![
+        format!("{cores} cores of {cpu}, {memory} of memory, Linux {}", kernel.trim()),
+        format!("{disk} on which a write of 8 KiB with fdatasync takes {:.0} µs", sync(folder)?),
+        format!("{}, commit {commit}", said("rustc", &["-V"])),
+        format!("load average before the measures: {}", load.join(" ")),
+    ])
+}
+
+fn field(file: &str, name: &str) -> String {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(name));
+    let value = line.and_then(|line| line.split_once(':'));
+    value.map_or_else(|| "?".into(), |(_, value)| value.trim().to_owned())
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        }
+        _ => "?".to_owned(),
+    }
+}
+
+/// The median of a few hundred synchronous writes, in microseconds.
+fn sync(folder: &Path) -> anyhow::Result<f64> {
+    let path = folder.join("sync");
+    let mut file = File::create(&path)?;
+    // As PostgreSQL's log of writes: the file is there, and is written over.
+    file.write_all(&[1; 8192 * 300])?;
+    file.sync_all()?;
+    let file = File::options().write(true).open(&path)?;
+    let mut took = Vec::new();
+    for i in 0..300 {
+        let since = Instant::now();
+        std::os::unix::fs::FileExt::write_all_at(&file, &[2; 8192], i * 8192)?;
+        file.sync_data()?;
+        took.push(since.elapsed().as_secs_f64() * 1e6);
+    }
+    fs::remove_file(path)?;
+    took.sort_by(f64::total_cmp);
+    Ok(took.get(took.len() / 2).copied().unwrap_or_default())
+}

@@ -1,0 +1,192 @@
+//! What a write has read, and what it changes.
+
+use sea_orm::sea_query::Condition;
+use sea_orm::{ConnectionTrait, Statement};
+use taizhang_contracts::{Context, Error, Name, Office, Result, Stored, date};
+
+use crate::database::refusal;
+use crate::ledger::Ledger;
+use crate::record::{Moment, Record};
+use crate::sql;
+
+/// A write under way: reads at once, and keeps its changes for the commit. It does not read what
+/// it has itself changed.
+pub struct Tx<'a, S> {
+    pub(super) ledger: &'a Ledger<S>,
+    pub(super) context: &'a Context,
+    pub(super) at: Moment,
+    pub(super) changes: Vec<Pending>,
+}
+
+/// A change that waits for the commit.
+pub(super) struct Pending {
+    pub(super) statement: Statement,
+    pub(super) record: (&'static str, String),
+    pub(super) resource_type: &'static str,
+    pub(super) name: String,
+    pub(super) exists: Option<Statement>,
+    pub(super) version: i64,
+    pub(super) body: Vec<u8>,
+}
+
+impl<'a, S: 'static> Tx<'a, S> {
+    /// When the write takes place.
+    pub fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// The office that it is about.
+    pub fn office(&self) -> &'a Office {
+        &self.context.office
+    }
+
+    /// Reads a record, also a deleted one.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn find<R: Record<S>>(&self, name: &Name<R>) -> Result<Option<R>> {
+        self.ledger.find(self.office(), name.id()).await
+    }
+
+    /// Reads a record that must be there and not deleted; `field` names it in the request.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT if the field is no such name of this office, NOT_FOUND.
+    pub async fn refer<R: Record<S>>(&self, field: &str, name: &str) -> Result<R> {
+        let bad = |zh: &str, en: &str| taizhang_contracts::Violations::of(field, zh, en);
+        let parsed = Name::<R>::parse(name)
+            .filter(|n| n.office() == self.office())
+            .ok_or_else(|| bad("应为本单位的资源名", "must be a name in the same office"))?;
+        match self.find(&parsed).await? {
+            Some(record) if record.stored().delete_time.is_none() => Ok(record),
+            _ => Err(Error::not_found(R::TYPE, name)),
+        }
+    }
+
+    /// The records that fulfil a condition over declared columns, deleted ones aside, in the order
+    /// of their ids; at most `limit`.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn select<R: Record<S>>(&self, condition: Condition, limit: u64) -> Result<Vec<R>> {
+        self.ledger.select(self.office(), condition, limit).await
+    }
+
+    /// One value of the record's table, such as a greatest number; see [`sql::scalar`].
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn greatest<R: Record<S>>(
+        &self,
+        column: &'static str,
+        condition: Condition,
+    ) -> Result<i64> {
+        let statement =
+            sql::greatest::<S, R>(self.ledger.backend(), self.office(), column, condition);
+        let row = self
+            .ledger
+            .database
+            .writer
+            .query_one_raw(statement)
+            .await
+            .map_err(refusal)?;
+        Ok(row
+            .and_then(|r| r.try_get_by_index::<Option<i64>>(0).ok().flatten())
+            .unwrap_or(0))
+    }
+
+    /// Takes a new record in under an id of the caller's, or else one of ours. Its fields have been
+    /// checked.
+    ///
+    /// # Errors
+    /// What [`Record::settle`] refuses.
+    pub async fn create<R: Record<S>>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
+        record.keep_output_only(&R::default());
+        record.initial(self.at);
+        self.insert(id, record).await
+    }
+
+    /// Like [`Tx::create`], with the output-only fields as the caller of this function set them.
+    ///
+    /// # Errors
+    /// What [`Record::settle`] refuses.
+    pub async fn insert<R: Record<S>>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
+        let name = match id {
+            Some(id) => Name::<R>::new(self.office(), id),
+            None => Name::new(self.office(), &uuid::Uuid::now_v7().to_string()),
+        };
+        let now = date::timestamp(self.at.now);
+        record.set_stored(Stored {
+            name: &name.to_string(),
+            etag: &etag(1),
+            create_time: Some(now),
+            update_time: Some(now),
+            delete_time: None,
+        });
+        Box::pin(record.settle(None, self)).await?;
+        let statement =
+            sql::insert::<S, _>(self.ledger.backend(), self.office(), name.id(), &record);
+        let exists = id.map(|id| sql::get::<S, R>(self.ledger.backend(), self.office(), id));
+        self.push(statement, name.id(), 1, &record, exists);
+        Ok(record)
+    }
+
+    /// Keeps the change of a record that was read in this write.
+    ///
+    /// # Errors
+    /// What [`Record::settle`] refuses.
+    pub async fn update<R: Record<S>>(&mut self, before: &R, mut record: R) -> Result<R> {
+        let version = version(before.stored().etag) + 1;
+        let stored = before.stored();
+        let delete_time = record.stored().delete_time;
+        record.set_stored(Stored {
+            etag: &etag(version),
+            update_time: Some(date::timestamp(self.at.now)),
+            delete_time,
+            ..stored
+        });
+        Box::pin(record.settle(Some(before), self)).await?;
+        let id = Name::<R>::parse(stored.name)
+            .ok_or_else(|| Error::internal("a stored record without a name"))?;
+        let statement = sql::update::<S, _>(
+            self.ledger.backend(),
+            self.office(),
+            id.id(),
+            version,
+            &record,
+        );
+        self.push(statement, id.id(), version, &record, None);
+        Ok(record)
+    }
+
+    fn push<R: Record<S>>(
+        &mut self,
+        statement: Statement,
+        id: &str,
+        version: i64,
+        record: &R,
+        exists: Option<Statement>,
+    ) {
+        self.changes.push(Pending {
+            statement,
+            record: (R::COLLECTION, id.to_owned()),
+            resource_type: R::TYPE,
+            name: record.stored().name.to_owned(),
+            exists,
+            version,
+            body: record.encode_to_vec(),
+        });
+    }
+}
+
+/// The etag of a version.
+fn etag(version: i64) -> String {
+    format!("v{version}")
+}
+
+/// The version that an etag stands for; 0 for one that is not ours.
+pub(super) fn version(etag: &str) -> i64 {
+    etag.strip_prefix('v')
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,358 @@
+//! The documents in `docs/` say what the code says.
+//!
+//! Where they tell of tables in the code, the text stands between `<!-- generated: NAME -->` and
+//! `<!-- end -->`, and is made from those tables here; the words around it are written by hand.
+//! `UPDATE_DOCS=1 cargo test -p taizhang --test suite docs` writes it anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Debug, Write as _};
+use std::fs;
+use std::path::PathBuf;
+
+use prost_reflect::{EnumDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor};
+use taizhang::roles::ROLES;
+use taizhang_contracts::descriptors::pool;
+use taizhang_contracts::statistics::Measure;
+use taizhang_contracts::{Error, METHODS, Reason};
+use taizhang_ledger::column::Type;
+use taizhang_ledger::figures::Indicator;
+use taizhang_ledger::transition::Machine;
+use taizhang_runtime::Config;
+use tonic::Status;
+use tonic_types::StatusExt;
+
+/// Fields that filters can name and messages do not have.
+const WORKED_OUT: &[(&str, &str)] = &[
+    ("id", "The last part of its name (编号)."),
+    ("year", "The year that its number belongs to (编号年度)."),
+];
+
+#[test]
+fn errors() {
+    let mut table = String::from(
+        "| `reason` | Code | When | Text (zh-CN) | Retry |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for reason in Reason::ALL {
+        let status = Status::from(Error::new(*reason));
+        let retry = match status.get_details_retry_info().and_then(|r| r.retry_delay) {
+            Some(delay) => format!("after {} ms", delay.as_millis()),
+            None => String::new(),
+        };
+        row(
+            &mut table,
+            &[
+                &format!("`{}`", reason.name()),
+                &screaming(&format!("{:?}", reason.code())),
+                reason.doc().trim(),
+                reason.texts().0,
+                &retry,
+            ],
+        );
+    }
+    says("errors.md", "reasons", table);
+}
+
+#[test]
+fn filters() {
+    let mut text = String::new();
+    let mut enums = BTreeMap::new();
+    for kind in ROLES
+        .iter()
+        .flat_map(|role| role.kinds)
+        .filter(|kind| !kind.is_singleton())
+    {
+        let message = pool().get_message_by_name(kind.message()).unwrap();
+        let about = comment(&message.parent_file(), message.path());
+        writeln!(text, "### `{}`\n\n{about}\n", kind.collection()).unwrap();
+        text.push_str("| Field | Holds | Meaning |\n| --- | --- | --- |\n");
+        for field in kind.fields() {
+            let said = field_of(message.clone(), field.path);
+            let holds = match field.holds {
+                Type::Text => "text".to_owned(),
+                Type::Number => "number".to_owned(),
+                Type::Bool => "boolean".to_owned(),
+                Type::Day => "day".to_owned(),
+                Type::Instant => "instant".to_owned(),
+                Type::Enum(name, _) => {
+                    let values = said.as_ref().unwrap().kind().as_enum().unwrap().clone();
+                    assert_eq!(values.name(), name);
+                    enums.insert(name, values);
+                    format!("[`{name}`](#{})", name.to_lowercase())
+                }
+            };
+            let meaning = match said {
+                Some(said) => comment(&said.parent_message().parent_file(), said.path()),
+                None => WORKED_OUT
+                    .iter()
+                    .find(|(path, _)| *path == field.path)
+                    .unwrap_or_else(|| panic!("{} has no {}", kind.message(), field.path))
+                    .1
+                    .to_owned(),
+            };
+            row(&mut text, &[&format!("`{}`", field.path), &holds, &meaning]);
+        }
+        text.push('\n');
+    }
+    says("filters.md", "fields", text);
+
+    let mut text = String::new();
+    for (name, values) in enums {
+        writeln!(text, "### `{name}`\n").unwrap();
+        text.push_str(&table_of_values(&values));
+        text.push('\n');
+    }
+    says("filters.md", "values", text);
+}
+
+#[test]
+fn states() {
+    let mut text = String::new();
+    let mut told = BTreeSet::new();
+    machine(&mut text, &mut told, &taizhang_meetings::MEETING_STATES);
+    machine(&mut text, &mut told, &taizhang_meetings::BOOKING_STATES);
+    machine(&mut text, &mut told, &taizhang_meetings::LECTURE_STATES);
+    machine(&mut text, &mut told, &taizhang_supervision::MATTER_STATES);
+    machine(
+        &mut text,
+        &mut told,
+        &taizhang_reporting::ANNUAL_REPORT_STATES,
+    );
+    // None was forgotten.
+    let kinds = ROLES.iter().flat_map(|role| role.kinds);
+    let with_states: BTreeSet<&str> = kinds
+        .filter(|kind| kind.fields().iter().any(|field| field.path == "state"))
+        .filter_map(|kind| kind.message().rsplit('.').next())
+        .collect();
+    assert_eq!(told, with_states);
+    says("states.md", "states", text);
+}
+
+#[test]
+fn indicators() {
+    let mut text = String::new();
+    let mut told = Vec::new();
+    indicators_of(
+        &mut text,
+        &mut told,
+        taizhang_meetings::NAME,
+        &taizhang_meetings::indicators(),
+    );
+    indicators_of(
+        &mut text,
+        &mut told,
+        taizhang_supervision::NAME,
+        &taizhang_supervision::indicators(),
+    );
+    // None was forgotten.
+    let sources: Vec<_> = ROLES
+        .iter()
+        .filter(|r| r.is_source)
+        .map(|r| r.name)
+        .collect();
+    assert_eq!(told, sources);
+    says("indicators.md", "indicators", text);
+}
+
+#[test]
+fn scopes() {
+    let mut scopes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for role in ROLES {
+        for method in METHODS {
+            if role.grpc_services.contains(&method.service) {
+                let scope = method.scope.replace("{service}", role.name);
+                scopes.entry(scope).or_default().push(method.name);
+            }
+        }
+    }
+    let mut table = String::from("| Scope | Methods |\n| --- | --- |\n");
+    for (scope, methods) in scopes {
+        row(&mut table, &[&format!("`{scope}`"), &methods.join(", ")]);
+    }
+    says("security.md", "scopes", table);
+}
+
+#[test]
+fn the_example_of_a_configuration_is_a_good_one() {
+    let document = fs::read_to_string(document("configuration.md")).unwrap();
+    let (_, rest) = document.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("taizhang.toml");
+    fs::write(&file, example).unwrap();
+    let config = Config::load(Some(&file)).unwrap();
+    let names: Vec<_> = ROLES.iter().map(|role| role.name).collect();
+    config.only_services(&names).unwrap();
+    assert!(!config.sources.is_empty() && !config.services.is_empty());
+}
+
+/// Holds one generated part of a document to what the code says, or writes it anew.
+fn says(file: &str, part: &str, generated: String) {
+    let path = document(file);
+    let text = fs::read_to_string(&path).unwrap();
+    let begin = format!("<!-- generated: {part} -->\n");
+    let (before, rest) = text
+        .split_once(&begin)
+        .unwrap_or_else(|| panic!("{file} has no part {part}"));
+    let (stands, after) = rest
+        .split_once("<!-- end -->")
+        .unwrap_or_else(|| panic!("the part {part} of {file} has no end"));
+    let generated = format!("\n{}\n\n", generated.trim());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        if stands != generated {
+            fs::write(
+                &path,
+                format!("{before}{begin}{generated}<!-- end -->{after}"),
+            )
+            .unwrap();
+        }
+        return;
+    }
+    assert_eq!(
+        stands, generated,
+        "docs/{file} is out of date: run UPDATE_DOCS=1 cargo test -p taizhang --test suite docs"
+    );
+}
+
+fn document(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(file)
+}
+
+/// One row of a table.
+fn row(table: &mut String, cells: &[&str]) {
+    let cells: Vec<_> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    writeln!(table, "| {} |", cells.join(" | ")).unwrap();
+}
+
+/// What the contract says of something, in one line.
+fn comment(file: &FileDescriptor, path: &[i32]) -> String {
+    let info = file.file_descriptor_proto().source_code_info.as_ref();
+    let mut places = info.unwrap().location.iter();
+    let place = places.find(|place| place.path == path).unwrap();
+    let words: Vec<_> = place.leading_comments().split_whitespace().collect();
+    words.join(" ")
+}
+
+/// The field of a path such as `source.kind`.
+fn field_of(message: MessageDescriptor, path: &str) -> Option<FieldDescriptor> {
+    let Some((first, rest)) = path.split_once('.') else {
+        return message.get_field_by_name(path);
+    };
+    let field = message.get_field_by_name(first)?;
+    field_of(field.kind().as_message()?.clone(), rest)
+}
+
+/// The values of an enum, without the one that says nothing.
+fn table_of_values(values: &EnumDescriptor) -> String {
+    let prefix = screaming(values.name()) + "_";
+    let mut table = String::from("| Value | Meaning |\n| --- | --- |\n");
+    for value in values.values().filter(|value| value.number() != 0) {
+        let name = value.name().strip_prefix(&prefix).unwrap();
+        let meaning = comment(&values.parent_file(), value.path());
+        row(&mut table, &[&format!("`{name}`"), &meaning]);
+    }
+    table
+}
+
+/// The diagram of a state machine, its states and its methods.
+fn machine<S: Copy + PartialEq + Debug>(
+    text: &mut String,
+    told: &mut BTreeSet<&'static str>,
+    machine: &Machine<S>,
+) {
+    told.insert(machine.resource);
+    let initial = (machine.name)(&machine.initial);
+    let states = pool()
+        .all_enums()
+        .find(|e| e.values().any(|value| value.name() == initial))
+        .unwrap();
+    let prefix = screaming(states.name()) + "_";
+    let short = |state: &S| (machine.name)(state).strip_prefix(&prefix).unwrap();
+
+    // The methods that leave the state as it is would cover the others.
+    let diagram: String = machine
+        .diagram()
+        .lines()
+        .filter(|line| match line.split_once(" --> ") {
+            Some((from, to)) => to.split(':').next() != Some(from.trim()),
+            None => true,
+        })
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    writeln!(
+        text,
+        "## {}\n\n```mermaid\n{diagram}```\n\n{}",
+        machine.resource,
+        table_of_values(&states)
+    )
+    .unwrap();
+
+    text.push_str("| Method | | From | To |\n| --- | --- | --- | --- |\n");
+    let mut methods: Vec<(&str, &str, Vec<&str>, &str)> = Vec::new();
+    for transition in machine.transitions {
+        let to = if transition.from == [transition.to] {
+            "stays"
+        } else {
+            short(&transition.to)
+        };
+        let from = transition.from.iter().map(short);
+        let same = |m: &&mut (&str, &str, Vec<&str>, &str)| {
+            (m.0, m.1, m.3) == (transition.method, transition.label, to)
+        };
+        match methods.iter_mut().find(same) {
+            Some(method) => method.2.extend(from),
+            None => methods.push((transition.method, transition.label, from.collect(), to)),
+        }
+    }
+    for (method, label, from, to) in methods {
+        row(text, &[&format!("`{method}`"), label, &from.join(", "), to]);
+    }
+    text.push('\n');
+}
+
+/// The indicators of one service.
+fn indicators_of<S>(
+    text: &mut String,
+    told: &mut Vec<&'static str>,
+    service: &'static str,
+    indicators: &[Indicator<S>],
+) {
+    told.push(service);
+    writeln!(text, "## {service}\n").unwrap();
+    text.push_str("| Id | 名称 | 单位 | 口径 | Counts | 其中 Part of |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for indicator in indicators {
+        let indicator = indicator.message();
+        let measure = Measure::try_from(indicator.measure).unwrap().as_str_name();
+        let measure = measure.trim_start_matches("MEASURE_").to_lowercase();
+        let part_of = match indicator.part_of.as_str() {
+            "" => String::new(),
+            whole => format!("`{whole}`"),
+        };
+        row(
+            text,
+            &[
+                &format!("`{}`", indicator.id),
+                &indicator.label,
+                &indicator.unit,
+                &indicator.definition,
+                &format!("`{}`, {measure}", indicator.collection),
+                &part_of,
+            ],
+        );
+    }
+    text.push('\n');
+}
+
+/// `MeetingKind` makes `MEETING_KIND`.
+fn screaming(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_uppercase());
+    }
+    out
+}
