@@ -289,24 +289,11 @@ fn machine<S: Copy + PartialEq + Debug>(
     .unwrap();
 
     text.push_str("| Method | | From | To |\n| --- | --- | --- | --- |\n");
-    let mut methods: Vec<(&str, &str, Vec<&str>, &str)> = Vec::new();
     for transition in machine.transitions {
-        let to = if transition.from == [transition.to] {
-            "stays"
-        } else {
-            short(&transition.to)
-        };
-        let from = transition.from.iter().map(short);
-        let same = |m: &&mut (&str, &str, Vec<&str>, &str)| {
-            (m.0, m.1, m.3) == (transition.method, transition.label, to)
-        };
-        match methods.iter_mut().find(same) {
-            Some(method) => method.2.extend(from),
-            None => methods.push((transition.method, transition.label, from.collect(), to)),
-        }
-    }
-    for (method, label, from, to) in methods {
-        row(text, &[&format!("`{method}`"), label, &from.join(", "), to]);
+        let from: Vec<_> = transition.from.iter().map(short).collect();
+        let method = format!("`{}`", transition.method);
+        let to = transition.to.as_ref().map_or("stays", short);
+        row(text, &[&method, transition.label, &from.join(", "), to]);
     }
     text.push('\n');
 }

@@ -13,8 +13,37 @@ pub struct Transition<S: 'static> {
     pub label: &'static str,
     /// The states in which it may be called.
     pub from: &'static [S],
-    /// The state that it leads to.
-    pub to: S,
+    /// The state that it leads to; none if the state stays.
+    pub to: Option<S>,
+}
+
+/// A method that leads from any of some states to another.
+pub const fn leads<S: Copy>(
+    method: &'static str,
+    label: &'static str,
+    from: &'static [S],
+    to: S,
+) -> Transition<S> {
+    Transition {
+        method,
+        label,
+        from,
+        to: Some(to),
+    }
+}
+
+/// A method that may be called in some states and leaves them as they are.
+pub const fn keeps<S: Copy>(
+    method: &'static str,
+    label: &'static str,
+    from: &'static [S],
+) -> Transition<S> {
+    Transition {
+        method,
+        label,
+        from,
+        to: None,
+    }
 }
 
 /// A state machine: its name, its first state, and its rows.
@@ -40,7 +69,7 @@ impl<S: Copy + PartialEq + Debug> Machine<S> {
         let mut allowed = Vec::new();
         for row in self.transitions.iter().filter(|row| row.method == method) {
             if row.from.contains(&state) {
-                return Ok(row.to);
+                return Ok(row.to.unwrap_or(state));
             }
             for from in row.from {
                 let from = self.short(from);
@@ -83,7 +112,7 @@ impl<S: Copy + PartialEq + Debug> Machine<S> {
                     out,
                     "    {} --> {}: {} {}",
                     self.short(from),
-                    self.short(&row.to),
+                    self.short(row.to.as_ref().unwrap_or(from)),
                     row.method,
                     row.label
                 );

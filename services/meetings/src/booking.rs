@@ -13,7 +13,7 @@ use taizhang_contracts::meetings::{
 };
 use taizhang_contracts::{Error, Reason, Result, Violations};
 use taizhang_ledger::column::time;
-use taizhang_ledger::transition::{Machine, Transition};
+use taizhang_ledger::transition::{Machine, leads};
 use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
 
 use crate::Meetings;
@@ -22,12 +22,12 @@ use crate::Meetings;
 pub const MACHINE: Machine<BookingState> = Machine {
     resource: "Booking",
     initial: BookingState::Live,
-    transitions: &[Transition {
-        method: "ReleaseBooking",
-        label: "释放",
-        from: &[BookingState::Live],
-        to: BookingState::Released,
-    }],
+    transitions: &[leads(
+        "ReleaseBooking",
+        "释放",
+        &[BookingState::Live],
+        BookingState::Released,
+    )],
     name: BookingState::as_str_name,
 };
 

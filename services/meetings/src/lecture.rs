@@ -8,7 +8,7 @@ use taizhang_contracts::meetings::{
 };
 use taizhang_contracts::{Error, Result};
 use taizhang_ledger::column::day;
-use taizhang_ledger::transition::{Machine, Transition};
+use taizhang_ledger::transition::{Machine, leads};
 use taizhang_ledger::{Column, Moment, Record, enum_column, serve};
 
 use crate::Meetings;
@@ -18,18 +18,18 @@ pub const MACHINE: Machine<LectureState> = Machine {
     resource: "Lecture",
     initial: LectureState::Planned,
     transitions: &[
-        Transition {
-            method: "HoldLecture",
-            label: "宣讲举行",
-            from: &[LectureState::Planned],
-            to: LectureState::Held,
-        },
-        Transition {
-            method: "CancelLecture",
-            label: "取消宣讲",
-            from: &[LectureState::Planned],
-            to: LectureState::Cancelled,
-        },
+        leads(
+            "HoldLecture",
+            "宣讲举行",
+            &[LectureState::Planned],
+            LectureState::Held,
+        ),
+        leads(
+            "CancelLecture",
+            "取消宣讲",
+            &[LectureState::Planned],
+            LectureState::Cancelled,
+        ),
     ],
     name: LectureState::as_str_name,
 };

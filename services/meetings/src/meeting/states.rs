@@ -3,19 +3,19 @@
 use taizhang_contracts::meetings::MeetingState::{
     self, Cancelled, Convened, Held, MinutesIssued, Planned, Postponed,
 };
-use taizhang_ledger::transition::{Machine, Transition};
+use taizhang_ledger::transition::{Machine, leads};
 
 /// The states of a meeting, from the plan to the minutes.
 pub const MACHINE: Machine<MeetingState> = Machine {
     resource: "Meeting",
     initial: Planned,
     transitions: &[
-        row("ConveneMeeting", "印发通知", &[Planned], Convened),
-        row("HoldMeeting", "召开", &[Convened], Held),
-        row("IssueMinutes", "印发纪要", &[Held], MinutesIssued),
-        row("PostponeMeeting", "推迟", &[Planned, Convened], Postponed),
-        row("RescheduleMeeting", "重新安排", &[Postponed], Planned),
-        row(
+        leads("ConveneMeeting", "印发通知", &[Planned], Convened),
+        leads("HoldMeeting", "召开", &[Convened], Held),
+        leads("IssueMinutes", "印发纪要", &[Held], MinutesIssued),
+        leads("PostponeMeeting", "推迟", &[Planned, Convened], Postponed),
+        leads("RescheduleMeeting", "重新安排", &[Postponed], Planned),
+        leads(
             "CancelMeeting",
             "取消",
             &[Planned, Convened, Postponed],
@@ -24,17 +24,3 @@ pub const MACHINE: Machine<MeetingState> = Machine {
     ],
     name: MeetingState::as_str_name,
 };
-
-const fn row(
-    method: &'static str,
-    label: &'static str,
-    from: &'static [MeetingState],
-    to: MeetingState,
-) -> Transition<MeetingState> {
-    Transition {
-        method,
-        label,
-        from,
-        to,
-    }
-}

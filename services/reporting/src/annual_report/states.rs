@@ -6,7 +6,7 @@ use taizhang_contracts::reporting::{
 };
 use taizhang_contracts::{Error, Reason, Result, date};
 use taizhang_ledger::Moment;
-use taizhang_ledger::transition::{Machine, Transition};
+use taizhang_ledger::transition::{Machine, keeps, leads};
 
 use crate::digest::digest;
 
@@ -15,30 +15,29 @@ pub const MACHINE: Machine<AnnualReportState> = Machine {
     resource: "AnnualReport",
     initial: AnnualReportState::Draft,
     transitions: &[
-        Transition {
-            method: "RefreshAnnualReport",
-            label: "重新取数",
-            from: &[AnnualReportState::Draft],
-            to: AnnualReportState::Draft,
-        },
-        Transition {
-            method: "SubmitAnnualReport",
-            label: "送审",
-            from: &[AnnualReportState::Draft],
-            to: AnnualReportState::InReview,
-        },
-        Transition {
-            method: "ReturnAnnualReport",
-            label: "退回修改",
-            from: &[AnnualReportState::InReview],
-            to: AnnualReportState::Draft,
-        },
-        Transition {
-            method: "FinalizeAnnualReport",
-            label: "定稿",
-            from: &[AnnualReportState::InReview],
-            to: AnnualReportState::Final,
-        },
+        keeps(
+            "RefreshAnnualReport",
+            "重新取数",
+            &[AnnualReportState::Draft],
+        ),
+        leads(
+            "SubmitAnnualReport",
+            "送审",
+            &[AnnualReportState::Draft],
+            AnnualReportState::InReview,
+        ),
+        leads(
+            "ReturnAnnualReport",
+            "退回修改",
+            &[AnnualReportState::InReview],
+            AnnualReportState::Draft,
+        ),
+        leads(
+            "FinalizeAnnualReport",
+            "定稿",
+            &[AnnualReportState::InReview],
+            AnnualReportState::Final,
+        ),
     ],
     name: AnnualReportState::as_str_name,
 };
@@ -194,7 +193,7 @@ mod tests {
                 "{}",
                 row.method
             );
-            if row.to == AnnualReportState::Final {
+            if row.to == Some(AnnualReportState::Final) {
                 assert_eq!(row.from, [AnnualReportState::InReview]);
             }
         }

@@ -3,64 +3,34 @@
 use taizhang_contracts::supervision::MatterState::{
     self, Assigned, Closed, InProgress, Registered, Reported, Suspended, UnderReview,
 };
-use taizhang_ledger::transition::{Machine, Transition};
+use taizhang_ledger::transition::{Machine, keeps, leads};
 
-/// The states of a matter, from the registration to the closing. A row whose state stays is there
-/// so that the table tells of every method when it may be called.
+/// The states of a matter, from the registration to the closing. Rows that keep
+/// the state are there so that the table tells of every method when it may be called.
 pub const MACHINE: Machine<MatterState> = Machine {
     resource: "Matter",
     initial: Registered,
     transitions: &[
-        row("AssignMatter", "交办", &[Registered], Assigned),
-        row("AcceptMatter", "承办", &[Assigned], InProgress),
-        row("SubmitFeedback", "办结反馈", &[InProgress], Reported),
-        row("SubmitFeedback", "阶段反馈", &[InProgress], InProgress),
-        row("ReviewMatter", "审核", &[Reported], UnderReview),
-        row("CloseMatter", "办结", &[UnderReview], Closed),
-        row("ReturnMatter", "退回重办", &[UnderReview], InProgress),
-        row(
-            "SuspendMatter",
-            "中止",
-            &[Registered, Assigned, InProgress, Reported, UnderReview],
-            Suspended,
-        ),
-        row("ResumeMatter", "恢复办理", &[Suspended], InProgress),
-        row("UrgeMatter", "催办", &[Assigned], Assigned),
-        row("UrgeMatter", "催办", &[InProgress], InProgress),
-        row("RequestExtension", "申请延期", &[Assigned], Assigned),
-        row("RequestExtension", "申请延期", &[InProgress], InProgress),
-        row("RequestExtension", "申请延期", &[Reported], Reported),
-        row("RequestExtension", "申请延期", &[UnderReview], UnderReview),
-        row("GrantExtension", "同意延期", &[Assigned], Assigned),
-        row("GrantExtension", "同意延期", &[InProgress], InProgress),
-        row("GrantExtension", "同意延期", &[Reported], Reported),
-        row("GrantExtension", "同意延期", &[UnderReview], UnderReview),
-        row("GrantExtension", "同意延期", &[Suspended], Suspended),
-        row("RefuseExtension", "不同意延期", &[Assigned], Assigned),
-        row("RefuseExtension", "不同意延期", &[InProgress], InProgress),
-        row("RefuseExtension", "不同意延期", &[Reported], Reported),
-        row("RefuseExtension", "不同意延期", &[UnderReview], UnderReview),
-        row("RefuseExtension", "不同意延期", &[Suspended], Suspended),
-        row("UpdateMatter", "修改", &[Registered], Registered),
-        row("UpdateMatter", "修改", &[Assigned], Assigned),
-        row("UpdateMatter", "修改", &[InProgress], InProgress),
-        row("UpdateMatter", "修改", &[Reported], Reported),
-        row("UpdateMatter", "修改", &[UnderReview], UnderReview),
-        row("UpdateMatter", "修改", &[Suspended], Suspended),
+        leads("AssignMatter", "交办", &[Registered], Assigned),
+        leads("AcceptMatter", "承办", &[Assigned], InProgress),
+        leads("SubmitFeedback", "办结反馈", &[InProgress], Reported),
+        keeps("SubmitFeedback", "阶段反馈", &[InProgress]),
+        leads("ReviewMatter", "审核", &[Reported], UnderReview),
+        leads("CloseMatter", "办结", &[UnderReview], Closed),
+        leads("ReturnMatter", "退回重办", &[UnderReview], InProgress),
+        leads("SuspendMatter", "中止", OPEN, Suspended),
+        leads("ResumeMatter", "恢复办理", &[Suspended], InProgress),
+        keeps("UrgeMatter", "催办", &[Assigned, InProgress]),
+        keeps("RequestExtension", "申请延期", HANDED_OVER),
+        keeps("GrantExtension", "同意延期", DECIDED_IN),
+        keeps("RefuseExtension", "不同意延期", DECIDED_IN),
+        keeps("UpdateMatter", "修改", OPEN),
+        keeps("UpdateMatter", "修改", &[Suspended]),
     ],
     name: MatterState::as_str_name,
 };
 
-const fn row(
-    method: &'static str,
-    label: &'static str,
-    from: &'static [MatterState],
-    to: MatterState,
-) -> Transition<MatterState> {
-    Transition {
-        method,
-        label,
-        from,
-        to,
-    }
-}
+const OPEN: &[MatterState] = &[Registered, Assigned, InProgress, Reported, UnderReview];
+const HANDED_OVER: &[MatterState] = &[Assigned, InProgress, Reported, UnderReview];
+/// What was asked for is decided on also while the work is stopped.
+const DECIDED_IN: &[MatterState] = &[Assigned, InProgress, Reported, UnderReview, Suspended];

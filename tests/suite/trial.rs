@@ -1,0 +1,200 @@
+//! `taizhang try`: whatever year is planned, its records are counted, and come out as planned.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use serde_json::Value;
+
+/// Runs the program as an administrator does, in a folder of its own.
+fn taizhang_try(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_taizhang"))
+        .arg("try")
+        .args(arguments)
+        .current_dir(folder)
+        .env("TMPDIR", folder)
+        .output()
+        .unwrap()
+}
+
+/// The tables of a plan, read without the code under test.
+struct Plan {
+    year: i64,
+    figures: BTreeMap<String, i64>,
+    previous: Option<BTreeMap<String, i64>>,
+}
+
+impl Plan {
+    fn read(text: &str) -> Self {
+        let plan: toml::Table = toml::from_str(text).unwrap();
+        let figures = |name: &str| -> Option<BTreeMap<String, i64>> {
+            let table = plan.get(name)?.as_table().unwrap().iter();
+            Some(table.map(|(id, value)| (id.clone(), value.as_integer().unwrap())).collect())
+        };
+        Self {
+            year: plan["year"].as_integer().unwrap(),
+            figures: figures("figures").unwrap(),
+            previous: figures("previous"),
+        }
+    }
+}
+
+/// Makes the year of a plan, and holds what comes out against what was planned.
+fn comes_out_as_planned(text: &str) {
+    let plan = Plan::read(text);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("plan.toml"), text).unwrap();
+    let output = taizhang_try(folder.path(), &["--plan", "plan.toml", "--out", "somewhere/out"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{text}\n{said}\n{failed}");
+
+    let out = folder.path().join("somewhere/out");
+    let json = fs::read_to_string(out.join("figures.json")).unwrap();
+    let lines: BTreeMap<String, Value> = serde_json::from_str(&json).unwrap();
+    for (id, planned) in &plan.figures {
+        let line = lines.get(id).unwrap_or_else(|| panic!("{id} is not in {json}"));
+        assert_eq!(line["value"], *planned, "{id} of {text}\n{json}");
+        assert_eq!(line["evidence"], *planned, "{id} of {text}\n{json}");
+        if let Some(previous) = &plan.previous {
+            let planned = previous.get(id).copied().unwrap_or(0);
+            let counted = &line["previous"];
+            // Of a kind of record of which nothing is older, a zero would say nothing.
+            let not_kept = planned == 0 && counted.is_null();
+            assert!(not_kept || *counted == planned, "last year's {id} of {text}\n{json}");
+        }
+        assert!(said.contains(&planned.to_string()), "{id}: {planned} not in\n{said}");
+    }
+    for (id, line) in &lines {
+        assert!(line["value"].is_i64(), "{id} is missing\n{json}");
+    }
+    let summary = fs::read_to_string(out.join(format!("summary-{}.md", plan.year))).unwrap();
+    assert!(summary.starts_with(&format!("# {}年", plan.year)), "{summary}");
+    let total = plan.figures.get("meetings_total").copied().unwrap_or(0);
+    if total > 0 {
+        assert!(summary.contains(&format!("{total}次")), "{total} not in\n{summary}");
+    }
+    // Nothing stays behind but what was asked for.
+    let mut left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["plan.toml", "somewhere"]);
+}
+
+#[test]
+fn the_sample_year_comes_out_as_planned() {
+    comes_out_as_planned(include_str!("../../samples/one-county-year.toml"));
+}
+
+#[test]
+fn a_year_of_zeros_comes_out_as_planned() {
+    let mut text = "year = 2025\n[figures]\n".to_owned();
+    let sample = Plan::read(include_str!("../../samples/one-county-year.toml"));
+    for id in sample.figures.keys() {
+        writeln!(text, "{id} = 0").unwrap();
+    }
+    comes_out_as_planned(&text);
+}
+
+#[test]
+fn years_of_other_figures_come_out_as_planned() {
+    let mut runner = TestRunner::deterministic();
+    // Leap years and others; more meetings of one kind than months; nothing but parts.
+    for year in [2024, 2019] {
+        let figures = || {
+            let few = 0u32..8;
+            (
+                (0u32..30, 0u32..6, 0u32..16),
+                (0u32..20, 0u32..10),
+                (few.clone(), few.clone(), few.clone()),
+                (few.clone(), few.clone(), few),
+            )
+        };
+        let tree = (figures(), figures()).new_tree(&mut runner).unwrap();
+        let (this, last) = tree.current();
+        let mut text = format!("year = {year}\n");
+        for (table, figures) in [("figures", this), ("previous", last)] {
+            let ((others, reform, directors), (lectures, committee), facilities, matters) = figures;
+            let (secretary, notices, county) = matters;
+            let lines = [
+                ("meetings_total", others + reform + directors),
+                ("reform_group_meetings", reform),
+                ("joint_office_directors_meeting_cadence", directors),
+                ("lectures_grassroots", lectures + committee),
+                ("lectures_by_standing_committee", committee),
+                ("provincial_site_meetings_hosted", facilities.0),
+                ("video_systems_installed", facilities.1),
+                ("video_duty_rooms_renovated", facilities.2),
+                ("city_secretary_instructions_closed", secretary),
+                ("city_supervision_notices_implemented", notices),
+                ("county_leader_instructions_handled", county),
+                ("derived_supervision_handled_sum", secretary + notices + county),
+            ];
+            writeln!(text, "[{table}]").unwrap();
+            for (id, value) in lines {
+                writeln!(text, "{id} = {value}").unwrap();
+            }
+        }
+        comes_out_as_planned(&text);
+    }
+}
+
+#[test]
+fn what_a_plan_does_not_name_comes_out_as_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("plan.toml"), "year = 2021\n").unwrap();
+    let output = taizhang_try(folder.path(), &["--plan", "plan.toml", "--out", "out"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json = fs::read_to_string(folder.path().join("out/figures.json")).unwrap();
+    let lines: BTreeMap<String, Value> = serde_json::from_str(&json).unwrap();
+    let sample = Plan::read(include_str!("../../samples/one-county-year.toml"));
+    for id in sample.figures.keys() {
+        assert_eq!((&lines[id]["value"], &lines[id]["evidence"]), (&0.into(), &0.into()), "{id}");
+    }
+}
+
+#[test]
+fn a_plan_that_can_not_be_is_refused_with_every_bad_line() {
+    let cases: [(&str, &[&str]); 6] = [
+        (
+            "year = 1\n[figures]\nnonsense = 1\nmeetings_total = 3\nreform_group_meetings = 4\n\
+             derived_supervision_handled_sum = 5\n[previous]\nother = 2\nlectures_grassroots = 1\n\
+             lectures_by_standing_committee = 2\n",
+            &[
+                "year",
+                "figures.nonsense",
+                "figures.meetings_total",
+                "figures.derived_supervision_handled_sum",
+                "previous.other",
+                "previous.lectures_grassroots",
+            ],
+        ),
+        ("year = 2022\n[figures]\nmeetings_total = -1\n", &["meetings_total"]),
+        ("year = 2022\n[figures]\nmeetings_total = 4000000\n", &["figures.meetings_total"]),
+        ("year = 2022\n[figure]\nmeetings_total = 1\n", &["figure"]),
+        ("[figures]\nmeetings_total = 1\n", &["year"]),
+        ("year = \n", &["plan.toml"]),
+    ];
+    for (text, named) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("plan.toml"), text).unwrap();
+        let output = taizhang_try(folder.path(), &["--plan", "plan.toml", "--out", "out"]);
+        let failed = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{text}");
+        for part in named {
+            assert!(failed.contains(part), "{part} is not named for {text}\n{failed}");
+        }
+        assert!(!folder.path().join("out").exists());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = taizhang_try(folder.path(), &["--plan", "nowhere.toml"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere.toml"));
+}
