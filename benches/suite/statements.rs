@@ -5,7 +5,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::Context;
-use sea_orm::DatabaseConnection;
 
 use crate::postgres::Postgres;
 
@@ -145,11 +144,3 @@ impl Logged {
     }
 }
 
-/// Runs a statement without values and throws its rows away.
-pub(crate) async fn run(database: &DatabaseConnection, sql: &str) -> anyhow::Result<()> {
-    use sea_orm::ConnectionTrait;
-    let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, sql);
-    let rows = database.query_all_raw(statement).await?;
-    anyhow::ensure!(!rows.is_empty(), "no rows: {sql}");
-    Ok(())
-}

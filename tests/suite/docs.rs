@@ -21,11 +21,11 @@ use taizhang_runtime::Config;
 use tonic::Status;
 use tonic_types::StatusExt;
 
-/// Fields that filters can name and messages do not have.
-const WORKED_OUT: &[(&str, &str)] = &[
-    ("id", "The last part of its name (编号)."),
-    ("year", "The year that its number belongs to (编号年度)."),
-];
+/// The fields that filters of every kind of record can name, after its own.
+const COMMON: [&str; 4] = ["id", "create_time", "update_time", "delete_time"];
+
+/// A field that filters can name and the message does not have.
+const WORKED_OUT: (&str, &str) = ("year", "The year that its number belongs to (编号年度).");
 
 #[test]
 fn errors() {
@@ -65,7 +65,10 @@ fn filters() {
         let about = comment(&message.parent_file(), message.path());
         writeln!(text, "### `{}`\n\n{about}\n", kind.collection()).unwrap();
         text.push_str("| Field | Holds | Meaning |\n| --- | --- | --- |\n");
-        for field in kind.fields() {
+        let mut fields = kind.fields();
+        let common = fields.split_off(fields.len() - COMMON.len());
+        assert_eq!(common.iter().map(|f| f.path).collect::<Vec<_>>(), COMMON);
+        for field in fields {
             let said = field_of(message.clone(), field.path);
             let holds = match field.holds {
                 Type::Text => "text".to_owned(),
@@ -82,12 +85,10 @@ fn filters() {
             };
             let meaning = match said {
                 Some(said) => comment(&said.parent_message().parent_file(), said.path()),
-                None => WORKED_OUT
-                    .iter()
-                    .find(|(path, _)| *path == field.path)
-                    .unwrap_or_else(|| panic!("{} has no {}", kind.message(), field.path))
-                    .1
-                    .to_owned(),
+                None => {
+                    assert_eq!(field.path, WORKED_OUT.0, "of {}", kind.message());
+                    WORKED_OUT.1.to_owned()
+                }
             };
             row(&mut text, &[&format!("`{}`", field.path), &holds, &meaning]);
         }

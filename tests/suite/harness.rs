@@ -159,6 +159,15 @@ impl Suite {
         }
     }
 
+    /// A suite that runs in another process.
+    pub fn elsewhere(config: &Config, addresses: BTreeMap<&'static str, SocketAddr>) -> Self {
+        Self {
+            config: config.clone(),
+            addresses,
+            running: None,
+        }
+    }
+
     pub async fn stop(mut self) {
         self.running.take().unwrap().stop().await.unwrap();
     }
@@ -199,9 +208,24 @@ impl Suite {
     }
 
     pub fn token_for(&self, offices: &[&str], scopes: &[&str], valid_for: TimeDelta) -> String {
+        self.issue("tests", offices, scopes, valid_for)
+    }
+
+    /// A token of another calling system.
+    pub fn token_of(&self, system: &str, offices: &[&str], scopes: &[&str]) -> String {
+        self.issue(system, offices, scopes, TimeDelta::hours(1))
+    }
+
+    fn issue(
+        &self,
+        system: &str,
+        offices: &[&str],
+        scopes: &[&str],
+        valid_for: TimeDelta,
+    ) -> String {
         let keyring = Keyring::open_or_create(&self.config.identity_folder()).unwrap();
         let grant = Grant {
-            system: "tests".into(),
+            system: system.into(),
             offices: offices.iter().map(|o| Office::of(o).unwrap()).collect(),
             scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
             valid_for,

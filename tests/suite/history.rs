@@ -6,7 +6,7 @@ use sea_orm::Value;
 use taizhang_contracts::history::*;
 use taizhang_contracts::meetings::*;
 use taizhang_ledger::audit::{Finding, Report};
-use tonic::{Code, Status};
+use tonic::Code;
 
 use crate::harness::{OFFICE, Suite, reason};
 use crate::records::*;
@@ -47,7 +47,7 @@ async fn each_change_tells_who_when_and_what(suite: Suite) {
     let hold = HoldMeetingRequest { name: name.clone(), ..Default::default() };
     let held = Api::with(&suite, &token).meetings.hold_meeting(hold).await.unwrap().into_inner();
     let delete = DeleteMeetingRequest { name: name.clone(), ..Default::default() };
-    let deleted = api.delete_meeting(delete).await.unwrap();
+    api.delete_meeting(delete).await.unwrap();
     let undelete = UndeleteMeetingRequest { name: name.clone(), ..Default::default() };
     meetings.undelete_meeting(undelete).await.unwrap();
 
@@ -100,7 +100,6 @@ async fn each_change_tells_who_when_and_what(suite: Suite) {
     assert_eq!(changes[2], r#"held_on:  → {"year":2022,"month":3,"day":1}"#);
     let changes = told(&entries[4]);
     assert_eq!((changes.len(), changes[0].starts_with(r#"delete_time:  → "20"#)), (1, true), "{changes:?}");
-    assert!(deleted.delete_time.is_some());
     let changes = told(&entries[5]);
     assert!(changes[0].starts_with(r#"delete_time: "20"#) && changes[0].ends_with(" → "), "{changes:?}");
 }
@@ -154,7 +153,7 @@ async fn a_history_is_read_by_the_name_of_its_record(suite: Suite) {
         let answer = api.history.clone().list_history(request).await;
         answer.map(|page| page.into_inner().entries.len())
     };
-    let refused = |answer: Result<usize, Status>, code: Code, why: &str| {
+    let refused = |answer: Result<usize, tonic::Status>, code: Code, why: &str| {
         let status = answer.unwrap_err();
         assert_eq!((status.code(), reason(&status)), (code, why.into()));
     };
@@ -265,10 +264,8 @@ async fn what_was_done_behind_the_ledgers_back_is_found(suite: Suite) {
 async fn what_is_cut_off_with_its_record_shows_in_the_digest(suite: Suite) {
     let api = Api::of(&suite);
     some_history(&api, "demo").await;
-    let entries = api.history("offices/demo/meetings/m1").await;
-    api.create_meeting(CreateMeetingRequest { meeting_id: "m3".into(), ..new_meeting(meeting("末次")) })
-        .await
-        .unwrap();
+    let request = CreateMeetingRequest { meeting_id: "m3".into(), ..new_meeting(meeting("末次")) };
+    api.create_meeting(request).await.unwrap();
     let noted = suite.audit("meetings").await;
     assert_eq!(noted.offices[0].2, api.history("offices/demo/meetings/m3").await[0].digest);
 
@@ -280,12 +277,10 @@ async fn what_is_cut_off_with_its_record_shows_in_the_digest(suite: Suite) {
     assert_eq!(findings, []);
     assert_eq!((offices[0].1, noted.offices[0].1), (5, 6));
     assert_ne!(offices[0].2, noted.offices[0].2);
-    assert_eq!(entries.len(), 3);
 }
 
 async fn the_program_names_the_bad_entry(suite: Suite) {
-    let api = Api::of(&suite);
-    some_history(&api, "demo").await;
+    some_history(&Api::of(&suite), "demo").await;
     let config = suite.config_file();
     let verify = || {
         let output = Command::new(env!("CARGO_BIN_EXE_taizhang"))
@@ -309,5 +304,4 @@ async fn the_program_names_the_bad_entry(suite: Suite) {
     assert!(err.contains("meetings: offices/demo: entry 3 meetings/m1"), "{err}");
     assert!(err.contains("the entry was changed"), "{err}");
     assert!(!out.contains("the histories verify"), "{out}");
-    drop(api);
 }

@@ -15,7 +15,7 @@ use taizhang_contracts::descriptors::pool;
 use taizhang_contracts::{METHODS, Reason};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Request, Status};
-use tonic_types::StatusExt;
+use tonic_types::{FieldViolation, StatusExt};
 
 use crate::harness::Suite;
 
@@ -301,10 +301,15 @@ pub fn has_han(text: &str) -> bool {
     text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
 }
 
+/// The fields that an error names, each with what is wrong.
+pub fn violations(status: &Status) -> Vec<FieldViolation> {
+    let bad = status.get_details_bad_request();
+    bad.map(|bad| bad.field_violations).unwrap_or_default()
+}
+
 /// The paths of the fields that an error names.
 pub fn bad_fields(status: &Status) -> BTreeSet<String> {
-    let bad = status.get_details_bad_request().unwrap_or_default();
-    bad.field_violations.into_iter().map(|v| v.field).collect()
+    violations(status).into_iter().map(|v| v.field).collect()
 }
 
 /// Messages whose type is known only from a descriptor.

@@ -335,7 +335,9 @@ fn admit(
                 if rule.required {
                     writeln!(out, "rules::given(v, {name:?}, {own}.is_some());")?;
                 }
-                let admitted_by_ledger = options.resource(&m).is_some();
+                // An update tells only some fields: the ledger admits what they make of the record.
+                let admitted_by_ledger =
+                    options.resource(&m).is_some() && message.get_field_by_name("parent").is_none();
                 if m.full_name() == "google.protobuf.Timestamp" {
                     writeln!(out, "rules::timestamp(v, {name:?}, {own}.as_ref());")?;
                 } else if ours(&m) && !admitted_by_ledger {
@@ -505,6 +507,11 @@ fn resource(out: &mut String, resource: &Resource, options: &Options) -> Result<
     Ok(())
 }
 
+/// The methods of every `Write`.
+const WRITE: &str = "fn request_id(&self) -> &str { &self.request_id } \
+    fn validate_only(&self) -> bool { self.validate_only } \
+    fn set_validate_only(&mut self, validate_only: bool) { self.validate_only = validate_only; }";
+
 /// `Call`, and the standard request that a method's name and fields make it.
 fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> Result<()> {
     let request = method.input();
@@ -515,18 +522,19 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
         Kind::Message(m) if !f.is_list() && is_resource(&m) => Some((f.name().to_owned(), m)),
         _ => None,
     });
-    let place = if has("parent") {
-        "&self.parent".to_owned()
+    let (path, place) = if has("parent") {
+        ("parent".to_owned(), "&self.parent".to_owned())
     } else if has("name") {
-        "&self.name".to_owned()
+        ("name".to_owned(), "&self.name".to_owned())
     } else if let Some((field, _)) = &resource_field {
-        format!("self.{field}.as_ref().map_or(\"\", |r| &r.name)")
+        let name = format!("self.{field}.as_ref().map_or(\"\", |r| &r.name)");
+        (format!("{field}.name"), name)
     } else {
         return Err(format!("{} names no office", request.full_name()).into());
     };
     writeln!(
         out,
-        "impl Call for {ty} {{ const METHOD: &'static str = {:?}; fn place(&self) -> &str {{ {place} }} }}",
+        "impl Call for {ty} {{ const METHOD: &'static str = {:?}; const PLACE: &'static str = {path:?}; fn place(&self) -> &str {{ {place} }} }}",
         method.name()
     )?;
 
@@ -534,8 +542,7 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
     let name = method.name();
     if let Some((field, message)) = resource_field {
         let of = rust_type(message.full_name());
-        let retry = "fn request_id(&self) -> &str { &self.request_id } fn validate_only(&self) -> bool { self.validate_only }";
-        writeln!(out, "impl Write for {ty} {{ {retry} }}")?;
+        writeln!(out, "impl Write for {ty} {{ {WRITE} }}")?;
         if name.starts_with("Create") {
             writeln!(
                 out,
@@ -548,10 +555,7 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
             )?;
         }
     } else if has("name") && has("request_id") && is_resource(&output) {
-        writeln!(
-            out,
-            "impl Write for {ty} {{ fn request_id(&self) -> &str {{ &self.request_id }} fn validate_only(&self) -> bool {{ self.validate_only }} }}"
-        )?;
+        writeln!(out, "impl Write for {ty} {{ {WRITE} }}")?;
         writeln!(
             out,
             "impl Change for {ty} {{ type Resource = {}; fn name(&self) -> &str {{ &self.name }} fn etag(&self) -> &str {{ &self.etag }} }}",

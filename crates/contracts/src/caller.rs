@@ -78,7 +78,7 @@ impl Context {
         let mut v = Violations::default();
         message.admit(&mut v);
         v.finish()?;
-        let office = office.ok_or_else(|| Violations::of("name", "必填", "is required"))?;
+        let office = office.ok_or_else(|| Violations::of(T::PLACE, "必填", "is required"))?;
         let until = extensions.get().copied();
         Ok((
             Self {

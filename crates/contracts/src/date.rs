@@ -91,9 +91,12 @@ impl Admit for Period {
     }
 }
 
-/// An instant as chrono's; `None` outside the years 1 to 9999.
+/// An instant as chrono's; `None` outside the years 1 to 9999, and for what is no `Timestamp`.
 pub fn instant(timestamp: &Timestamp) -> Option<DateTime<Utc>> {
-    let nanos = u32::try_from(timestamp.nanos).ok()?;
+    // chrono takes more nanoseconds than a second has for a leap second.
+    let nanos = u32::try_from(timestamp.nanos)
+        .ok()
+        .filter(|n| *n < 1_000_000_000)?;
     DateTime::from_timestamp(timestamp.seconds, nanos).filter(|t| (1..=9999).contains(&t.year()))
 }
 

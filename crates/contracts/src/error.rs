@@ -36,7 +36,8 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// One or more fields are bad; `BadRequest` names each.
+    /// One or more fields are bad; `BadRequest` names each. Where they are too many for one answer, it
+    /// names the first, and the metadata `bad_fields` tells how many there are.
     InvalidFields = "INVALID_FIELDS", InvalidArgument, "请求有误", "the request is invalid";
     /// The page token is not one of ours, or belongs to another request.
     InvalidPageToken = "INVALID_PAGE_TOKEN", InvalidArgument, "翻页标记无效", "the page token is invalid";
@@ -100,15 +101,56 @@ pub struct Violation {
     pub en: String,
 }
 
+impl Violation {
+    fn new(field: String, zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self {
+            field,
+            zh: shortened(zh.into()),
+            en: shortened(en.into()),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.field.len() + self.zh.len().max(self.en.len())
+    }
+}
+
+/// The most bytes of one text: it may tell of something that a caller made as long as it liked.
+const LONGEST_TEXT: usize = 600;
+
+/// The most bytes of a list. With everything else it must fit into a response's trailers, of which
+/// gRPC's clients take 8 KiB; a larger answer would end the connection.
+const ROOM: usize = 3000;
+
+/// So many bad fields are told in the text too.
+const TOLD_IN_TEXT: usize = 5;
+
+fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST_TEXT {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.push('…');
+    }
+    text
+}
+
+/// The entries of a list that there is room for: all, unless there are very many.
+fn fitting<T>(list: &[T], size: impl Fn(&T) -> usize) -> &[T] {
+    let mut room = ROOM;
+    let fit = list.iter().take_while(|entry| {
+        // The entry's own frame is about as long as this.
+        let left = room.checked_sub(size(entry) + 8);
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
+    let fit = fit.count();
+    list.get(..fit).unwrap_or(list)
+}
+
 impl Violations {
     /// An error with one bad field.
     pub fn of(field: &str, zh: impl Into<String>, en: impl Into<String>) -> Error {
         let mut error = Error::new(Reason::InvalidFields);
-        error.0.violations.push(Violation {
-            field: field.into(),
-            zh: zh.into(),
-            en: en.into(),
-        });
+        error.0.violations.push(Violation::new(field.into(), zh, en));
         error
     }
 
@@ -120,11 +162,7 @@ impl Violations {
             "."
         };
         let field = format!("{}{dot}{field}", self.at);
-        self.list.push(Violation {
-            field,
-            zh: zh.into(),
-            en: en.into(),
-        });
+        self.list.push(Violation::new(field, zh, en));
     }
 
     /// Reports what `check` finds as lying in `field`.
@@ -189,6 +227,12 @@ pub struct Precondition {
     pub en: String,
 }
 
+impl Precondition {
+    fn size(&self) -> usize {
+        self.rule.len() + self.subject.len() + self.zh.len().max(self.en.len())
+    }
+}
+
 impl Error {
     /// An error with the reason's own text.
     pub fn new(reason: Reason) -> Self {
@@ -226,15 +270,16 @@ impl Error {
     /// Says more than the reason's own text.
     #[must_use]
     pub fn saying(mut self, zh: impl Into<String>, en: impl Into<String>) -> Self {
-        self.0.zh = Some(zh.into());
-        self.0.en = Some(en.into());
+        self.0.zh = Some(shortened(zh.into()));
+        self.0.en = Some(shortened(en.into()));
         self
     }
 
     /// Adds to the `ErrorInfo`'s metadata.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.0.metadata.insert(key.into(), value.into());
+        let value = shortened(value.into());
+        self.0.metadata.insert(key.into(), value);
         self
     }
 
@@ -288,8 +333,8 @@ impl Error {
         self.0.preconditions.push(Precondition {
             rule: rule.into(),
             subject: subject.into(),
-            zh: zh.into(),
-            en: en.into(),
+            zh: shortened(zh.into()),
+            en: shortened(en.into()),
         });
         self
     }
@@ -307,14 +352,21 @@ impl Error {
             Language::Chinese => self.0.zh.as_deref().unwrap_or(zh).to_owned(),
             Language::English => self.0.en.as_deref().unwrap_or(en).to_owned(),
         };
-        for (i, violation) in self.0.violations.iter().enumerate() {
+        let all = self.0.violations.len();
+        for (i, violation) in self.0.violations.iter().take(TOLD_IN_TEXT).enumerate() {
             let (separator, said) = match language {
                 Language::Chinese => (if i == 0 { "：" } else { "；" }, &violation.zh),
                 Language::English => (if i == 0 { ": " } else { "; " }, &violation.en),
             };
             text.push_str(&format!("{separator}{} {said}", violation.field));
         }
-        text
+        if all > TOLD_IN_TEXT {
+            text.push_str(&match language {
+                Language::Chinese => format!("；共{all}处"),
+                Language::English => format!("; {all} in all"),
+            });
+        }
+        shortened(text)
     }
 }
 
@@ -379,21 +431,25 @@ impl From<Error> for tonic::Status {
         };
         let message = error.text(Language::English);
         let localized = error.text(language);
-        let parts = *error.0;
+        let mut parts = *error.0;
+        let violations = fitting(&parts.violations, Violation::size);
+        if violations.len() < parts.violations.len() {
+            let all = parts.violations.len().to_string();
+            parts.metadata.insert("bad_fields".into(), all);
+        }
+        let preconditions = fitting(&parts.preconditions, Precondition::size);
         let mut details =
             ErrorDetails::with_error_info(parts.reason.name(), DOMAIN, parts.metadata);
         details.set_localized_message(pick("zh-CN", "en"), localized);
-        if !parts.violations.is_empty() {
-            let violations: Vec<_> = parts
-                .violations
+        if !violations.is_empty() {
+            let violations: Vec<_> = violations
                 .iter()
                 .map(|v| FieldViolation::new(v.field.clone(), pick(&v.zh, &v.en)))
                 .collect();
             details.set_bad_request(violations);
         }
-        if !parts.preconditions.is_empty() {
-            let violations: Vec<_> = parts
-                .preconditions
+        if !preconditions.is_empty() {
+            let violations: Vec<_> = preconditions
                 .iter()
                 .map(|p| {
                     PreconditionViolation::new(
@@ -418,5 +474,65 @@ impl From<Error> for tonic::Status {
             );
         }
         Self::with_error_details(parts.reason.code(), message, details)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn size(error: Error) -> usize {
+        let status = tonic::Status::from(error);
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum()
+    }
+
+    #[test]
+    fn an_error_fits_into_the_trailers_whatever_it_tells_of() {
+        let mut v = Violations::default();
+        for i in 0..100_000 {
+            v.item("meeting.participants", i, |v| v.add("person", "必填", "is required"));
+        }
+        let many = v.finish().unwrap_err();
+        let status = tonic::Status::from(many.clone());
+        let told = status.get_details_bad_request().unwrap().field_violations;
+        assert!(told.len() >= 30, "{}", told.len());
+        assert_eq!(told[0].field, "meeting.participants[0].person");
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.metadata["bad_fields"], "100000");
+
+        let long = "会".repeat(100_000);
+        let mut v = Violations::default();
+        for _ in 0..100 {
+            v.add("filter", &long, &long);
+        }
+        let mut rules = Error::refused("RULE", "subject", &long, &long);
+        for _ in 0..100 {
+            rules = rules.because("RULE", "subject", &long, &long);
+        }
+        let errors = [
+            many,
+            v.finish().unwrap_err(),
+            rules,
+            Error::not_found("Meeting", "offices/demo/meetings/m1").saying(&long, &long),
+        ];
+        for error in errors {
+            let size = size(error.clone());
+            assert!(size < 7 << 10, "{size} bytes: {error}");
+        }
+    }
+
+    #[test]
+    fn a_few_bad_fields_are_all_told_in_the_text() {
+        let mut v = Violations::default();
+        v.add("title", "必填", "is required");
+        v.add("kind", "必填", "is required");
+        let text = v.finish().unwrap_err().to_string();
+        assert_eq!(text, "the request is invalid: title is required; kind is required");
     }
 }

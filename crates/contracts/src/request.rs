@@ -16,6 +16,8 @@ pub trait Admit {
 pub trait Call: Admit + prost::Message + Default + Clone + 'static {
     /// The method's name, such as `CreateMeeting`.
     const METHOD: &'static str;
+    /// The path of the field that [`Call::place`] gives, such as `parent` or `meeting.name`.
+    const PLACE: &'static str;
     /// The name that says which office the call is about: `parent`, `name`, or the resource's.
     fn place(&self) -> &str;
 }
@@ -26,6 +28,8 @@ pub trait Write: Call {
     fn request_id(&self) -> &str;
     /// Whether only to say what would happen.
     fn validate_only(&self) -> bool;
+    /// Makes it one that only says so, or one in earnest.
+    fn set_validate_only(&mut self, validate_only: bool);
 }
 
 /// AIP-131.

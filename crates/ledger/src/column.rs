@@ -1,7 +1,7 @@
 //! The fields of a record that stand in columns of their own: those that callers filter and order
 //! by, and those that figures are counted from.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use prost_types::Timestamp;
 use sea_orm::Value;
 use taizhang_contracts::common::Date;
@@ -113,9 +113,14 @@ pub fn day(date: Option<&Date>) -> Value {
     Value::ChronoDate(date.and_then(Date::naive))
 }
 
-/// The value of an instant's column.
+/// The value of an instant's column, in the microseconds that all databases keep.
 pub fn time(timestamp: Option<&Timestamp>) -> Value {
-    Value::ChronoDateTimeUtc(timestamp.and_then(instant))
+    Value::ChronoDateTimeUtc(timestamp.and_then(instant).map(micros))
+}
+
+/// An instant in the microseconds that all databases keep.
+pub(crate) fn micros(instant: DateTime<Utc>) -> DateTime<Utc> {
+    instant.trunc_subsecs(6)
 }
 
 /// The value of an instant's column.

@@ -2,7 +2,7 @@
 
 use sea_orm::Value;
 
-use crate::column::Field;
+use crate::column::{Field, time};
 use crate::record::Record;
 
 /// Columns and what they hold.
@@ -15,7 +15,7 @@ pub struct Kind {
     pub(crate) collection: &'static str,
     pub(crate) message: &'static str,
     pub(crate) singleton: bool,
-    /// The declared columns and their values in a stored body.
+    /// The columns that are read from a record, and their values in a stored body.
     pub(crate) columns: fn(&[u8]) -> Option<Values>,
     fields: fn() -> Vec<Field>,
 }
@@ -30,12 +30,17 @@ impl Kind {
             singleton: R::SINGLETON,
             columns: |body| {
                 let record = R::decode(body).ok()?;
-                Some(
-                    R::COLUMNS
-                        .iter()
-                        .map(|c| (c.field.column, (c.read)(&record)))
-                        .collect(),
-                )
+                let stored = record.stored();
+                let times = [
+                    ("create_time", stored.create_time),
+                    ("update_time", stored.update_time),
+                    ("delete_time", stored.delete_time),
+                ];
+                let times = times.map(|(column, instant)| (column, time(instant.as_ref())));
+                let declared = R::COLUMNS
+                    .iter()
+                    .map(|c| (c.field.column, (c.read)(&record)));
+                Some(times.into_iter().chain(declared).collect())
             },
             fields: crate::listing::fields::<S, R>,
         }

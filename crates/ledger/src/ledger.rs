@@ -73,11 +73,11 @@ impl<S: 'static> Ledger<S> {
     /// # Errors
     /// NOT_FOUND.
     pub async fn read<R: Record<S>>(&self, context: &Context, name: &str) -> Result<R> {
-        let parsed = own_name::<R>(name)?;
+        let parsed = own_name::<R>("name", name)?;
         let record = match self.find::<R>(&context.office, parsed.id()).await? {
             Some(record) => record,
             None if R::SINGLETON => self.default_singleton(&parsed),
-            None => return Err(Error::not_found(R::TYPE, name)),
+            None => return Err(Error::not_found(R::MESSAGE, name)),
         };
         self.shown(&context.office, record).await
     }
@@ -170,11 +170,11 @@ fn decode<R: Resource>(row: &QueryResult) -> Result<R> {
     R::decode(body.as_slice()).map_err(Error::internal)
 }
 
-/// Parses the name of a call; its office is the call's, as `Context::enter` saw to.
-pub(crate) fn own_name<R: Resource>(name: &str) -> Result<Name<R>> {
+/// Parses the name in a field of a call; its office is the call's, as `Context::enter` saw to.
+pub(crate) fn own_name<R: Resource>(field: &str, name: &str) -> Result<Name<R>> {
     Name::parse(name).ok_or_else(|| {
         Violations::of(
-            "name",
+            field,
             format!("应为 {}", R::PATTERN),
             format!("must be {}", R::PATTERN),
         )

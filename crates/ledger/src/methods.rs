@@ -23,7 +23,7 @@ impl<S: 'static> Ledger<S> {
         Q::Resource: Record<S>,
     {
         let (context, request) = Context::enter(request)?;
-        let record = admitted::<S, _>(Q::FIELD, request.clone().take())?;
+        let record = checked::<S, _>(Q::FIELD, request.clone().take())?;
         let (record, q) = (&record, &request);
         let record = self
             .write(&context, q, move |tx| {
@@ -87,7 +87,7 @@ impl<S: 'static> Ledger<S> {
                 let (given, paths) = (given.clone(), paths.clone());
                 Box::pin(async move {
                     let (before, stored) =
-                        current::<S, Q::Resource>(tx, given.stored().name).await?;
+                        current::<S, Q::Resource>(tx, Q::PLACE, given.stored().name).await?;
                     check_etag(&before, given.stored().etag)?;
                     let after = merged::<S, _>(Q::FIELD, &before, &given, &paths)?;
                     rule(&before, &after, tx.at())?;
@@ -117,7 +117,7 @@ impl<S: 'static> Ledger<S> {
         self.change_any(request, |record, _, at| {
             let stored = record.stored();
             if stored.delete_time.is_some() {
-                return Err(Error::not_found(Q::Resource::TYPE, stored.name));
+                return Err(Error::not_found(Q::Resource::MESSAGE, stored.name));
             }
             set_delete_time(record, Some(date::timestamp(at.now)));
             Ok(())
@@ -141,7 +141,7 @@ impl<S: 'static> Ledger<S> {
             if stored.delete_time.is_none() {
                 let error = Error::new(Reason::AlreadyExists)
                     .saying("记录未被删除", "the record is not deleted")
-                    .about(Q::Resource::TYPE, stored.name);
+                    .about(Q::Resource::MESSAGE, stored.name);
                 return Err(error);
             }
             set_delete_time(record, None);
@@ -184,11 +184,11 @@ impl<S: 'static> Ledger<S> {
         let record = self
             .write(&context, q, move |tx| {
                 Box::pin(async move {
-                    let name = own_name::<Q::Resource>(q.name())?;
+                    let name = own_name::<Q::Resource>(Q::PLACE, q.name())?;
                     let before = tx
                         .find(&name)
                         .await?
-                        .ok_or_else(|| Error::not_found(Q::Resource::TYPE, q.name()))?;
+                        .ok_or_else(|| Error::not_found(Q::Resource::MESSAGE, q.name()))?;
                     check_etag(&before, q.etag())?;
                     let mut after = before.clone();
                     rule(&mut after, q, tx.at())?;
@@ -200,14 +200,11 @@ impl<S: 'static> Ledger<S> {
     }
 }
 
-/// A new record whose fields are all good.
-fn admitted<S: 'static, R: Record<S>>(field: &str, record: Option<R>) -> Result<R> {
+/// A new record that is good as a whole; its fields were admitted with the request.
+fn checked<S: 'static, R: Record<S>>(field: &str, record: Option<R>) -> Result<R> {
     let mut v = Violations::default();
-    let mut record = record.unwrap_or_default();
-    v.within(field, |v| {
-        record.admit(v);
-        record.check(v);
-    });
+    let record = record.unwrap_or_default();
+    v.within(field, |v| record.check(v));
     v.finish()?;
     Ok(record)
 }
@@ -247,8 +244,12 @@ fn masked<Q: Update>(request: &Q, given: &Q::Resource) -> Result<Vec<&'static st
 }
 
 /// The record before, and whether it is stored: a singleton begins with its defaults.
-async fn current<S: 'static, R: Record<S>>(tx: &Tx<'_, S>, name: &str) -> Result<(R, bool)> {
-    let parsed = own_name::<R>(name)?;
+async fn current<S: 'static, R: Record<S>>(
+    tx: &Tx<'_, S>,
+    field: &str,
+    name: &str,
+) -> Result<(R, bool)> {
+    let parsed = own_name::<R>(field, name)?;
     match tx.find(&parsed).await? {
         Some(record) => {
             refuse_deleted(&record)?;
@@ -259,7 +260,7 @@ async fn current<S: 'static, R: Record<S>>(tx: &Tx<'_, S>, name: &str) -> Result
             record.initial(tx.at());
             Ok((record, false))
         }
-        None => Err(Error::not_found(R::TYPE, name)),
+        None => Err(Error::not_found(R::MESSAGE, name)),
     }
 }
 
@@ -294,7 +295,7 @@ fn check_etag<R: Resource>(record: &R, etag: &str) -> Result<()> {
     }
     Err(Error::new(Reason::EtagMismatch)
         .with("etag", stored.etag)
-        .about(R::TYPE, stored.name))
+        .about(R::MESSAGE, stored.name))
 }
 
 fn refuse_deleted<R: Resource>(record: &R) -> Result<()> {
@@ -307,7 +308,7 @@ fn refuse_deleted<R: Resource>(record: &R) -> Result<()> {
             "记录已删除，请先恢复",
             "the record is deleted; undelete it first",
         )
-        .about(R::TYPE, stored.name))
+        .about(R::MESSAGE, stored.name))
 }
 
 fn set_delete_time<R: Resource>(record: &mut R, time: Option<prost_types::Timestamp>) {

@@ -60,6 +60,9 @@ impl RequestKey {
             .ok()
             .map(|u| u.to_string());
         let digest = if id.is_some() {
+            // Who only asks what would happen asks about the request in earnest.
+            let mut request = request.clone();
+            request.set_validate_only(false);
             let mut hasher = Sha256::new();
             hasher.update(Q::METHOD);
             hasher.update(request.encode_to_vec());

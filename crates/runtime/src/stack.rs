@@ -22,8 +22,8 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use taizhang_contracts::{Result, Until};
 use taizhang_contracts::error::Language;
+use taizhang_contracts::{Error, Reason, Result, Until};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::Limits;
@@ -101,6 +101,10 @@ async fn admit(
     scope.span.record("caller", &caller.system);
     // Authorization: the scope that the contract asks for.
     method.allows(&caller)?;
+    // Time: nothing is begun for a caller that has given up already.
+    if deadline.remaining().is_zero() {
+        return Err(Error::new(Reason::DeadlineExceeded));
+    }
     // The handler finds its caller and its deadline in the extensions.
     request.extensions_mut().insert(caller);
     request.extensions_mut().insert(Until(deadline.instant()));

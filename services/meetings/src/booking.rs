@@ -11,7 +11,7 @@ use taizhang_contracts::meetings::{
     Booking, BookingState, CreateBookingRequest, Facility, FacilityKind, GetBookingRequest,
     ListBookingsRequest, ListBookingsResponse, Meeting, MeetingState, ReleaseBookingRequest,
 };
-use taizhang_contracts::{Error, Reason, Result, Violations};
+use taizhang_contracts::{Error, Reason, Resource, Result, Violations};
 use taizhang_ledger::column::time;
 use taizhang_ledger::transition::{Machine, leads};
 use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
@@ -103,7 +103,7 @@ impl Record<Meetings> for Booking {
                     format!("该时段已被{}占用", holder.meeting),
                     format!("the slot is held by {}", holder.meeting),
                 )
-                .about("taizhang.meetings.v1.Meeting", &holder.meeting)
+                .about(Meeting::MESSAGE, &holder.meeting)
                 .with("meeting", &holder.meeting)
                 .with("booking", &holder.name)),
         }

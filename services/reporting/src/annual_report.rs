@@ -11,7 +11,7 @@ use taizhang_contracts::reporting::{
     RefreshAnnualReportRequest, ReportFigure, ReturnAnnualReportRequest, SourceIndicators,
     SubmitAnnualReportRequest, Template, UndeleteAnnualReportRequest,
 };
-use taizhang_contracts::{Admit, Context, Error, Office, Reason, Result, Violations, date};
+use taizhang_contracts::{Context, Error, Office, Reason, Resource, Result, date};
 use taizhang_ledger::column::time;
 use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
 use tonic::Status;
@@ -44,7 +44,7 @@ impl Record<Reporting> for AnnualReport {
                         "总结已定稿，不得修改或删除",
                         "the report is final; it can't be changed or deleted",
                     )
-                    .about("AnnualReport", before.name.as_str()))
+                    .about(Self::MESSAGE, before.name.as_str()))
             }
             _ => Ok(()),
         }
@@ -99,11 +99,7 @@ async fn create(
     context: &Context,
     q: &CreateAnnualReportRequest,
 ) -> Result<AnnualReport> {
-    let mut given = q.annual_report.clone().unwrap_or_default();
-    let mut v = Violations::default();
-    v.within("annual_report", |v| given.admit(v));
-    v.finish()?;
-    let year = given.year;
+    let year = q.annual_report.as_ref().map_or(0, |given| given.year);
     let draft = &reporting.draft(context, year, None).await;
     reporting
         .ledger

@@ -8,7 +8,7 @@ use taizhang_contracts::Result;
 
 use super::parse::{parse, wrong};
 use super::{Comparison, Expr, Op, Pattern, Placed};
-use crate::column::{Field, Type};
+use crate::column::{Field, Type, micros};
 
 /// The condition that a filter's records meet; a blank filter is met by all.
 ///
@@ -223,7 +223,7 @@ fn instant(text: &str) -> Option<DateTime<Utc>> {
     let instant = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
     // A leap second has more nanoseconds than a second; not every database knows it.
     (in_range(instant.date_naive()) && instant.timestamp_subsec_nanos() < 1_000_000_000)
-        .then_some(instant)
+        .then(|| micros(instant))
 }
 
 /// The years that the contracts know.

@@ -59,7 +59,7 @@ impl<'a, S: 'static> Tx<'a, S> {
             .ok_or_else(|| bad("应为本单位的资源名", "must be a name in the same office"))?;
         match self.find(&parsed).await? {
             Some(record) if record.stored().delete_time.is_none() => Ok(record),
-            _ => Err(Error::not_found(R::TYPE, name)),
+            _ => Err(Error::not_found(R::MESSAGE, name)),
         }
     }
 
@@ -170,7 +170,7 @@ impl<'a, S: 'static> Tx<'a, S> {
         self.changes.push(Pending {
             statement,
             record: (R::COLLECTION, id.to_owned()),
-            resource_type: R::TYPE,
+            resource_type: R::MESSAGE,
             name: record.stored().name.to_owned(),
             exists,
             version,

@@ -7,7 +7,7 @@ use taizhang_contracts::meetings::{
     CancelMeetingRequest, ConveneMeetingRequest, HoldMeetingRequest, IssueMinutesRequest, Meeting,
     MeetingState, ParticipantRole, PostponeMeetingRequest, RescheduleMeetingRequest,
 };
-use taizhang_contracts::{Error, Reason, Result, Violations};
+use taizhang_contracts::{Error, Reason, Resource, Result, Violations};
 use taizhang_ledger::Moment;
 
 use super::states::MACHINE;
@@ -71,7 +71,7 @@ pub(super) fn update(before: &Meeting, after: &Meeting, _at: Moment) -> Result<(
     match refused {
         Some((zh, en)) => Err(Error::new(Reason::WrongState)
             .saying(zh, en)
-            .about("Meeting", &before.name)),
+            .about(Meeting::MESSAGE, &before.name)),
         None => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use taizhang_contracts::reporting::{
     AnnualReport, AnnualReportState, FinalizeAnnualReportRequest, ReturnAnnualReportRequest,
     SubmitAnnualReportRequest,
 };
-use taizhang_contracts::{Error, Reason, Result, date};
+use taizhang_contracts::{Error, Reason, Resource, Result, date};
 use taizhang_ledger::Moment;
 use taizhang_ledger::transition::{Machine, keeps, leads};
 
@@ -105,7 +105,7 @@ fn refuse_gaps(report: &AnnualReport) -> Result<()> {
     let all = gaps.len();
     let mut error = Error::new(Reason::FiguresMissing)
         .with("gaps", all.to_string())
-        .about("AnnualReport", report.name.as_str());
+        .about(AnnualReport::MESSAGE, report.name.as_str());
     for (rule, subject, zh, en) in gaps.into_iter().take(MOST_GAPS) {
         error = error.because(rule, subject, zh, en);
     }

@@ -1,0 +1,277 @@
+//! The server is killed again and again in the middle of writes, and nothing that it acknowledged
+//! is lost, nothing is there twice, and no number is left out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use futures::future::join_all;
+use taizhang::roles::ROLES;
+use taizhang_contracts::meetings::*;
+use taizhang_contracts::supervision::*;
+use taizhang_ledger::Clock;
+use taizhang_runtime::Config;
+use tokio::sync::{mpsc, watch};
+use tonic::Status;
+
+use crate::harness::{OFFICE, Suite, reason};
+use crate::records::*;
+
+on_each_database!(what_was_acknowledged_survives_and_nothing_is_there_twice);
+
+const KILLS: u64 = 50;
+const WRITERS: usize = 12;
+/// A server is killed after so many acknowledgements at the most.
+const MOST_ACKNOWLEDGED: u64 = 24;
+
+/// The program, serving everything; killed when dropped.
+struct Server {
+    process: Child,
+    // Kept open, so that the server can go on writing to it.
+    _told: BufReader<ChildStdout>,
+    addresses: BTreeMap<&'static str, SocketAddr>,
+}
+
+impl Server {
+    /// Starts it and waits until it has told where each service listens.
+    fn start(config: &Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_taizhang"))
+            .args(["serve", "--config"])
+            .arg(config)
+            .env("TAIZHANG__TELEMETRY__LOG", "error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(process.stdout.take().unwrap());
+        let mut addresses = BTreeMap::new();
+        while addresses.len() < ROLES.len() {
+            let mut line = String::new();
+            assert!(told.read_line(&mut line).unwrap() > 0, "the server ended at its start");
+            if let Some((name, address)) = line.trim_end().split_once(" listens on ") {
+                let role = ROLES.iter().find(|role| role.name == name).unwrap();
+                addresses.insert(role.name, address.parse().unwrap());
+            }
+        }
+        Self { process, _told: told, addresses }
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A call that writes one record; its title is like no other.
+#[derive(Debug, Clone)]
+enum Call {
+    Meeting(CreateMeetingRequest),
+    Matter(CreateMatterRequest),
+}
+
+impl Call {
+    fn new(writer: usize, n: usize) -> Self {
+        let title = format!("{writer}-{n}");
+        let request_id = request_id();
+        if n.is_multiple_of(2) {
+            // Every other one with an id of the writer's own.
+            let meeting_id = if n.is_multiple_of(4) { format!("m{title}") } else { String::new() };
+            Self::Meeting(CreateMeetingRequest { meeting_id, request_id, ..new_meeting(meeting(&title)) })
+        } else {
+            Self::Matter(CreateMatterRequest { request_id, ..new_matter(matter(&title)) })
+        }
+    }
+
+    fn title(&self) -> String {
+        match self {
+            Self::Meeting(request) => request.meeting.as_ref().unwrap().title.clone(),
+            Self::Matter(request) => request.matter.as_ref().unwrap().title.clone(),
+        }
+    }
+
+    async fn make(&self, api: &Api) -> Result<Answer, Status> {
+        Ok(match self.clone() {
+            Self::Meeting(request) => Answer::from(api.create_meeting(request).await?),
+            Self::Matter(request) => Answer::from(api.create_matter(request).await?),
+        })
+    }
+}
+
+/// What is told of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Answer {
+    name: String,
+    /// A matter's.
+    number: Option<i32>,
+}
+
+impl From<Meeting> for Answer {
+    fn from(meeting: Meeting) -> Self {
+        Self { name: meeting.name, number: None }
+    }
+}
+
+impl From<Matter> for Answer {
+    fn from(matter: Matter) -> Self {
+        Self { name: matter.name, number: Some(matter.number) }
+    }
+}
+
+/// A call that is over: its answer, or that it never got one.
+#[derive(Debug)]
+struct Done {
+    title: String,
+    answer: Option<Answer>,
+}
+
+/// The server that runs: how many ran before it, and clients of it.
+type Running = Option<(u64, Api)>;
+
+/// What one writer did.
+#[derive(Debug, Default)]
+struct Log {
+    done: Vec<Done>,
+    /// How often the server was killed under a call.
+    interrupted: usize,
+}
+
+/// Writes one record after the other until there is no server any more. A call that the server was
+/// killed under is made again on the next one with the same request id; every third is given up.
+async fn writer(id: usize, mut running: watch::Receiver<Running>, acknowledged: mpsc::UnboundedSender<u64>) -> Log {
+    let mut log = Log::default();
+    for n in 0.. {
+        let call = Call::new(id, n);
+        let mut after = 0;
+        let answer = loop {
+            let up = |r: &Running| r.as_ref().is_none_or(|(n, _)| *n >= after);
+            let Ok(now) = running.wait_for(up).await.map(|r| r.clone()) else { return log };
+            let Some((generation, api)) = now else { return log };
+            match call.make(&api).await {
+                Ok(answer) => {
+                    // Nobody counts any more after the last kill.
+                    let _ = acknowledged.send(generation);
+                    break Some(answer);
+                }
+                Err(status) if may_retry(&status) => {}
+                Err(status) => {
+                    // It is the connection that failed: a refusal of ours would have its reason.
+                    assert_eq!(reason(&status), "", "{status:?}");
+                    log.interrupted += 1;
+                    if log.interrupted.is_multiple_of(3) {
+                        break None;
+                    }
+                    after = generation + 1;
+                }
+            }
+        };
+        log.done.push(Done { title: call.title(), answer });
+    }
+    log
+}
+
+/// Kills one server after the other while writers write; gives what they did.
+async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<Log> {
+    let (tell, running) = watch::channel(Running::None);
+    let (acknowledged, mut count) = mpsc::unbounded_channel();
+    let mut writers = Vec::new();
+    for generation in 1..=KILLS + 1 {
+        let mut server = Server::start(file);
+        let handle = Suite::elsewhere(config, server.addresses.clone());
+        let _ = tell.send(Some((generation, Api::with(&handle, token))));
+        if writers.is_empty() {
+            let spawn = |id| tokio::spawn(writer(id, running.clone(), acknowledged.clone()));
+            writers.extend((0..WRITERS).map(spawn));
+        }
+        // Only what this server acknowledged counts.
+        let mut left = 1 + uuid::Uuid::new_v4().as_u128() as u64 % MOST_ACKNOWLEDGED;
+        while left > 0 {
+            left -= u64::from(count.recv().await.unwrap() == generation);
+        }
+        if generation > KILLS {
+            // The last one is let be until every writer has had its answer.
+            drop(tell);
+            return join_all(writers).await.into_iter().map(Result::unwrap).collect();
+        }
+        server.kill();
+    }
+    unreachable!("the last server ends the loop")
+}
+
+async fn what_was_acknowledged_survives_and_nothing_is_there_twice(suite: Suite) {
+    let (config, file, token) = (suite.config.clone(), suite.config_file(), suite.every_scope());
+    // The databases belong to the killed alone.
+    suite.stop().await;
+    let logs = kill_again_and_again(&config, &file, &token).await;
+    let interrupted: usize = logs.iter().map(|log| log.interrupted).sum();
+    assert!(interrupted as u64 > KILLS, "{interrupted} calls were interrupted");
+
+    let suite = Suite::with(&config, Clock::system()).await;
+    let api = Api::of(&suite);
+    let mut stored: HashMap<String, Vec<Answer>> = HashMap::new();
+    let mut numbers = Vec::new();
+    let mut request = ListMeetingsRequest { parent: OFFICE.into(), page_size: 1000, ..Default::default() };
+    loop {
+        let page = api.meetings.clone().list_meetings(request.clone()).await.unwrap().into_inner();
+        for meeting in page.meetings {
+            stored.entry(meeting.title.clone()).or_default().push(meeting.into());
+        }
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    let mut request = ListMattersRequest { parent: OFFICE.into(), page_size: 1000, ..Default::default() };
+    loop {
+        let page = api.matters.clone().list_matters(request.clone()).await.unwrap().into_inner();
+        for matter in page.matters {
+            numbers.push(matter.number);
+            stored.entry(matter.title.clone()).or_default().push(matter.into());
+        }
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+
+    let records: usize = stored.values().map(Vec::len).sum();
+    let (mut acknowledged, mut given_up, mut written) = (0, 0, 0);
+    for done in logs.into_iter().flat_map(|log| log.done) {
+        let found = stored.remove(&done.title).unwrap_or_default();
+        match done.answer {
+            Some(answer) => {
+                acknowledged += 1;
+                assert_eq!(found, [answer], "{}", done.title);
+            }
+            None => {
+                given_up += 1;
+                written += found.len();
+                assert!(found.len() <= 1, "{}: {found:?}", done.title);
+            }
+        }
+    }
+    println!(
+        "{KILLS} kills under {interrupted} calls; {acknowledged} calls acknowledged, {given_up} given up, \
+         of these {written} written"
+    );
+    assert_eq!(stored, HashMap::new(), "written by nobody");
+    assert!(acknowledged as u64 > KILLS && given_up > 0, "{acknowledged} {given_up}");
+
+    let last = numbers.len() as i32;
+    assert_eq!(numbers.iter().copied().collect::<BTreeSet<_>>(), (1..=last).collect());
+    let mut entries = 0;
+    for service in ["meetings", "supervision"] {
+        let report = suite.audit(service).await;
+        assert_eq!(report.findings, []);
+        entries += report.offices[0].1;
+    }
+    assert_eq!(entries, records as i64);
+}
