@@ -208,9 +208,13 @@ fn says(file: &str, part: &str, generated: String) {
         }
         return;
     }
+    let mut lines = stands.lines().zip(generated.lines());
+    let (stands, generated) = lines
+        .find(|(stands, generated)| stands != generated)
+        .unwrap_or((stands, generated.as_str()));
     assert_eq!(
         stands, generated,
-        "docs/{file} is out of date: run UPDATE_DOCS=1 cargo test -p taizhang --test suite docs"
+        "docs/{file} is out of date: run UPDATE_DOCS=1 cargo test -p taizhang --test suite docs::"
     );
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
 use std::path::PathBuf;
 
 use chrono::TimeDelta;
@@ -138,6 +139,7 @@ pub struct Suite {
     pub config: Config,
     pub addresses: BTreeMap<&'static str, SocketAddr>,
     running: Option<taizhang::suite::Suite>,
+    shared: Mutex<BTreeMap<String, Channel>>,
 }
 
 impl Suite {
@@ -156,6 +158,7 @@ impl Suite {
             config: config.clone(),
             addresses,
             running: Some(running),
+            shared: Mutex::default(),
         }
     }
 
@@ -165,6 +168,7 @@ impl Suite {
             config: config.clone(),
             addresses,
             running: None,
+            shared: Mutex::default(),
         }
     }
 
@@ -259,6 +263,13 @@ impl Suite {
         Endpoint::from_shared(format!("http://{address}"))
             .unwrap()
             .connect_lazy()
+    }
+
+    /// The one channel that all share who ask for it here; any other has a connection of its own.
+    pub fn shared_channel(&self, service: &str) -> Channel {
+        let mut shared = self.shared.lock().unwrap();
+        let channel = shared.entry(service.to_owned());
+        channel.or_insert_with(|| self.channel(service)).clone()
     }
 
     /// A channel that bears a token which may do everything.

@@ -193,10 +193,9 @@ async fn pages_survive_inserts_and_deletes(suite: Suite) {
             }
             request.page_token = token;
             // New ones come before and behind the position, in every order.
-            if n % 2 == 0 && passing.len() < 12 {
-                passing.push(add(&api, "", varied(n)).await.name);
-            } else if let Some(name) = passing.pop() {
-                remove(&api, &name).await;
+            passing.push(add(&api, "", varied(n)).await.name);
+            if passing.len() > 12 {
+                remove(&api, &passing.remove(0)).await;
             }
             n += 1;
         }

@@ -127,7 +127,7 @@ impl Walked {
         message: DynamicMessage,
     ) -> Result<DynamicMessage, Status> {
         assert!(!self.method.is_client_streaming() && !self.method.is_server_streaming());
-        let mut client = tonic::client::Grpc::new(suite.channel(self.role.name));
+        let mut client = tonic::client::Grpc::new(suite.shared_channel(self.role.name));
         client.ready().await.unwrap();
         let mut request = Request::new(message);
         for (key, value) in metadata {
