@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 
+use crate::cpu::{Processes, Used};
+
 /// How long a measure takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
@@ -22,6 +24,8 @@ pub(crate) struct Measured {
     /// How long a call took, in milliseconds: half of the calls at most, and all but the slowest
     /// hundredth at most. `None` where that was not measured.
     pub(crate) took: Option<(f64, f64)>,
+    /// Processor time by call, in seconds.
+    pub(crate) used: Used,
 }
 
 /// Lets callers call until the time is over. `call` gets the caller's number and the number of its
@@ -29,7 +33,12 @@ pub(crate) struct Measured {
 ///
 /// # Errors
 /// The first error of a call.
-pub(crate) async fn measure<C, F>(callers: usize, pace: Pace, call: C) -> anyhow::Result<Measured>
+pub(crate) async fn measure<C, F>(
+    callers: usize,
+    pace: Pace,
+    processes: Processes,
+    call: C,
+) -> anyhow::Result<Measured>
 where
     C: Fn(usize, u64) -> F + Clone + Send + 'static,
     F: Future<Output = anyhow::Result<()>> + Send + 'static,
@@ -55,7 +64,14 @@ where
         };
         async move { tokio::spawn(task).await? }
     });
-    let mut took: Vec<u32> = try_join_all(tasks).await?.concat();
+    let used = async {
+        tokio::time::sleep_until(counted_from.into()).await;
+        let before = processes.used();
+        tokio::time::sleep_until(over.into()).await;
+        Ok(processes.used().since(before))
+    };
+    let (took, used) = futures::try_join!(try_join_all(tasks), used)?;
+    let mut took: Vec<u32> = took.concat();
     anyhow::ensure!(!took.is_empty(), "no call was answered in time");
     took.sort_unstable();
     let at = |part: f64| {
@@ -65,6 +81,7 @@ where
     Ok(Measured {
         rate: took.len() as f64 / pace.measured.as_secs_f64(),
         took: Some((at(0.5), at(0.99))),
+        used: used.by(took.len() as f64),
     })
 }
 

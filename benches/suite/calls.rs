@@ -61,10 +61,7 @@ pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Vec<Channel>>
 }
 
 /// A few connections that send a token.
-pub(crate) async fn connect_with(
-    address: SocketAddr,
-    token: &str,
-) -> anyhow::Result<Vec<Bearing>> {
+pub(crate) async fn connect_with(address: SocketAddr, token: &str) -> anyhow::Result<Vec<Bearing>> {
     let bearer = Bearer(format!("Bearer {token}").parse()?);
     let channels = connect(address).await?.into_iter();
     Ok(channels

@@ -8,7 +8,7 @@ use sea_orm::{DatabaseConnection, Value};
 use taizhang_contracts::common::{Date, Level};
 use taizhang_contracts::date::timestamp;
 use taizhang_contracts::meetings::{
-    Lecture, LectureKind, LectureState, Meeting, MeetingState, SpeakerRank,
+    Facility, FacilityKind, Lecture, LectureKind, LectureState, Meeting, MeetingState, SpeakerRank,
 };
 use taizhang_contracts::supervision::{Matter, MatterState, Source, SourceKind};
 use taizhang_contracts::{Name, Office, Stored};
@@ -25,6 +25,7 @@ pub(crate) const LAST_YEAR: i32 = 2022;
 pub(crate) const MEETINGS: u64 = 700_000;
 pub(crate) const LECTURES: u64 = 200_000;
 pub(crate) const MATTERS: u64 = 100_000;
+pub(crate) const FACILITIES: u64 = 20;
 
 /// How much is sent at once.
 const CHUNK: usize = 1 << 20;
@@ -56,7 +57,11 @@ pub(crate) fn meeting(i: u64) -> Meeting {
     let held = matches!(state, MeetingState::Held | MeetingState::MinutesIssued);
     let day = day(i, MEETINGS);
     let start = day.and_hms_opt(1, 0, 0).unwrap_or_default().and_utc();
-    let level = if scatter(i, 2, 50) == 0 { Level::Province } else { Level::County };
+    let level = if scatter(i, 2, 50) == 0 {
+        Level::Province
+    } else {
+        Level::County
+    };
     Meeting {
         kind: 1 + small(i, 3, 13),
         state: state.into(),
@@ -72,9 +77,21 @@ pub(crate) fn meeting(i: u64) -> Meeting {
 
 /// A lecture; nine of ten were given.
 pub(crate) fn lecture(i: u64) -> Lecture {
-    let kind = if scatter(i, 1, 8) > 0 { LectureKind::Grassroots } else { LectureKind::Other };
-    let state = if scatter(i, 2, 10) > 0 { LectureState::Held } else { LectureState::Cancelled };
-    let rank = if scatter(i, 3, 3) == 0 { SpeakerRank::StandingCommittee } else { SpeakerRank::Other };
+    let kind = if scatter(i, 1, 8) > 0 {
+        LectureKind::Grassroots
+    } else {
+        LectureKind::Other
+    };
+    let state = if scatter(i, 2, 10) > 0 {
+        LectureState::Held
+    } else {
+        LectureState::Cancelled
+    };
+    let rank = if scatter(i, 3, 3) == 0 {
+        SpeakerRank::StandingCommittee
+    } else {
+        SpeakerRank::Other
+    };
     Lecture {
         title: "基层集中宣讲".into(),
         kind: kind.into(),
@@ -88,18 +105,46 @@ pub(crate) fn lecture(i: u64) -> Lecture {
     }
 }
 
+/// The few facilities that there are: a video system and a duty room in each year.
+pub(crate) fn facility(i: u64) -> Facility {
+    let done = Some(Date::from(day(i / 2, FACILITIES / 2)));
+    let system = i % 2 == 0;
+    let kind = if system {
+        FacilityKind::VideoSystem
+    } else {
+        FacilityKind::VideoDutyRoom
+    };
+    Facility {
+        title: "视频会议设施".into(),
+        kind: kind.into(),
+        installed_on: done.filter(|_| system),
+        renovated_on: done.filter(|_| !system),
+        ..Default::default()
+    }
+}
+
 /// A matter; half of them are closed.
 pub(crate) fn matter(i: u64) -> Matter {
     let registered = day(i, MATTERS);
     let reported = (scatter(i, 1, 4) > 0).then(|| registered + Days::new(9));
-    let closed = reported.filter(|_| scatter(i, 2, 3) > 0).map(|day| day + Days::new(3));
+    let closed = reported
+        .filter(|_| scatter(i, 2, 3) > 0)
+        .map(|day| day + Days::new(3));
     let state = match (reported, closed) {
         (_, Some(_)) => MatterState::Closed,
         (Some(_), None) => MatterState::Reported,
         (None, _) => MatterState::InProgress,
     };
-    let kind = if scatter(i, 3, 3) > 0 { SourceKind::Instruction } else { SourceKind::SupervisionNotice };
-    let level = if scatter(i, 4, 2) > 0 { Level::County } else { Level::City };
+    let kind = if scatter(i, 3, 3) > 0 {
+        SourceKind::Instruction
+    } else {
+        SourceKind::SupervisionNotice
+    };
+    let level = if scatter(i, 4, 2) > 0 {
+        Level::County
+    } else {
+        Level::City
+    };
     Matter {
         // Unique, though not from 1 in each year.
         number: i32::try_from(i).unwrap_or_default(),

@@ -11,14 +11,23 @@ pub(crate) fn machine(folder: &Path) -> anyhow::Result<Vec<String>> {
     let cores = std::thread::available_parallelism()?;
     let cpu = field("/proc/cpuinfo", "model name");
     let memory = field("/proc/meminfo", "MemTotal");
+    let kilobytes: f64 = memory.trim_end_matches(" kB").parse().unwrap_or(f64::NAN);
+    let memory = format!("{:.0} GB", kilobytes / 1e6);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let load = fs::read_to_string("/proc/loadavg")?;
     let load: Vec<&str> = load.split(' ').take(3).collect();
-    let disk = said("stat", &["-f", "-c", "%T", &folder.display().to_string()]);
+    let disk = said("df", &["--output=fstype", &folder.display().to_string()]);
+    let disk = disk.lines().last().unwrap_or_default().to_owned();
     let commit = said("git", &["rev-parse", "--short", "HEAD"]);
     Ok(vec![
-        format!("{cores} cores of {cpu}, {memory} of memory, Linux {}", kernel.trim()),
-        format!("{disk} on which a write of 8 KiB with fdatasync takes {:.0} µs", sync(folder)?),
+        format!(
+            "{cores} cores of {cpu}, {memory} of memory, Linux {}",
+            kernel.trim()
+        ),
+        format!(
+            "{disk} on which a write of 8 KiB with fdatasync takes {:.0} µs",
+            sync(folder)?
+        ),
         format!("{}, commit {commit}", said("rustc", &["-V"])),
         format!("load average before the measures: {}", load.join(" ")),
     ])

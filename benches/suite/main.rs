@@ -5,6 +5,7 @@
 
 mod callers;
 mod calls;
+mod cpu;
 mod echo;
 mod load;
 mod machine;
@@ -97,7 +98,9 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(program) => program.canonicalize()?,
         None => process::build()?,
     };
-    let folder = tempfile::Builder::new().prefix("taizhang-bench-").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("taizhang-bench-")
+        .tempdir()?;
     let folder = folder.path();
     let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
     let pace = Pace {
@@ -122,14 +125,18 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if wanted(Part::Rates) {
             eprintln!("rates on PostgreSQL");
             let (rounds, pool) = (arguments.rounds, arguments.pool);
-            let rates =
-                rates::rates(&mut postgres, &program, folder, pool, (pace, rounds)).await?;
+            let rates = rates::rates(&mut postgres, &program, folder, pool, (pace, rounds)).await?;
             let pool = pool.map_or("the default".to_owned(), |pool| pool.to_string());
             about.push(format!(
                 "each rate: the middle of {rounds} rounds of {} s; connections of the service: {pool}",
                 arguments.seconds
             ));
-            text.extend([report::rates(&rates), report::shares(&rates), report::bookings(&rates)]);
+            text.extend([
+                report::rates(&rates),
+                report::shares(&rates),
+                report::work(&rates),
+                report::bookings(&rates),
+            ]);
         }
         if wanted(Part::Summary) {
             eprintln!("the annual summary over a million records");
@@ -152,8 +159,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     text.insert(1, about.join("\n") + "\n");
     let text = text.join("\n");
     println!("\n{text}");
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bench.md");
-    std::fs::write(file, text)?;
-    eprintln!("written to target/bench.md");
+    let file = process::target()?.join("bench.md");
+    std::fs::write(&file, text)?;
+    eprintln!("written to {}", file.display());
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use crate::callers::Measured;
+use crate::cpu::Processes;
 use crate::postgres::Postgres;
 use crate::statements::Logged;
 
@@ -45,9 +46,7 @@ impl Script {
 
     /// What `GetMeeting` runs, on the rows that [`Script::create`] made in its first run.
     pub(crate) fn get(statements: &[Logged]) -> Self {
-        let set = format!(
-            "\\set office :first + :client_id\n\\set id :zero + random(1, {READ})\n"
-        );
+        let set = format!("\\set office :first + :client_id\n\\set id :zero + random(1, {READ})\n");
         let mut script = Self::of(statements, |column| match column {
             "office" => Some("office"),
             "id" => Some("id"),
@@ -70,12 +69,14 @@ impl Script {
                 let column = columns.get(n).map(String::as_str).unwrap_or_default();
                 match (variable(column), statement.values.get(n)) {
                     (Some(variable), _) => format!(":{variable}"),
-                    (None, Some(Some(_))) => format!(":s{i}v{n}"),
-                    (None, _) => "NULL".to_owned(),
+                    (None, Some(None)) => "NULL".to_owned(),
+                    // pgbench has no empty variables.
+                    (None, Some(Some(value))) if value.is_empty() => "''".to_owned(),
+                    (None, _) => format!(":s{i}v{n}"),
                 }
             });
             for (n, value) in statement.values.iter().enumerate() {
-                if let Some(value) = value {
+                if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
                     script.values.push((format!("s{i}v{n}"), value.clone()));
                 }
             }
@@ -110,7 +111,13 @@ impl Script {
             command.arg(format!("-D{name}={value}"));
         }
         command.arg(postgres.url(database));
+        let processes = Processes {
+            service: None,
+            database: postgres.process(),
+        };
+        let before = processes.used();
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let used = processes.used().since(before);
         let said = String::from_utf8_lossy(&output.stdout);
         let complained = String::from_utf8_lossy(&output.stderr);
         ensure!(
@@ -118,11 +125,17 @@ impl Script {
             "pgbench: {said}{complained}\n{}",
             self.text
         );
-        let line = said.lines().find_map(|l| l.strip_prefix("tps = "));
-        let rate = line.and_then(|l| l.split(' ').next());
+        let after = |label: &str| -> anyhow::Result<f64> {
+            let line = said.lines().find_map(|line| line.strip_prefix(label));
+            let number = line.and_then(|rest| rest.split([' ', '/']).next());
+            Ok(number
+                .with_context(|| format!("pgbench: no {label}"))?
+                .parse()?)
+        };
         Ok(Measured {
-            rate: rate.context("pgbench told no rate")?.parse()?,
+            rate: after("tps = ")?,
             took: None,
+            used: used.by(after("number of transactions actually processed: ")?),
         })
     }
 }

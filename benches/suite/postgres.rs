@@ -106,6 +106,12 @@ impl Postgres {
         self.own.as_ref().map(TempDir::path)
     }
 
+    /// The server's process, if it is the bench's own.
+    pub(crate) fn process(&self) -> Option<u32> {
+        let file = self.folder()?.join("data/postmaster.pid");
+        fs::read_to_string(file).ok()?.lines().next()?.parse().ok()
+    }
+
     /// A program of PostgreSQL that runs as the server's owner; the server refuses root.
     fn owners(&self, name: &str) -> anyhow::Result<Command> {
         let program = self.program(name);

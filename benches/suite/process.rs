@@ -35,10 +35,14 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()?;
     ensure!(built.success(), "the program was not built");
+    Ok(target()?.join("release/taizhang"))
+}
+
+/// Cargo's target folder; this program is `target/release/deps/suite-…`.
+pub(crate) fn target() -> anyhow::Result<PathBuf> {
     let bench = std::env::current_exe()?;
-    // This is target/release/deps/suite-….
-    let release = bench.ancestors().nth(2).context("a target folder")?;
-    Ok(release.join("taizhang"))
+    let target = bench.ancestors().nth(3).context("a target folder")?;
+    Ok(target.to_owned())
 }
 
 /// A folder in which the program runs: its configuration, its keys, and its SQLite files.
@@ -169,9 +173,14 @@ impl Process {
         Ok(())
     }
 
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The memory that the process holds, in bytes.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|l| l.trim().strip_suffix(" kB"));
         let kilobytes: u64 = kilobytes.context("no VmRSS")?.parse()?;

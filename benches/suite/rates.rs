@@ -10,6 +10,7 @@ use taizhang_contracts::meetings::GetMeetingRequest;
 
 use crate::callers::{Measured, Pace, measure};
 use crate::calls::{self, Meetings, office, stored_meeting};
+use crate::cpu::Processes;
 use crate::echo::EchoClient;
 use crate::pgbench::Script;
 use crate::postgres::Postgres;
@@ -79,8 +80,7 @@ struct Scene<'a> {
     get: Script,
     bare: String,
     runs: AtomicUsize,
-    // Serves while it is held.
-    _server: Process,
+    server: Process,
 }
 
 /// Measures every rate once in each round.
@@ -143,12 +143,13 @@ impl<'a> Scene<'a> {
             get: Script::get(&get),
             bare,
             runs: AtomicUsize::new(0),
-            _server: server,
+            server,
         })
     }
 
     async fn measure(&self, what: What, callers: usize) -> anyhow::Result<Measured> {
         let (meetings, pace) = (self.meetings.clone(), self.pace);
+        let processes = self.processes(&self.server);
         match what {
             What::Echo => self.echo(callers).await,
             What::PgbenchCreate => {
@@ -161,29 +162,36 @@ impl<'a> Scene<'a> {
                     let meetings = meetings.clone();
                     async move { meetings.create(caller, office(0)).await.map(drop) }
                 };
-                measure(callers, pace, call).await
+                measure(callers, pace, processes, call).await
             }
             What::CreateManyOffices => {
                 let call = move |caller, _| {
                     let meetings = meetings.clone();
                     async move { meetings.create(caller, office(caller)).await.map(drop) }
                 };
-                measure(callers, pace, call).await
+                measure(callers, pace, processes, call).await
             }
             What::Get => {
                 let call = move |caller, n| {
                     let meetings = meetings.clone();
                     async move { meetings.get(caller, n).await }
                 };
-                measure(callers, pace, call).await
+                measure(callers, pace, processes, call).await
             }
             What::BookOneOffice | What::BookManyOffices => {
                 let call = move |caller, _| {
                     let meetings = meetings.clone();
                     async move { meetings.book(caller, what == What::BookOneOffice).await }
                 };
-                measure(callers, pace, call).await
+                measure(callers, pace, processes, call).await
             }
+        }
+    }
+
+    fn processes(&self, service: &Process) -> Processes {
+        Processes {
+            service: Some(service.id()),
+            database: self.postgres.process(),
         }
     }
 
@@ -201,7 +209,7 @@ impl<'a> Scene<'a> {
                 Ok(())
             }
         };
-        measure(callers, self.pace, call).await
+        measure(callers, self.pace, self.processes(&self.echo), call).await
     }
 
     async fn pgbench(

@@ -1,6 +1,7 @@
 //! Turns what was measured into the text that is printed and written.
 
 use crate::callers::Measured;
+use crate::cpu::Used;
 use crate::rates::{Rates, What};
 use crate::small::{CALLERS, Footprint};
 use crate::summary::Summary;
@@ -24,12 +25,22 @@ fn rate(runs: &[Measured]) -> f64 {
 }
 
 fn of(rates: &Rates, what: What, callers: usize) -> f64 {
-    rates.get(&(what, callers)).map_or(f64::NAN, |runs| rate(runs))
+    rates
+        .get(&(what, callers))
+        .map_or(f64::NAN, |runs| rate(runs))
 }
 
 /// Every rate.
 pub(crate) fn rates(rates: &Rates) -> String {
-    let mut table = Table::new(&["PostgreSQL", "callers", "per second", "from", "to", "p50 ms", "p99 ms"]);
+    let mut table = Table::new(&[
+        "PostgreSQL",
+        "callers",
+        "per second",
+        "from",
+        "to",
+        "p50 ms",
+        "p99 ms",
+    ]);
     for ((what, callers), runs) in rates {
         table.row(line(what.label(), *callers, runs));
     }
@@ -38,7 +49,15 @@ pub(crate) fn rates(rates: &Rates) -> String {
 
 /// SQLite's rates.
 pub(crate) fn sqlite(rates: &[Measured; 3]) -> String {
-    let mut table = Table::new(&["SQLite", "callers", "per second", "from", "to", "p50 ms", "p99 ms"]);
+    let mut table = Table::new(&[
+        "SQLite",
+        "callers",
+        "per second",
+        "from",
+        "to",
+        "p50 ms",
+        "p99 ms",
+    ]);
     let what = [What::CreateOneOffice, What::CreateManyOffices, What::Get];
     for (what, measured) in what.iter().zip(rates) {
         table.row(line(what.label(), CALLERS, &[*measured]));
@@ -50,7 +69,11 @@ fn line(label: &str, callers: usize, runs: &[Measured]) -> Vec<String> {
     let all = || runs.iter().map(|run| run.rate);
     let took = |which: fn((f64, f64)) -> f64| {
         let took: Vec<f64> = runs.iter().filter_map(|run| run.took.map(which)).collect();
-        if took.is_empty() { String::new() } else { format!("{:.2}", middle(took)) }
+        if took.is_empty() {
+            String::new()
+        } else {
+            format!("{:.2}", middle(took))
+        }
     };
     vec![
         label.to_owned(),
@@ -66,7 +89,14 @@ fn line(label: &str, callers: usize, runs: &[Measured]) -> Vec<String> {
 /// What the calls reach of the limit, 1 ÷ (1/echo + 1/pgbench).
 pub(crate) fn shares(rates: &Rates) -> String {
     let mut table = Table::new(&[
-        "share of the limit", "callers", "per second", "echo", "pgbench", "limit", "share", "",
+        "share of the limit",
+        "callers",
+        "per second",
+        "echo",
+        "pgbench",
+        "limit",
+        "share",
+        "",
     ]);
     for (what, bare) in [
         (What::CreateManyOffices, What::PgbenchCreate),
@@ -105,9 +135,36 @@ fn verdict(met: bool, aim: &str) -> String {
     format!("{word}: {aim}")
 }
 
+/// Whose work a call is.
+pub(crate) fn work(rates: &Rates) -> String {
+    let mut table = Table::new(&[
+        "processor time by call, µs",
+        "callers",
+        "callers'",
+        "service's",
+        "PostgreSQL's",
+        "idle and others'",
+    ]);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    for ((what, callers), runs) in rates {
+        let by = |whose: fn(Used) -> f64| middle(runs.iter().map(|run| whose(run.used)).collect());
+        let of = [by(|u| u.callers), by(|u| u.service), by(|u| u.database)];
+        let rest = cores / rate(runs) - of.iter().sum::<f64>();
+        let mut cells = vec![what.label().to_owned(), callers.to_string()];
+        cells.extend([of[0], of[1], of[2], rest].map(|seconds| format!("{:.0}", seconds * 1e6)));
+        table.row(cells);
+    }
+    table.text() + "\nWhat pgbench itself uses stands under idle and others'.\n"
+}
+
 /// Bookings beside the peer's.
 pub(crate) fn bookings(rates: &Rates) -> String {
-    let mut table = Table::new(&["bookings of free slots", "callers", "per second", "times the peer's"]);
+    let mut table = Table::new(&[
+        "bookings of free slots",
+        "callers",
+        "per second",
+        "times the peer's",
+    ]);
     for what in [What::BookOneOffice, What::BookManyOffices] {
         let reached = of(rates, what, 16);
         table.row(vec![
@@ -130,10 +187,18 @@ pub(crate) fn summary(summary: &Summary) -> String {
         let place = (times.len() as f64 * part) as usize;
         times.get(place).copied().unwrap_or(f64::NAN)
     };
-    let mut table = Table::new(&["1,000,000 records of one office", "median ms", "p10 ms", "p90 ms"]);
+    let mut table = Table::new(&[
+        "1,000,000 records of one office",
+        "median ms",
+        "p10 ms",
+        "p90 ms",
+    ]);
     let lines = [
         ("CreateAnnualReport over gRPC", &summary.report),
-        ("the same counts, one bare SQL per service at once", &summary.bare),
+        (
+            "the same counts, one bare SQL per service at once",
+            &summary.bare,
+        ),
     ];
     for (label, times) in lines {
         let mut cells = vec![label.to_owned()];
@@ -158,9 +223,18 @@ pub(crate) fn footprint(footprint: &Footprint) -> String {
     let mut table = Table::new(&["the program", "takes"]);
     for (what, takes) in [
         ("binary", megabytes(footprint.binary)),
-        ("memory of the whole suite on SQLite, idle", megabytes(footprint.idle)),
-        ("start of the whole suite, empty folder", milliseconds(footprint.first_start)),
-        ("start of the whole suite, later", milliseconds(footprint.later_start)),
+        (
+            "memory of the whole suite on SQLite, idle",
+            megabytes(footprint.idle),
+        ),
+        (
+            "start of the whole suite, empty folder",
+            milliseconds(footprint.first_start),
+        ),
+        (
+            "start of the whole suite, later",
+            milliseconds(footprint.later_start),
+        ),
     ] {
         table.row(vec![what.to_owned(), takes]);
     }

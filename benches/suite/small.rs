@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::callers::{Measured, Pace, measure};
 use crate::calls::{Meetings, office};
+use crate::cpu::Processes;
 use crate::process::{Home, SERVICES};
 
 /// How often the program is started.
@@ -22,19 +23,23 @@ pub(crate) async fn sqlite(
     let home = Home::make(folder.join("sqlite"), &[], None)?;
     let server = home.serve(program, &["meetings"])?;
     let meetings = Meetings::open(server.address("meetings")?, &home.token()?).await?;
+    let processes = Processes {
+        service: Some(server.id()),
+        database: None,
+    };
     let one = meetings.clone();
-    let one_office = measure(CALLERS, pace, move |caller, _| {
+    let one_office = measure(CALLERS, pace, processes, move |caller, _| {
         let meetings = one.clone();
         async move { meetings.create(caller, office(0)).await.map(drop) }
     })
     .await?;
     let many = meetings.clone();
-    let many_offices = measure(CALLERS, pace, move |caller, _| {
+    let many_offices = measure(CALLERS, pace, processes, move |caller, _| {
         let meetings = many.clone();
         async move { meetings.create(caller, office(caller)).await.map(drop) }
     })
     .await?;
-    let get = measure(CALLERS, pace, move |caller, n| {
+    let get = measure(CALLERS, pace, processes, move |caller, n| {
         let meetings = meetings.clone();
         async move { meetings.get(caller, n).await }
     })

@@ -13,7 +13,7 @@ use taizhang_meetings::Meetings;
 use taizhang_supervision::Supervision;
 
 use crate::calls::{Bearing, connect_with, office};
-use crate::load::{self, LAST_YEAR, LECTURES, MATTERS, MEETINGS};
+use crate::load::{self, FACILITIES, LAST_YEAR, LECTURES, MATTERS, MEETINGS};
 use crate::postgres::Postgres;
 use crate::process::{Home, SERVICES};
 use crate::statements;
@@ -39,7 +39,9 @@ pub(crate) async fn summary(
 ) -> anyhow::Result<Summary> {
     let mut databases = Vec::new();
     for service in SERVICES {
-        let name = postgres.make(&format!("million_{service}"), "template0").await?;
+        let name = postgres
+            .make(&format!("million_{service}"), "template0")
+            .await?;
         databases.push((*service, name));
     }
     let urls: Vec<_> = databases
@@ -52,7 +54,9 @@ pub(crate) async fn summary(
     }
     let name_of = |service: &str| {
         let found = databases.iter().find(|(name, _)| *name == service);
-        found.map(|(_, database)| database.as_str()).context("a database")
+        found
+            .map(|(_, database)| database.as_str())
+            .context("a database")
     };
     let meetings = postgres.connect(name_of("meetings")?).await?;
     let supervision = postgres.connect(name_of("supervision")?).await?;
@@ -114,6 +118,7 @@ async fn fill(
     let of_meetings = async {
         load::load::<Meetings, _>(meetings, &office, (0..MEETINGS).map(load::meeting)).await?;
         load::load::<Meetings, _>(meetings, &office, (0..LECTURES).map(load::lecture)).await?;
+        load::load::<Meetings, _>(meetings, &office, (0..FACILITIES).map(load::facility)).await?;
         anyhow::Ok(meetings.execute_unprepared("VACUUM ANALYZE").await?)
     };
     let of_supervision = async {
@@ -161,7 +166,10 @@ fn agree(report: &AnnualReport, rows: &[QueryResult]) -> anyhow::Result<()> {
             let value = value.as_ref().and_then(|v| v.value);
             let value = value.with_context(|| format!("{} is missing", figure.indicator))?;
             let id = &figure.indicator;
-            ensure!(counted.contains(&value), "{id} is {value} in the report only");
+            ensure!(
+                counted.contains(&value),
+                "{id} is {value} in the report only"
+            );
         }
     }
     ensure!(!report.figures.is_empty(), "a report without figures");

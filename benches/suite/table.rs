@@ -7,7 +7,9 @@ pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
     pub(crate) fn new(heading: &[&str]) -> Self {
-        Self(vec![heading.iter().map(|cell| (*cell).to_owned()).collect()])
+        Self(vec![
+            heading.iter().map(|cell| (*cell).to_owned()).collect(),
+        ])
     }
 
     pub(crate) fn row(&mut self, cells: Vec<String>) {

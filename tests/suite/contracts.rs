@@ -21,6 +21,7 @@ on_each_database!(
     what_must_be_given_is_named,
     a_list_that_is_too_long_is_named,
     hundreds_of_bad_fields_are_one_answer,
+    what_a_caller_made_long_is_told_short,
     updates_keep_to_the_bounds_too,
     a_malformed_name_is_named,
     a_negative_page_size_is_named,
@@ -35,11 +36,16 @@ on_each_database!(
 /// Every package of ours, as a file.
 fn files() -> Vec<FileDescriptor> {
     let files = pool().files();
-    files.filter(|f| f.package_name().starts_with("taizhang.")).collect()
+    files
+        .filter(|f| f.package_name().starts_with("taizhang."))
+        .collect()
 }
 
 fn all_methods() -> Vec<MethodDescriptor> {
-    pool().services().flat_map(|s| s.methods().collect::<Vec<_>>()).collect()
+    pool()
+        .services()
+        .flat_map(|s| s.methods().collect::<Vec<_>>())
+        .collect()
 }
 
 fn messages(pool: &DescriptorPool) -> Vec<MessageDescriptor> {
@@ -64,7 +70,11 @@ fn is(field: &FieldDescriptor, type_name: &str) -> bool {
 fn assert_field(message: &MessageDescriptor, name: &str, type_name: &str) -> FieldDescriptor {
     let field = message.get_field_by_name(name);
     let field = field.unwrap_or_else(|| panic!("{} has no {name}", message.full_name()));
-    assert!(is(&field, type_name) && !field.is_list(), "{}", field.full_name());
+    assert!(
+        is(&field, type_name) && !field.is_list(),
+        "{}",
+        field.full_name()
+    );
     field
 }
 
@@ -107,8 +117,14 @@ fn resources_have_what_every_resource_has() {
             panic!("{pattern}")
         };
         assert_eq!((*offices, *office), ("offices", "{office}"), "{pattern}");
-        assert!(collection.chars().all(|c| c.is_ascii_alphabetic()), "{pattern}");
-        assert!(collection.starts_with(|c: char| c.is_ascii_lowercase()), "{pattern}");
+        assert!(
+            collection.chars().all(|c| c.is_ascii_alphabetic()),
+            "{pattern}"
+        );
+        assert!(
+            collection.starts_with(|c: char| c.is_ascii_lowercase()),
+            "{pattern}"
+        );
         match id {
             [] => assert_eq!(upper_first(collection), resource.name(), "{pattern}"),
             [id] => assert_eq!(*id, format!("{{{own}}}"), "{pattern}"),
@@ -128,7 +144,11 @@ fn states_change_by_methods_only() {
         for field in resource.fields() {
             if field.name() == "state" {
                 assert!(rule(&field).output_only, "{}", field.full_name());
-                assert!(matches!(field.kind(), Kind::Enum(_)), "{}", field.full_name());
+                assert!(
+                    matches!(field.kind(), Kind::Enum(_)),
+                    "{}",
+                    field.full_name()
+                );
             }
         }
     }
@@ -142,7 +162,11 @@ fn enums_begin_with_unspecified() {
         assert_eq!(first.number(), 0, "{}", first.full_name());
         assert_eq!(first.name(), format!("{prefix}_UNSPECIFIED"));
         for value in e.values() {
-            assert!(value.name().starts_with(&format!("{prefix}_")), "{}", value.full_name());
+            assert!(
+                value.name().starts_with(&format!("{prefix}_")),
+                "{}",
+                value.full_name()
+            );
         }
     }
 }
@@ -160,9 +184,15 @@ fn instants_are_called_times() {
 
 /// What is written over a declaration.
 fn comment(file: &FileDescriptor, path: &[i32]) -> String {
-    let info = file.file_descriptor_proto().source_code_info.as_ref().unwrap();
+    let info = file
+        .file_descriptor_proto()
+        .source_code_info
+        .as_ref()
+        .unwrap();
     let location = info.location.iter().find(|l| l.path == path);
-    location.map(|l| l.leading_comments().trim().to_owned()).unwrap_or_default()
+    location
+        .map(|l| l.leading_comments().trim().to_owned())
+        .unwrap_or_default()
 }
 
 #[test]
@@ -189,7 +219,9 @@ fn everything_is_documented_in_both_languages() {
     for message in messages(pool()) {
         let file = message.parent_file();
         // The fields of a request say what it is about.
-        let by_itself = ["Request", "Response"].iter().all(|end| !message.name().ends_with(end));
+        let by_itself = ["Request", "Response"]
+            .iter()
+            .all(|end| !message.name().ends_with(end));
         look(&file, message.path(), message.full_name(), by_itself);
         for field in message.fields() {
             look(&file, field.path(), field.full_name(), true);
@@ -201,10 +233,19 @@ fn everything_is_documented_in_both_languages() {
     for e in enums() {
         look(&e.parent_file(), e.path(), e.full_name(), true);
         for value in e.values() {
-            look(&e.parent_file(), value.path(), value.full_name(), value.number() != 0);
+            look(
+                &e.parent_file(),
+                value.path(),
+                value.full_name(),
+                value.number() != 0,
+            );
         }
     }
-    assert!(bare.is_empty(), "without a comment in both languages:\n{}", bare.join("\n"));
+    assert!(
+        bare.is_empty(),
+        "without a comment in both languages:\n{}",
+        bare.join("\n")
+    );
 }
 
 /// The messages that callers send: requests, and what they hold.
@@ -256,7 +297,10 @@ fn everything_that_is_sent_has_a_bound() {
             if matches!(field.kind(), Kind::String) {
                 strings += 1;
                 let bounded = rule.max > 0 || !rule.reference.is_empty();
-                assert!(bounded || bounded_by_name(&message, &field), "{at} has no bound");
+                assert!(
+                    bounded || bounded_by_name(&message, &field),
+                    "{at} has no bound"
+                );
             }
             if let Kind::Message(m) = field.kind()
                 && !ours(&m)
@@ -300,7 +344,10 @@ fn methods_have_the_shape_of_their_kind() {
     for method in all_methods() {
         let (at, input, output) = (method.full_name(), method.input(), method.output());
         assert_eq!(input.name(), format!("{}Request", method.name()), "{at}");
-        assert!(!method.is_client_streaming() && !method.is_server_streaming(), "{at}");
+        assert!(
+            !method.is_client_streaming() && !method.is_server_streaming(),
+            "{at}"
+        );
         let declared = METHODS
             .iter()
             .find(|m| m.service == method.parent_service().full_name() && m.name == method.name());
@@ -317,7 +364,11 @@ fn methods_have_the_shape_of_their_kind() {
         }
         // It says in one way which office it is about.
         let resource = walk::resource_field(&input);
-        let ways = [has("parent"), has("name"), resource.is_some() && !has("parent")];
+        let ways = [
+            has("parent"),
+            has("name"),
+            resource.is_some() && !has("parent"),
+        ];
         assert_eq!(ways.iter().filter(|way| **way).count(), 1, "{at}");
         for place in ["parent", "name"].into_iter().filter(|place| has(place)) {
             assert_eq!(assert_field(&input, place, "string").number(), 1, "{at}");
@@ -391,7 +442,11 @@ fn shape_of_pages(method: &MethodDescriptor) {
         assert_field(&input, "order_by", "string");
         assert_field(&input, "show_deleted", "bool");
         let collection = walk::collection(&resource);
-        assert_eq!(method.name(), format!("List{}", upper_first(&collection)), "{at}");
+        assert_eq!(
+            method.name(),
+            format!("List{}", upper_first(&collection)),
+            "{at}"
+        );
         assert_eq!(field, snake(&collection), "{at}");
     }
 }
@@ -402,7 +457,10 @@ fn reasons_are_documented_and_none_is_there_twice() {
     for reason in Reason::ALL {
         let name = reason.name();
         assert!(names.insert(name), "{name} twice");
-        assert!(name.chars().all(|c| c.is_ascii_uppercase() || c == '_'), "{name}");
+        assert!(
+            name.chars().all(|c| c.is_ascii_uppercase() || c == '_'),
+            "{name}"
+        );
         assert!(!reason.doc().trim().is_empty(), "{name}");
         let (zh, en) = reason.texts();
         assert!(has_han(zh) && !en.is_empty() && en.is_ascii(), "{name}");
@@ -520,7 +578,10 @@ fn spoil_inner(inner: &mut DynamicMessage, at: &str, spoilt: &mut BTreeSet<Strin
     }
     for day in ["first_day", "last_day"] {
         let field = inner.descriptor().get_field_by_name(day).unwrap();
-        inner.set_field(&field, Value::Message(DynamicMessage::new(walk::message_of(&field))));
+        inner.set_field(
+            &field,
+            Value::Message(DynamicMessage::new(walk::message_of(&field))),
+        );
         spoilt.insert(format!("{at}.{day}"));
     }
 }
@@ -551,7 +612,10 @@ async fn every_bad_field_is_named_at_once(suite: Suite) {
         }
         let fields = refused_fields(&suite, &token, &at, request).await;
         let unnamed: Vec<_> = spoilt.difference(&fields).collect();
-        assert!(unnamed.is_empty(), "{at} does not name {unnamed:?}, only {fields:?}");
+        assert!(
+            unnamed.is_empty(),
+            "{at} does not name {unnamed:?}, only {fields:?}"
+        );
         named += spoilt.len();
     }
     assert!(named > 200, "only {named} fields");
@@ -565,10 +629,17 @@ async fn what_must_be_given_is_named(suite: Suite) {
         if at.place().contains('.') {
             // Without a resource there is no office.
             let fields = refused_fields(&suite, &token, &at, request).await;
-            assert!(fields.iter().all(|f| at.place().starts_with(f)), "{at}: {fields:?}");
+            assert!(
+                fields.iter().all(|f| at.place().starts_with(f)),
+                "{at}: {fields:?}"
+            );
             continue;
         }
-        let name = at.request(OFFICE).get_field_by_name(&at.place()).unwrap().into_owned();
+        let name = at
+            .request(OFFICE)
+            .get_field_by_name(&at.place())
+            .unwrap()
+            .into_owned();
         request.set_field_by_name(&at.place(), name);
         let required = |message: &MessageDescriptor| -> Vec<String> {
             let required = message.fields().filter(|f| rule(f).required);
@@ -585,7 +656,10 @@ async fn what_must_be_given_is_named(suite: Suite) {
             request.set_field(&field, Value::Message(empty));
             let fields = refused_fields(&suite, &token, &at, request).await;
             for wanted in required(&resource) {
-                assert!(fields.contains(&format!("{}.{wanted}", field.name())), "{at}: {wanted}");
+                assert!(
+                    fields.contains(&format!("{}.{wanted}", field.name())),
+                    "{at}: {wanted}"
+                );
             }
         }
     }
@@ -624,14 +698,20 @@ fn lengthen(message: &mut DynamicMessage, way: &[FieldDescriptor], entries: usiz
 async fn a_list_that_is_too_long_is_named(suite: Suite) {
     let token = suite.every_scope();
     let mut looked_at = 0;
-    for at in walk::methods().iter().filter(|at| creates(at) || at.resource_field().is_none()) {
+    for at in walk::methods()
+        .iter()
+        .filter(|at| creates(at) || at.resource_field().is_none())
+    {
         for way in lists(&at.method.input()) {
             let path: Vec<&str> = way.iter().map(FieldDescriptor::name).collect();
             let mut request = at.request(OFFICE);
             let most = rule(way.last().unwrap()).max_items;
             lengthen(&mut request, &way, most as usize + 1);
             let fields = refused_fields(&suite, &token, at, request).await;
-            assert!(fields.contains(&path.join(".")), "{at}: {path:?} not in {fields:?}");
+            assert!(
+                fields.contains(&path.join(".")),
+                "{at}: {path:?} not in {fields:?}"
+            );
             looked_at += 1;
         }
     }
@@ -639,10 +719,23 @@ async fn a_list_that_is_too_long_is_named(suite: Suite) {
 }
 
 /// The trailers that an error travels in have a bound: gRPC's own clients take 8 KiB.
+fn assert_arrives(status: &Status, at: &Walked) {
+    // As they are written: details in base64, and what is no ASCII with three signs a byte.
+    let escaped = status.message().bytes().filter(|b| !b.is_ascii()).count();
+    let size = status.details().len() * 4 / 3 + status.message().len() + 2 * escaped;
+    assert!(
+        size < 7 << 10,
+        "{at}: an error of {size} bytes does not arrive"
+    );
+}
+
 async fn hundreds_of_bad_fields_are_one_answer(suite: Suite) {
     let token = suite.every_scope();
     let mut looked_at = 0;
-    for at in walk::methods().iter().filter(|at| creates(at) || at.resource_field().is_none()) {
+    for at in walk::methods()
+        .iter()
+        .filter(|at| creates(at) || at.resource_field().is_none())
+    {
         for way in lists(&at.method.input()) {
             let field = way.last().unwrap();
             let bad = match field.kind() {
@@ -660,22 +753,54 @@ async fn hundreds_of_bad_fields_are_one_answer(suite: Suite) {
             }
             let status = refused(&suite, &token, at, request).await;
             assert_eq!(reason(&status), "INVALID_FIELDS", "{at}");
-            let size = status.details().len() * 4 / 3 + status.message().len();
-            assert!(size < 7 << 10, "{at}: an error of {size} bytes does not reach the caller");
+            assert_arrives(&status, at);
             let path: Vec<&str> = way.iter().map(FieldDescriptor::name).collect();
             let first = format!("{}[0]", path.join("."));
             let fields = bad_fields(&status);
-            assert!(fields.iter().any(|f| f.starts_with(&first)), "{at}: {fields:?}");
+            assert!(
+                fields.iter().any(|f| f.starts_with(&first)),
+                "{at}: {fields:?}"
+            );
             looked_at += 1;
         }
     }
     assert!(looked_at > 0);
 }
 
+async fn what_a_caller_made_long_is_told_short(suite: Suite) {
+    let token = suite.every_scope();
+    let long = "会".repeat(1990);
+    let mut looked_at = 0;
+    for at in walk::methods() {
+        for field in ["filter", "order_by", "page_token"] {
+            if at.field(field).is_some() {
+                let mut request = at.request(OFFICE);
+                request.set_field_by_name(field, Value::String(format!("{long} = 1")));
+                assert_arrives(&refused(&suite, &token, &at, request).await, &at);
+                looked_at += 1;
+            }
+        }
+        if let Some(field) = at.field("update_mask") {
+            let mut mask = DynamicMessage::new(walk::message_of(&field));
+            let paths = vec![Value::String(long.clone()); 100];
+            mask.set_field_by_name("paths", Value::List(paths));
+            let mut request = at.request(OFFICE);
+            request.set_field(&field, Value::Message(mask));
+            let status = refused(&suite, &token, &at, request).await;
+            assert!(bad_fields(&status).contains("update_mask"), "{at}");
+            assert_arrives(&status, &at);
+            looked_at += 1;
+        }
+    }
+    assert!(looked_at > 30);
+}
+
 /// Creates a record by a request in which everything that must be given is given.
 async fn created(suite: &Suite, token: &str, resource: &MessageDescriptor) -> Option<String> {
     let create = format!("Create{}", resource.name());
-    let at = walk::methods().into_iter().find(|at| at.method.name() == create)?;
+    let at = walk::methods()
+        .into_iter()
+        .find(|at| at.method.name() == create)?;
     let answer = at.call_with(suite, token, at.request(OFFICE)).await.ok()?;
     let name = answer.get_field_by_name("name")?;
     Some(name.as_str()?.to_owned())
@@ -713,9 +838,15 @@ async fn updates_keep_to_the_bounds_too(suite: Suite) {
         at.put_name(&mut request, &name);
         let fields = refused_fields(&suite, &token, &at, request).await;
         let unnamed: Vec<_> = spoilt.difference(&fields).collect();
-        assert!(unnamed.is_empty(), "{at} does not name {unnamed:?}, only {fields:?}");
+        assert!(
+            unnamed.is_empty(),
+            "{at} does not name {unnamed:?}, only {fields:?}"
+        );
         for one in immutable {
-            assert!(fields.contains(&format!("{}.{one}", field.name())), "{at}: {one}");
+            assert!(
+                fields.contains(&format!("{}.{one}", field.name())),
+                "{at}: {one}"
+            );
         }
         looked_at += 1;
     }
@@ -739,7 +870,11 @@ async fn a_malformed_name_is_named(suite: Suite) {
         ];
         if let Some(resource) = at.named() {
             let whole = walk::name(&resource, OFFICE, "n1");
-            bad.extend([OFFICE.to_owned(), format!("{whole}/x/y"), format!("{whole}/")]);
+            bad.extend([
+                OFFICE.to_owned(),
+                format!("{whole}/x/y"),
+                format!("{whole}/"),
+            ]);
             if walk::is_singleton(&resource) {
                 bad.push(format!("{whole}/n1"));
             } else {
@@ -785,7 +920,10 @@ async fn an_indicator(suite: &Suite, token: &str, at: &Walked) -> String {
         .into_iter()
         .find(|w| w.role.name == at.role.name && w.method.name() == "ListIndicators")
         .unwrap();
-    let answer = list.call_with(suite, token, list.request(OFFICE)).await.unwrap();
+    let answer = list
+        .call_with(suite, token, list.request(OFFICE))
+        .await
+        .unwrap();
     let first = |message: &DynamicMessage, field: &str| -> Option<DynamicMessage> {
         let list = message.get_field_by_name(field)?;
         Some(list.as_list()?.first()?.as_message()?.clone())
@@ -837,13 +975,17 @@ async fn a_filter_or_order_over_an_unknown_field_tells_the_known_ones(suite: Sui
             let bearer = format!("Bearer {token}");
             let (at, suite) = (&at, &suite);
             async move {
-                let metadata = [("authorization", bearer.as_str()), ("accept-language", "en")];
+                let metadata = [
+                    ("authorization", bearer.as_str()),
+                    ("accept-language", "en"),
+                ];
                 at.call(suite, &metadata, request).await
             }
         };
-        for (field, filter, order_by) in
-            [("filter", "nonsense = 1", ""), ("order_by", "", "nonsense desc")]
-        {
+        for (field, filter, order_by) in [
+            ("filter", "nonsense = 1", ""),
+            ("order_by", "", "nonsense desc"),
+        ] {
             let status = asking(filter, order_by).await.unwrap_err();
             assert_eq!(told(&status, "en", &at), "INVALID_FIELDS", "{at}");
             let bad = walk::violations(&status);
@@ -851,8 +993,14 @@ async fn a_filter_or_order_over_an_unknown_field_tells_the_known_ones(suite: Sui
                 panic!("{at}: {bad:?}")
             };
             assert_eq!(violation.field, field, "{at}");
-            assert!(violation.description.contains("nonsense"), "{at}: {violation:?}");
-            let (_, known) = violation.description.split_once("expected one of ").unwrap();
+            assert!(
+                violation.description.contains("nonsense"),
+                "{at}: {violation:?}"
+            );
+            let (_, known) = violation
+                .description
+                .split_once("expected one of ")
+                .unwrap();
             let known: Vec<&str> = known.split(", ").collect();
             for every in ["id", "create_time", "update_time", "delete_time"] {
                 assert!(known.contains(&every), "{at}: {known:?}");
@@ -882,7 +1030,11 @@ async fn what_is_not_there_is_told_by_its_name(suite: Suite) {
         assert_eq!(status.code(), Code::NotFound, "{at}: {status:?}");
         let info = status.get_details_resource_info();
         let info = info.unwrap_or_else(|| panic!("{at}: no ResourceInfo"));
-        assert_eq!(info.resource_name, walk::name(&resource, OFFICE, "no-such-one"), "{at}");
+        assert_eq!(
+            info.resource_name,
+            walk::name(&resource, OFFICE, "no-such-one"),
+            "{at}"
+        );
         assert_eq!(info.resource_type, resource.full_name(), "{at}");
         looked_at += 1;
     }

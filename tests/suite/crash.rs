@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use futures::future::join_all;
 use taizhang::roles::ROLES;
@@ -25,6 +26,8 @@ const KILLS: u64 = 50;
 const WRITERS: usize = 12;
 /// A server is killed after so many acknowledgements at the most.
 const MOST_ACKNOWLEDGED: u64 = 24;
+/// How long a server may acknowledge nothing before the test gives up.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// The program, serving everything; killed when dropped.
 struct Server {
@@ -165,6 +168,7 @@ async fn writer(id: usize, mut running: watch::Receiver<Running>, acknowledged: 
                 Err(status) => {
                     // It is the connection that failed: a refusal of ours would have its reason.
                     assert_eq!(reason(&status), "", "{status:?}");
+                    eprintln!("DEBUG {id} {generation} {status:?}");
                     log.interrupted += 1;
                     if log.interrupted.is_multiple_of(3) {
                         break None;
@@ -194,7 +198,9 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
         // Only what this server acknowledged counts.
         let mut left = 1 + uuid::Uuid::new_v4().as_u128() as u64 % MOST_ACKNOWLEDGED;
         while left > 0 {
-            left -= u64::from(count.recv().await.unwrap() == generation);
+            let next = tokio::time::timeout(LONGEST_SILENCE, count.recv()).await;
+            let next = next.unwrap_or_else(|_| panic!("server {generation} acknowledges nothing"));
+            left -= u64::from(next.unwrap() == generation);
         }
         if generation > KILLS {
             // The last one is let be until every writer has had its answer.
@@ -202,6 +208,7 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
             return join_all(writers).await.into_iter().map(Result::unwrap).collect();
         }
         server.kill();
+        eprintln!("DEBUG killed {generation}");
     }
     unreachable!("the last server ends the loop")
 }

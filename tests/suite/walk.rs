@@ -175,7 +175,11 @@ pub fn rule(field: &FieldDescriptor) -> Rule {
 /// The pattern of a resource's name; `None` if the message is no resource.
 pub fn pattern(message: &MessageDescriptor) -> Option<String> {
     let extension = pool().get_extension_by_name("taizhang.common.v1.resource");
-    match message.options().get_extension(&extension.unwrap()).as_ref() {
+    match message
+        .options()
+        .get_extension(&extension.unwrap())
+        .as_ref()
+    {
         Value::String(pattern) => Some(pattern.clone()).filter(|p| !p.is_empty()),
         other => panic!("{other:?}"),
     }

@@ -33,6 +33,7 @@ use taizhang_contracts::statistics::{
     ListEvidenceResponse, ListIndicatorsRequest, ListIndicatorsResponse, Measure,
 };
 use taizhang_runtime::config::Source;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tonic::metadata::MetadataMap;
@@ -53,6 +54,7 @@ on_each_database!(
     a_message_that_is_too_large_is_an_error,
     an_unknown_compression_is_an_error,
     headers_without_measure_are_an_error,
+    what_is_no_http2_is_turned_away,
     a_deadline_that_has_passed_is_an_error,
     the_request_id_comes_back,
     reflection_tells_the_services,
@@ -288,6 +290,26 @@ async fn headers_without_measure_are_an_error(suite: Suite) {
     still_answers(&suite).await;
 }
 
+async fn what_is_no_http2_is_turned_away(suite: Suite) {
+    let requests = [
+        &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+        &[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0],
+        &[0; 64],
+    ];
+    for request in requests {
+        let mut tcp = TcpStream::connect(suite.addresses["meetings"])
+            .await
+            .unwrap();
+        tcp.write_all(request).await.unwrap();
+        let mut told = Vec::new();
+        // What comes, if anything, is the connection's end.
+        let closed = tcp.read_to_end(&mut told);
+        let closed = tokio::time::timeout(Duration::from_secs(10), closed).await;
+        assert!(closed.is_ok(), "the connection to {request:?} stays open");
+    }
+    still_answers(&suite).await;
+}
+
 // ---- 16: deadlines ----
 
 async fn a_deadline_that_has_passed_is_an_error(suite: Suite) {
@@ -295,7 +317,11 @@ async fn a_deadline_that_has_passed_is_an_error(suite: Suite) {
     for timeout in ["1n", "0S"] {
         let answer = to_meetings(&suite, CREATE, &[("grpc-timeout", timeout)], body()).await;
         let status = answer.status();
-        assert_eq!(status.code(), Code::DeadlineExceeded, "{timeout}: {status:?}");
+        assert_eq!(
+            status.code(),
+            Code::DeadlineExceeded,
+            "{timeout}: {status:?}"
+        );
         assert_eq!(walk::told(&status, "zh-CN", &timeout), "DEADLINE_EXCEEDED");
         assert!(answer.last("x-request-id").is_some());
     }
@@ -327,7 +353,11 @@ async fn the_request_id_comes_back(suite: Suite) {
         (LIST, list(), Code::Ok),
         (CREATE, bad, Code::InvalidArgument),
         (LIST, b"garbage".to_vec(), Code::InvalidArgument),
-        ("/taizhang.meetings.v1.MeetingService/Nothing", list(), Code::Unimplemented),
+        (
+            "/taizhang.meetings.v1.MeetingService/Nothing",
+            list(),
+            Code::Unimplemented,
+        ),
         ("/", list(), Code::Unimplemented),
     ];
     for (path, body, code) in calls {
@@ -344,28 +374,46 @@ async fn the_request_id_comes_back(suite: Suite) {
         made.insert(answer.last("x-request-id").unwrap().to_owned());
         assert_eq!(made.len(), asked.len() + 1, "{path}: {made:?}");
     }
-    let answer = send(suite.addresses["meetings"], LIST, &[("x-request-id", "a")], list()).await;
+    let answer = send(
+        suite.addresses["meetings"],
+        LIST,
+        &[("x-request-id", "a")],
+        list(),
+    )
+    .await;
     let answer = answer.unwrap();
-    assert_eq!((answer.reason().as_str(), answer.last("x-request-id")), ("TOKEN_MISSING", Some("a")));
+    assert_eq!(
+        (answer.reason().as_str(), answer.last("x-request-id")),
+        ("TOKEN_MISSING", Some("a"))
+    );
 }
 
 // ---- 15: health and reflection ----
 
 macro_rules! reflected {
     ($version:ident, $channel:expr, $request:expr) => {{
-        use tonic_reflection::pb::$version as pb;
         use pb::server_reflection_request::MessageRequest as Asked;
         use pb::server_reflection_response::MessageResponse as Told;
+        use tonic_reflection::pb::$version as pb;
         let mut client = pb::server_reflection_client::ServerReflectionClient::new($channel);
         let asked: Vec<Asked> = [Asked::ListServices(String::new())]
             .into_iter()
-            .chain($request.iter().map(|symbol: &String| Asked::FileContainingSymbol(symbol.clone())))
+            .chain(
+                $request
+                    .iter()
+                    .map(|symbol: &String| Asked::FileContainingSymbol(symbol.clone())),
+            )
             .collect();
-        let requests = asked.into_iter().map(|message_request| pb::ServerReflectionRequest {
-            host: String::new(),
-            message_request: Some(message_request),
-        });
-        match client.server_reflection_info(futures::stream::iter(requests.collect::<Vec<_>>())).await {
+        let requests = asked
+            .into_iter()
+            .map(|message_request| pb::ServerReflectionRequest {
+                host: String::new(),
+                message_request: Some(message_request),
+            });
+        match client
+            .server_reflection_info(futures::stream::iter(requests.collect::<Vec<_>>()))
+            .await
+        {
             Err(status) => Err(status),
             Ok(answers) => {
                 let mut answers = answers.into_inner();
@@ -388,7 +436,10 @@ macro_rules! reflected {
 async fn reflection_tells_the_services(suite: Suite) {
     for role in ROLES {
         let mut symbols: Vec<String> = role.grpc_services.iter().map(|s| (*s).to_owned()).collect();
-        let served = symbols.clone().into_iter().chain(["grpc.health.v1.Health".to_owned()]);
+        let served = symbols
+            .clone()
+            .into_iter()
+            .chain(["grpc.health.v1.Health".to_owned()]);
         let served: BTreeSet<String> = served.collect();
         symbols.push("google.protobuf.Timestamp".into());
         let (v1, files) = reflected!(v1, suite.channel(role.name), symbols).unwrap();
@@ -450,7 +501,10 @@ async fn health_is_told_per_service_and_overall(suite: Suite) {
     let stopping = tokio::spawn(suite.stop());
     let second = watched.message().await.unwrap().unwrap();
     assert_eq!(second.status(), ServingStatus::NotServing);
-    tokio::time::timeout(Duration::from_secs(10), stopping).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), stopping)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 // ---- a source of figures that is not ours ----
@@ -597,7 +651,11 @@ fn who_is_asked_on_a_callers_behalf_gets_its_token_trace_and_deadline() {
         metadata.insert("traceparent", parent.parse().unwrap());
         request.set_timeout(Duration::from_secs(5));
         let mut reports = AnnualReportServiceClient::new(suite.channel("reporting"));
-        let report = reports.create_annual_report(request).await.unwrap().into_inner();
+        let report = reports
+            .create_annual_report(request)
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(ponds(&report), Some(17));
 
         let seen = std::mem::take(&mut *township.seen.lock().unwrap());
@@ -633,11 +691,26 @@ fn who_comes_when_all_places_are_taken_is_told_to_come_again() {
         let request = GetAnnualReportRequest {
             name: format!("{OFFICE}/annualReports/r1"),
         };
-        let status = reports.get_annual_report(request.clone()).await.unwrap_err();
+        let status = reports
+            .get_annual_report(request.clone())
+            .await
+            .unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted);
         assert_eq!(walk::told(&status, "zh-CN", &"overload"), "OVERLOADED");
-        assert!(status.get_details_retry_info().unwrap().retry_delay.is_some());
-        assert!(!status.get_details_quota_failure().unwrap().violations.is_empty());
+        assert!(
+            status
+                .get_details_retry_info()
+                .unwrap()
+                .retry_delay
+                .is_some()
+        );
+        assert!(
+            !status
+                .get_details_quota_failure()
+                .unwrap()
+                .violations
+                .is_empty()
+        );
         // Health stands beside the limits.
         let mut health = HealthClient::new(suite.channel("reporting"));
         let service = String::new();
@@ -650,7 +723,23 @@ fn who_comes_when_all_places_are_taken_is_told_to_come_again() {
     });
 }
 
-// ---- 18: stopping ----
+// ---- 18: connections, and stopping ----
+
+#[test]
+fn a_connection_is_closed_at_its_age() {
+    run_on(Store::Sqlite, async |databases| {
+        let mut config = databases.config.clone();
+        config.limits.connection_age_seconds = 1;
+        let suite = Suite::with(&config, taizhang_ledger::Clock::system()).await;
+        let tcp = TcpStream::connect(suite.addresses["meetings"]).await;
+        let (_client, connection) = h2::client::handshake(tcp.unwrap()).await.unwrap();
+        // It ends by GOAWAY without an error, though the client would have it stay.
+        let ended = tokio::time::timeout(Duration::from_secs(10), connection).await;
+        ended.expect("the connection stays open").unwrap();
+        still_answers(&suite).await;
+        suite.stop().await;
+    });
+}
 
 #[test]
 fn a_call_in_flight_is_answered_while_the_service_stops() {
@@ -664,7 +753,9 @@ fn a_call_in_flight_is_answered_while_the_service_stops() {
         watched.message().await.unwrap();
         let calls = (0..20).map(|i| {
             let mut reports = reports.clone();
-            tokio::spawn(async move { reports.create_annual_report(report(&format!("r{i}"))).await })
+            tokio::spawn(
+                async move { reports.create_annual_report(report(&format!("r{i}"))).await },
+            )
         });
         let calls: Vec<_> = calls.collect();
         township.until_waiting().await;
@@ -701,7 +792,10 @@ async fn stopping_loses_no_acknowledged_write(databases: &Databases) {
                         Err(status) => {
                             // The connection is closed or can't be made any more.
                             let transport = status.source().is_some();
-                            assert!(transport || status.code() == Code::Unavailable, "{status:?}");
+                            assert!(
+                                transport || status.code() == Code::Unavailable,
+                                "{status:?}"
+                            );
                             break;
                         }
                     }
@@ -723,7 +817,9 @@ async fn stopping_loses_no_acknowledged_write(databases: &Databases) {
     let suite = Suite::start(databases).await;
     let mut meetings = MeetingServiceClient::new(suite.authorized("meetings"));
     for name in acknowledged {
-        let meeting = meetings.get_meeting(GetMeetingRequest { name: name.clone() }).await;
+        let meeting = meetings
+            .get_meeting(GetMeetingRequest { name: name.clone() })
+            .await;
         assert_eq!(meeting.unwrap().into_inner().name, name);
     }
     suite.stop().await;

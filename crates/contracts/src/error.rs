@@ -150,7 +150,10 @@ impl Violations {
     /// An error with one bad field.
     pub fn of(field: &str, zh: impl Into<String>, en: impl Into<String>) -> Error {
         let mut error = Error::new(Reason::InvalidFields);
-        error.0.violations.push(Violation::new(field.into(), zh, en));
+        error
+            .0
+            .violations
+            .push(Violation::new(field.into(), zh, en));
         error
     }
 
@@ -496,7 +499,9 @@ mod tests {
     fn an_error_fits_into_the_trailers_whatever_it_tells_of() {
         let mut v = Violations::default();
         for i in 0..100_000 {
-            v.item("meeting.participants", i, |v| v.add("person", "必填", "is required"));
+            v.item("meeting.participants", i, |v| {
+                v.add("person", "必填", "is required")
+            });
         }
         let many = v.finish().unwrap_err();
         let status = tonic::Status::from(many.clone());
@@ -533,6 +538,9 @@ mod tests {
         v.add("title", "必填", "is required");
         v.add("kind", "必填", "is required");
         let text = v.finish().unwrap_err().to_string();
-        assert_eq!(text, "the request is invalid: title is required; kind is required");
+        assert_eq!(
+            text,
+            "the request is invalid: title is required; kind is required"
+        );
     }
 }
