@@ -108,7 +108,7 @@ pub(crate) fn lecture(i: u64) -> Lecture {
 /// The few facilities that there are: a video system and a duty room in each year.
 pub(crate) fn facility(i: u64) -> Facility {
     let done = Some(Date::from(day(i / 2, FACILITIES / 2)));
-    let system = i % 2 == 0;
+    let system = i.is_multiple_of(2);
     let kind = if system {
         FacilityKind::VideoSystem
     } else {

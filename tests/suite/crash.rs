@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -25,7 +27,7 @@ on_each_database!(what_was_acknowledged_survives_and_nothing_is_there_twice);
 const KILLS: u64 = 50;
 const WRITERS: usize = 12;
 /// A server is killed after so many acknowledgements at the most.
-const MOST_ACKNOWLEDGED: u64 = 24;
+const MOST_ACKNOWLEDGED: u64 = 40;
 /// How long a server may acknowledge nothing before the test gives up.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
@@ -51,13 +53,20 @@ impl Server {
         let mut addresses = BTreeMap::new();
         while addresses.len() < ROLES.len() {
             let mut line = String::new();
-            assert!(told.read_line(&mut line).unwrap() > 0, "the server ended at its start");
+            assert!(
+                told.read_line(&mut line).unwrap() > 0,
+                "the server ended at its start"
+            );
             if let Some((name, address)) = line.trim_end().split_once(" listens on ") {
                 let role = ROLES.iter().find(|role| role.name == name).unwrap();
                 addresses.insert(role.name, address.parse().unwrap());
             }
         }
-        Self { process, _told: told, addresses }
+        Self {
+            process,
+            _told: told,
+            addresses,
+        }
     }
 
     /// SIGKILL.
@@ -87,10 +96,21 @@ impl Call {
         let request_id = request_id();
         if n.is_multiple_of(2) {
             // Every other one with an id of the writer's own.
-            let meeting_id = if n.is_multiple_of(4) { format!("m{title}") } else { String::new() };
-            Self::Meeting(CreateMeetingRequest { meeting_id, request_id, ..new_meeting(meeting(&title)) })
+            let meeting_id = if n.is_multiple_of(4) {
+                format!("m{title}")
+            } else {
+                String::new()
+            };
+            Self::Meeting(CreateMeetingRequest {
+                meeting_id,
+                request_id,
+                ..new_meeting(meeting(&title))
+            })
         } else {
-            Self::Matter(CreateMatterRequest { request_id, ..new_matter(matter(&title)) })
+            Self::Matter(CreateMatterRequest {
+                request_id,
+                ..new_matter(matter(&title))
+            })
         }
     }
 
@@ -119,13 +139,19 @@ struct Answer {
 
 impl From<Meeting> for Answer {
     fn from(meeting: Meeting) -> Self {
-        Self { name: meeting.name, number: None }
+        Self {
+            name: meeting.name,
+            number: None,
+        }
     }
 }
 
 impl From<Matter> for Answer {
     fn from(matter: Matter) -> Self {
-        Self { name: matter.name, number: Some(matter.number) }
+        Self {
+            name: matter.name,
+            number: Some(matter.number),
+        }
     }
 }
 
@@ -136,8 +162,8 @@ struct Done {
     answer: Option<Answer>,
 }
 
-/// The server that runs: how many ran before it, and clients of it.
-type Running = Option<(u64, Api)>;
+/// The server that runs: the how manieth it is, and clients of it.
+type Running = (u64, Api);
 
 /// What one writer did.
 #[derive(Debug, Default)]
@@ -147,20 +173,30 @@ struct Log {
     interrupted: usize,
 }
 
-/// Writes one record after the other until there is no server any more. A call that the server was
-/// killed under is made again on the next one with the same request id; every third is given up.
-async fn writer(id: usize, mut running: watch::Receiver<Running>, acknowledged: mpsc::UnboundedSender<u64>) -> Log {
+/// Writes one record after the other. A call that the server was killed under is made again on the
+/// next one with the same request id; every third is given up.
+async fn writer(
+    id: usize,
+    mut running: watch::Receiver<Running>,
+    acknowledged: mpsc::UnboundedSender<u64>,
+    stop: Arc<AtomicBool>,
+) -> Log {
     let mut log = Log::default();
+    let mut alive = 1;
     for n in 0.. {
+        if stop.load(Relaxed) {
+            break;
+        }
         let call = Call::new(id, n);
-        let mut after = 0;
         let answer = loop {
-            let up = |r: &Running| r.as_ref().is_none_or(|(n, _)| *n >= after);
-            let Ok(now) = running.wait_for(up).await.map(|r| r.clone()) else { return log };
-            let Some((generation, api)) = now else { return log };
+            let (generation, api) = running
+                .wait_for(|(n, _)| *n >= alive)
+                .await
+                .unwrap()
+                .clone();
             match call.make(&api).await {
                 Ok(answer) => {
-                    // Nobody counts any more after the last kill.
+                    // After the last kill nobody counts any more.
                     let _ = acknowledged.send(generation);
                     break Some(answer);
                 }
@@ -168,33 +204,40 @@ async fn writer(id: usize, mut running: watch::Receiver<Running>, acknowledged: 
                 Err(status) => {
                     // It is the connection that failed: a refusal of ours would have its reason.
                     assert_eq!(reason(&status), "", "{status:?}");
-                    eprintln!("DEBUG {id} {generation} {status:?}");
                     log.interrupted += 1;
+                    alive = generation + 1;
                     if log.interrupted.is_multiple_of(3) {
                         break None;
                     }
-                    after = generation + 1;
                 }
             }
         };
-        log.done.push(Done { title: call.title(), answer });
+        log.done.push(Done {
+            title: call.title(),
+            answer,
+        });
     }
     log
 }
 
 /// Kills one server after the other while writers write; gives what they did.
 async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<Log> {
-    let (tell, running) = watch::channel(Running::None);
+    let clients =
+        |server: &Server| Api::with(&Suite::elsewhere(config, server.addresses.clone()), token);
+    let mut server = Server::start(file);
+    let (tell, running) = watch::channel((1, clients(&server)));
     let (acknowledged, mut count) = mpsc::unbounded_channel();
-    let mut writers = Vec::new();
-    for generation in 1..=KILLS + 1 {
-        let mut server = Server::start(file);
-        let handle = Suite::elsewhere(config, server.addresses.clone());
-        let _ = tell.send(Some((generation, Api::with(&handle, token))));
-        if writers.is_empty() {
-            let spawn = |id| tokio::spawn(writer(id, running.clone(), acknowledged.clone()));
-            writers.extend((0..WRITERS).map(spawn));
-        }
+    let stop = Arc::new(AtomicBool::new(false));
+    let write = |id| {
+        tokio::spawn(writer(
+            id,
+            running.clone(),
+            acknowledged.clone(),
+            stop.clone(),
+        ))
+    };
+    let writers: Vec<_> = (0..WRITERS).map(write).collect();
+    for generation in 1..=KILLS {
         // Only what this server acknowledged counts.
         let mut left = 1 + uuid::Uuid::new_v4().as_u128() as u64 % MOST_ACKNOWLEDGED;
         while left > 0 {
@@ -202,46 +245,81 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
             let next = next.unwrap_or_else(|_| panic!("server {generation} acknowledges nothing"));
             left -= u64::from(next.unwrap() == generation);
         }
-        if generation > KILLS {
-            // The last one is let be until every writer has had its answer.
-            drop(tell);
-            return join_all(writers).await.into_iter().map(Result::unwrap).collect();
-        }
         server.kill();
-        eprintln!("DEBUG killed {generation}");
+        server = Server::start(file);
+        tell.send((generation + 1, clients(&server))).unwrap();
     }
-    unreachable!("the last server ends the loop")
+    // The last one is let be until every writer has had its answer.
+    stop.store(true, Relaxed);
+    join_all(writers)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect()
 }
 
 async fn what_was_acknowledged_survives_and_nothing_is_there_twice(suite: Suite) {
-    let (config, file, token) = (suite.config.clone(), suite.config_file(), suite.every_scope());
+    let (config, file, token) = (
+        suite.config.clone(),
+        suite.config_file(),
+        suite.every_scope(),
+    );
     // The databases belong to the killed alone.
     suite.stop().await;
     let logs = kill_again_and_again(&config, &file, &token).await;
     let interrupted: usize = logs.iter().map(|log| log.interrupted).sum();
-    assert!(interrupted as u64 > KILLS, "{interrupted} calls were interrupted");
+    assert!(
+        interrupted as u64 > KILLS,
+        "{interrupted} calls were interrupted"
+    );
 
     let suite = Suite::with(&config, Clock::system()).await;
     let api = Api::of(&suite);
     let mut stored: HashMap<String, Vec<Answer>> = HashMap::new();
     let mut numbers = Vec::new();
-    let mut request = ListMeetingsRequest { parent: OFFICE.into(), page_size: 1000, ..Default::default() };
+    let mut request = ListMeetingsRequest {
+        parent: OFFICE.into(),
+        page_size: 1000,
+        ..Default::default()
+    };
     loop {
-        let page = api.meetings.clone().list_meetings(request.clone()).await.unwrap().into_inner();
+        let page = api
+            .meetings
+            .clone()
+            .list_meetings(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
         for meeting in page.meetings {
-            stored.entry(meeting.title.clone()).or_default().push(meeting.into());
+            stored
+                .entry(meeting.title.clone())
+                .or_default()
+                .push(meeting.into());
         }
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() {
             break;
         }
     }
-    let mut request = ListMattersRequest { parent: OFFICE.into(), page_size: 1000, ..Default::default() };
+    let mut request = ListMattersRequest {
+        parent: OFFICE.into(),
+        page_size: 1000,
+        ..Default::default()
+    };
     loop {
-        let page = api.matters.clone().list_matters(request.clone()).await.unwrap().into_inner();
+        let page = api
+            .matters
+            .clone()
+            .list_matters(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
         for matter in page.matters {
             numbers.push(matter.number);
-            stored.entry(matter.title.clone()).or_default().push(matter.into());
+            stored
+                .entry(matter.title.clone())
+                .or_default()
+                .push(matter.into());
         }
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() {
@@ -270,10 +348,16 @@ async fn what_was_acknowledged_survives_and_nothing_is_there_twice(suite: Suite)
          of these {written} written"
     );
     assert_eq!(stored, HashMap::new(), "written by nobody");
-    assert!(acknowledged as u64 > KILLS && given_up > 0, "{acknowledged} {given_up}");
+    assert!(
+        acknowledged as u64 > KILLS && given_up > 0,
+        "{acknowledged} {given_up}"
+    );
 
     let last = numbers.len() as i32;
-    assert_eq!(numbers.iter().copied().collect::<BTreeSet<_>>(), (1..=last).collect());
+    assert_eq!(
+        numbers.iter().copied().collect::<BTreeSet<_>>(),
+        (1..=last).collect()
+    );
     let mut entries = 0;
     for service in ["meetings", "supervision"] {
         let report = suite.audit(service).await;

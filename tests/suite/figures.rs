@@ -38,12 +38,22 @@ type Counting = StatisticsServiceClient<Authorized>;
 fn sources(suite: &Suite, token: &str) -> Vec<Counting> {
     let source = |service| Authorized::new(suite.channel(service), Bearer::of(token));
     let counting = ROLES.iter().filter(|role| role.is_source);
-    counting.map(|role| StatisticsServiceClient::new(source(role.name))).collect()
+    counting
+        .map(|role| StatisticsServiceClient::new(source(role.name)))
+        .collect()
 }
 
 async fn indicators(source: &Counting, office: &str) -> Vec<Indicator> {
-    let request = ListIndicatorsRequest { parent: office.into() };
-    source.clone().list_indicators(request).await.unwrap().into_inner().indicators
+    let request = ListIndicatorsRequest {
+        parent: office.into(),
+    };
+    source
+        .clone()
+        .list_indicators(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .indicators
 }
 
 async fn gather(source: &Counting, office: &str, period: Period, ids: &[&str]) -> Vec<Figure> {
@@ -52,11 +62,23 @@ async fn gather(source: &Counting, office: &str, period: Period, ids: &[&str]) -
         period: Some(period),
         indicators: ids.iter().map(|id| (*id).to_owned()).collect(),
     };
-    source.clone().gather_figures(request).await.unwrap().into_inner().figures
+    source
+        .clone()
+        .gather_figures(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .figures
 }
 
 /// All the evidence of a figure, read in small pages.
-async fn evidence(source: &Counting, office: &str, period: Period, id: &str, page_size: i32) -> Vec<Evidence> {
+async fn evidence(
+    source: &Counting,
+    office: &str,
+    period: Period,
+    id: &str,
+    page_size: i32,
+) -> Vec<Evidence> {
     let mut request = ListEvidenceRequest {
         parent: office.into(),
         period: Some(period),
@@ -66,7 +88,12 @@ async fn evidence(source: &Counting, office: &str, period: Period, id: &str, pag
     };
     let mut all = Vec::new();
     loop {
-        let page = source.clone().list_evidence(request.clone()).await.unwrap().into_inner();
+        let page = source
+            .clone()
+            .list_evidence(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
         assert!(page.evidence.len() <= page_size as usize);
         all.extend(page.evidence);
         request.page_token = page.next_page_token;
@@ -77,7 +104,10 @@ async fn evidence(source: &Counting, office: &str, period: Period, id: &str, pag
 }
 
 fn period(first: NaiveDate, last: NaiveDate) -> Period {
-    Period { first_day: Some(first.into()), last_day: Some(last.into()) }
+    Period {
+        first_day: Some(first.into()),
+        last_day: Some(last.into()),
+    }
 }
 
 fn naive(date: &Option<Date>) -> Option<NaiveDate> {
@@ -89,10 +119,34 @@ fn naive(date: &Option<Date>) -> Option<NaiveDate> {
 /// A record to write, and how far it goes.
 #[derive(Debug, Clone)]
 enum Planned {
-    Meeting { start: DateTime<Utc>, kind: MeetingKind, by_office: bool, level: Level, outside: bool, end: MeetingEnd },
-    Lecture { day: NaiveDate, kind: LectureKind, rank: SpeakerRank, audience: i32, end: LectureState },
-    Facility { kind: FacilityKind, installed: Option<NaiveDate>, renovated: Option<NaiveDate> },
-    Matter { kind: SourceKind, level: Level, by_secretary: bool, registered: NaiveDate, days: u64, end: MatterEnd },
+    Meeting {
+        start: DateTime<Utc>,
+        kind: MeetingKind,
+        by_office: bool,
+        level: Level,
+        outside: bool,
+        end: MeetingEnd,
+    },
+    Lecture {
+        day: NaiveDate,
+        kind: LectureKind,
+        rank: SpeakerRank,
+        audience: i32,
+        end: LectureState,
+    },
+    Facility {
+        kind: FacilityKind,
+        installed: Option<NaiveDate>,
+        renovated: Option<NaiveDate>,
+    },
+    Matter {
+        kind: SourceKind,
+        level: Level,
+        by_secretary: bool,
+        registered: NaiveDate,
+        days: u64,
+        end: MatterEnd,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,27 +211,64 @@ fn planned() -> impl Strategy<Value = (Planned, bool)> {
         MeetingEnd::MinutesIssued,
     ]);
     let kinds = one_of(&[OfficeDirectors, OnSite, ReformLeadingGroup, Thematic]);
-    let meeting = (instants(), kinds, any::<bool>(), levels(), any::<bool>(), meeting_ends).prop_map(
-        |(start, kind, by_office, level, outside, end)| Planned::Meeting {
-            start,
+    let meeting = (
+        instants(),
+        kinds,
+        any::<bool>(),
+        levels(),
+        any::<bool>(),
+        meeting_ends,
+    )
+        .prop_map(
+            |(start, kind, by_office, level, outside, end)| Planned::Meeting {
+                start,
+                kind,
+                by_office,
+                level,
+                outside,
+                end,
+            },
+        );
+    let lecture_kinds = one_of(&[
+        LectureKind::Grassroots,
+        LectureKind::Grassroots,
+        LectureKind::Other,
+    ]);
+    let ranks = one_of(&[SpeakerRank::StandingCommittee, SpeakerRank::Other]);
+    let ends = one_of(&[
+        LectureState::Planned,
+        LectureState::Cancelled,
+        LectureState::Held,
+        LectureState::Held,
+    ]);
+    let lecture = (days(), lecture_kinds, ranks, 0..500i32, ends).prop_map(
+        |(day, kind, rank, audience, end)| Planned::Lecture {
+            day,
             kind,
-            by_office,
-            level,
-            outside,
+            rank,
+            audience,
             end,
         },
     );
-    let lecture_kinds = one_of(&[LectureKind::Grassroots, LectureKind::Grassroots, LectureKind::Other]);
-    let ranks = one_of(&[SpeakerRank::StandingCommittee, SpeakerRank::Other]);
-    let ends = one_of(&[LectureState::Planned, LectureState::Cancelled, LectureState::Held, LectureState::Held]);
-    let lecture = (days(), lecture_kinds, ranks, 0..500i32, ends).prop_map(
-        |(day, kind, rank, audience, end)| Planned::Lecture { day, kind, rank, audience, end },
-    );
-    let kinds = one_of(&[FacilityKind::Room, FacilityKind::VideoSystem, FacilityKind::VideoDutyRoom]);
+    let kinds = one_of(&[
+        FacilityKind::Room,
+        FacilityKind::VideoSystem,
+        FacilityKind::VideoDutyRoom,
+    ]);
     let some_day = || prop::option::of(days());
-    let facility = (kinds, some_day(), some_day())
-        .prop_map(|(kind, installed, renovated)| Planned::Facility { kind, installed, renovated });
-    let kinds = one_of(&[SourceKind::Instruction, SourceKind::Instruction, SourceKind::SupervisionNotice, SourceKind::KeyTask]);
+    let facility = (kinds, some_day(), some_day()).prop_map(|(kind, installed, renovated)| {
+        Planned::Facility {
+            kind,
+            installed,
+            renovated,
+        }
+    });
+    let kinds = one_of(&[
+        SourceKind::Instruction,
+        SourceKind::Instruction,
+        SourceKind::SupervisionNotice,
+        SourceKind::KeyTask,
+    ]);
     let matter_ends = one_of(&[
         MatterEnd::Registered,
         MatterEnd::Assigned,
@@ -191,23 +282,38 @@ fn planned() -> impl Strategy<Value = (Planned, bool)> {
         MatterEnd::Closed,
     ]);
     let matter_levels = one_of(&[Level::County, Level::City]);
-    let matter = (kinds, matter_levels, any::<bool>(), days(), 0..20u64, matter_ends).prop_map(
-        |(kind, level, by_secretary, registered, days, end)| Planned::Matter {
-            kind,
-            level,
-            by_secretary: by_secretary && kind == SourceKind::Instruction,
-            registered,
-            days,
-            end,
-        },
-    );
+    let matter = (
+        kinds,
+        matter_levels,
+        any::<bool>(),
+        days(),
+        0..20u64,
+        matter_ends,
+    )
+        .prop_map(
+            |(kind, level, by_secretary, registered, days, end)| Planned::Matter {
+                kind,
+                level,
+                by_secretary: by_secretary && kind == SourceKind::Instruction,
+                registered,
+                days,
+                end,
+            },
+        );
     let record = prop_oneof![3 => meeting, 2 => lecture, 1 => facility, 3 => matter];
     (record, prop::bool::weighted(0.15))
 }
 
 async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Result<(), Status> {
     match planned {
-        Planned::Meeting { start, kind, by_office, level, outside, end } => {
+        Planned::Meeting {
+            start,
+            kind,
+            by_office,
+            level,
+            outside,
+            end,
+        } => {
             let made = Meeting {
                 kind: kind.into(),
                 organised_by_office: by_office,
@@ -217,23 +323,40 @@ async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Resu
                 end_time: Some(timestamp(start + TimeDelta::minutes(20))),
                 ..past_meeting("会议", "2022-01-01T00:00:00Z")
             };
-            let request = CreateMeetingRequest { parent: office.into(), ..new_meeting(made) };
+            let request = CreateMeetingRequest {
+                parent: office.into(),
+                ..new_meeting(made)
+            };
             let name = api.create_meeting(request).await?.name;
             let mut meetings = api.meetings.clone();
             let reason = String::from("并会");
             if end == MeetingEnd::Postponed {
-                let request = PostponeMeetingRequest { name: name.clone(), reason, ..Default::default() };
+                let request = PostponeMeetingRequest {
+                    name: name.clone(),
+                    reason,
+                    ..Default::default()
+                };
                 meetings.postpone_meeting(request).await?;
             } else if end == MeetingEnd::Cancelled {
-                let request = CancelMeetingRequest { name: name.clone(), reason, ..Default::default() };
+                let request = CancelMeetingRequest {
+                    name: name.clone(),
+                    reason,
+                    ..Default::default()
+                };
                 meetings.cancel_meeting(request).await?;
             }
             if end >= MeetingEnd::Convened {
-                let request = ConveneMeetingRequest { name: name.clone(), ..Default::default() };
+                let request = ConveneMeetingRequest {
+                    name: name.clone(),
+                    ..Default::default()
+                };
                 meetings.convene_meeting(request).await?;
             }
             if end >= MeetingEnd::Held {
-                let request = HoldMeetingRequest { name: name.clone(), ..Default::default() };
+                let request = HoldMeetingRequest {
+                    name: name.clone(),
+                    ..Default::default()
+                };
                 let held = meetings.hold_meeting(request).await?.into_inner();
                 if end == MeetingEnd::MinutesIssued {
                     let minutes = Minutes {
@@ -250,10 +373,20 @@ async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Resu
                 }
             }
             if deleted {
-                api.delete_meeting(DeleteMeetingRequest { name, ..Default::default() }).await?;
+                api.delete_meeting(DeleteMeetingRequest {
+                    name,
+                    ..Default::default()
+                })
+                .await?;
             }
         }
-        Planned::Lecture { day, kind, rank, audience, end } => {
+        Planned::Lecture {
+            day,
+            kind,
+            rank,
+            audience,
+            end,
+        } => {
             let made = Lecture {
                 kind: kind.into(),
                 speaker_rank: rank.into(),
@@ -268,7 +401,10 @@ async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Resu
             };
             let name = lectures.create_lecture(request).await?.into_inner().name;
             if end == LectureState::Held {
-                let request = HoldLectureRequest { name: name.clone(), ..Default::default() };
+                let request = HoldLectureRequest {
+                    name: name.clone(),
+                    ..Default::default()
+                };
                 lectures.hold_lecture(request).await?;
             } else if end == LectureState::Cancelled {
                 let request = CancelLectureRequest {
@@ -279,10 +415,19 @@ async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Resu
                 lectures.cancel_lecture(request).await?;
             }
             if deleted {
-                lectures.delete_lecture(DeleteLectureRequest { name, ..Default::default() }).await?;
+                lectures
+                    .delete_lecture(DeleteLectureRequest {
+                        name,
+                        ..Default::default()
+                    })
+                    .await?;
             }
         }
-        Planned::Facility { kind, installed, renovated } => {
+        Planned::Facility {
+            kind,
+            installed,
+            renovated,
+        } => {
             let made = Facility {
                 kind: kind.into(),
                 installed_on: installed.map(Into::into),
@@ -297,29 +442,55 @@ async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Resu
             };
             let name = facilities.create_facility(request).await?.into_inner().name;
             if deleted {
-                facilities.delete_facility(DeleteFacilityRequest { name, ..Default::default() }).await?;
+                facilities
+                    .delete_facility(DeleteFacilityRequest {
+                        name,
+                        ..Default::default()
+                    })
+                    .await?;
             }
         }
-        Planned::Matter { kind, level, by_secretary, registered, days, end } => {
+        Planned::Matter {
+            kind,
+            level,
+            by_secretary,
+            registered,
+            days,
+            end,
+        } => {
             let after = |steps: u64| Some(Date::from(registered + Days::new(days * steps)));
-            let source = taizhang_contracts::supervision::Source { kind: kind.into(), level: level.into(), by_secretary, ..Default::default() };
+            let source = taizhang_contracts::supervision::Source {
+                kind: kind.into(),
+                level: level.into(),
+                by_secretary,
+                ..Default::default()
+            };
             let made = Matter {
                 source: Some(source),
                 registered_on: Some(registered.into()),
                 due_date: after(5),
                 ..matter("事项")
             };
-            let request = CreateMatterRequest { parent: office.into(), ..new_matter(made) };
+            let request = CreateMatterRequest {
+                parent: office.into(),
+                ..new_matter(made)
+            };
             let name = api.create_matter(request).await?.name;
             let mut matters = api.matters.clone();
             if end >= MatterEnd::Assigned {
-                let request =
-                    AssignMatterRequest { name: name.clone(), assigned_on: after(1), ..Default::default() };
+                let request = AssignMatterRequest {
+                    name: name.clone(),
+                    assigned_on: after(1),
+                    ..Default::default()
+                };
                 matters.assign_matter(request).await?;
             }
             if end >= MatterEnd::Accepted {
-                let request =
-                    AcceptMatterRequest { name: name.clone(), accepted_on: after(2), ..Default::default() };
+                let request = AcceptMatterRequest {
+                    name: name.clone(),
+                    accepted_on: after(2),
+                    ..Default::default()
+                };
                 matters.accept_matter(request).await?;
             }
             if end >= MatterEnd::Reported {
@@ -346,8 +517,11 @@ async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Resu
                 matters.suspend_matter(request).await?;
             }
             if end >= MatterEnd::UnderReview {
-                let request =
-                    ReviewMatterRequest { name: name.clone(), reviewed_on: after(4), ..Default::default() };
+                let request = ReviewMatterRequest {
+                    name: name.clone(),
+                    reviewed_on: after(4),
+                    ..Default::default()
+                };
                 matters.review_matter(request).await?;
             }
             if end == MatterEnd::Returned {
@@ -360,12 +534,20 @@ async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Resu
                 matters.return_matter(request).await?;
             }
             if end == MatterEnd::Closed {
-                let request =
-                    CloseMatterRequest { name: name.clone(), closed_on: after(5), ..Default::default() };
+                let request = CloseMatterRequest {
+                    name: name.clone(),
+                    closed_on: after(5),
+                    ..Default::default()
+                };
                 matters.close_matter(request).await?;
             }
             if deleted {
-                matters.delete_matter(DeleteMatterRequest { name, ..Default::default() }).await?;
+                matters
+                    .delete_matter(DeleteMatterRequest {
+                        name,
+                        ..Default::default()
+                    })
+                    .await?;
             }
         }
     }
@@ -383,16 +565,63 @@ struct World {
 impl World {
     async fn of(api: &Api, office: &str) -> Self {
         let (parent, page_size) = (office.to_owned(), 1000);
-        let request = ListMeetingsRequest { parent: parent.clone(), page_size, ..Default::default() };
-        let meetings = api.meetings.clone().list_meetings(request).await.unwrap().into_inner().meetings;
-        let request = ListLecturesRequest { parent: parent.clone(), page_size, ..Default::default() };
-        let lectures = api.lectures.clone().list_lectures(request).await.unwrap().into_inner().lectures;
-        let request = ListFacilitiesRequest { parent: parent.clone(), page_size, ..Default::default() };
-        let facilities = api.facilities.clone().list_facilities(request).await.unwrap();
+        let request = ListMeetingsRequest {
+            parent: parent.clone(),
+            page_size,
+            ..Default::default()
+        };
+        let meetings = api
+            .meetings
+            .clone()
+            .list_meetings(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .meetings;
+        let request = ListLecturesRequest {
+            parent: parent.clone(),
+            page_size,
+            ..Default::default()
+        };
+        let lectures = api
+            .lectures
+            .clone()
+            .list_lectures(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .lectures;
+        let request = ListFacilitiesRequest {
+            parent: parent.clone(),
+            page_size,
+            ..Default::default()
+        };
+        let facilities = api
+            .facilities
+            .clone()
+            .list_facilities(request)
+            .await
+            .unwrap();
         let facilities = facilities.into_inner().facilities;
-        let request = ListMattersRequest { parent, page_size, ..Default::default() };
-        let matters = api.matters.clone().list_matters(request).await.unwrap().into_inner().matters;
-        Self { meetings, lectures, facilities, matters }
+        let request = ListMattersRequest {
+            parent,
+            page_size,
+            ..Default::default()
+        };
+        let matters = api
+            .matters
+            .clone()
+            .list_matters(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .matters;
+        Self {
+            meetings,
+            lectures,
+            facilities,
+            matters,
+        }
     }
 
     /// The value and the number of records of an indicator, counted as its definition is read;
@@ -413,7 +642,9 @@ impl World {
             counted(&self.meetings, counts)
         };
         let given = |l: &&Lecture| {
-            l.state() == LectureState::Held && l.kind() == LectureKind::Grassroots && within(&l.date)
+            l.state() == LectureState::Held
+                && l.kind() == LectureKind::Grassroots
+                && within(&l.date)
         };
         let of = |m: &Matter, kind: SourceKind, level: Level| {
             let source = m.source.as_ref().unwrap();
@@ -437,7 +668,11 @@ impl World {
                 given(&l) && l.speaker_rank() == SpeakerRank::StandingCommittee
             }),
             "lecture_audience" => {
-                let heard = self.lectures.iter().filter(given).map(|l| i64::from(l.audience_count));
+                let heard = self
+                    .lectures
+                    .iter()
+                    .filter(given)
+                    .map(|l| i64::from(l.audience_count));
                 Some((heard.clone().sum(), heard.count() as i64))
             }
             "video_systems_installed" => counted(&self.facilities, |f| {
@@ -462,7 +697,10 @@ impl World {
                     "city_supervision_notices_implemented",
                     "county_leader_instructions_handled",
                 ];
-                let n = parts.iter().map(|part| self.count(part, within).unwrap().0).sum();
+                let n = parts
+                    .iter()
+                    .map(|part| self.count(part, within).unwrap().0)
+                    .sum();
                 Some((n, n))
             }
             "matters_registered" => counted(&self.matters, |m| within(&m.registered_on)),
@@ -477,15 +715,23 @@ const RECORDS: usize = 45;
 
 async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
     let mut runner = TestRunner::deterministic();
-    let offices: Vec<String> = (0..LEDGERS).map(|i| format!("offices/random-{i}")).collect();
+    let offices: Vec<String> = (0..LEDGERS)
+        .map(|i| format!("offices/random-{i}"))
+        .collect();
     let token = suite.every_scope_in(&offices.iter().map(String::as_str).collect::<Vec<_>>());
     let (api, sources) = (Api::with(&suite, &token), sources(&suite, &token));
     let ledgers: Vec<_> = offices
         .iter()
         .map(|office| {
-            let records = prop::collection::vec(planned(), RECORDS).new_tree(&mut runner).unwrap();
+            let records = prop::collection::vec(planned(), RECORDS)
+                .new_tree(&mut runner)
+                .unwrap();
             let other = (days(), days()).new_tree(&mut runner).unwrap().current();
-            (office, records.current(), (other.0.min(other.1), other.0.max(other.1)))
+            (
+                office,
+                records.current(),
+                (other.0.min(other.1), other.0.max(other.1)),
+            )
         })
         .collect();
     let counted = join_all(ledgers.into_iter().map(|(office, records, other)| {
@@ -493,7 +739,9 @@ async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
         async move {
             for (record, deleted) in records {
                 let told = format!("{record:?}");
-                write(api, office, record, deleted).await.unwrap_or_else(|s| panic!("{told}: {s:?}"));
+                write(api, office, record, deleted)
+                    .await
+                    .unwrap_or_else(|s| panic!("{told}: {s:?}"));
             }
             let world = World::of(api, office).await;
             let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).unwrap();
@@ -518,7 +766,10 @@ async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
     for source in &sources {
         for indicator in indicators(source, &offices[0]).await {
             let id = &indicator.id;
-            assert!(counted.contains(id), "no random ledger has a record that {id} counts");
+            assert!(
+                counted.contains(id),
+                "no random ledger has a record that {id} counts"
+            );
         }
     }
 }
@@ -534,7 +785,13 @@ async fn check(
     let whole = period(first, last);
     let figures = gather(source, office, whole, &[]).await;
     let ids: Vec<&str> = indicators.iter().map(|i| i.id.as_str()).collect();
-    assert_eq!(figures.iter().map(|f| f.indicator.as_str()).collect::<Vec<_>>(), ids);
+    assert_eq!(
+        figures
+            .iter()
+            .map(|f| f.indicator.as_str())
+            .collect::<Vec<_>>(),
+        ids
+    );
     // The same, asked for backwards.
     let backwards: Vec<&str> = ids.iter().rev().copied().collect();
     let mut again = gather(source, office, whole, &backwards).await;
@@ -552,11 +809,21 @@ async fn check(
         assert_eq!(figure.value, sum, "{context}");
         assert_eq!(figure.records, evidence.len() as i64, "{context}");
         let names: BTreeSet<String> = evidence.iter().map(|e| e.record.clone()).collect();
-        assert_eq!(names.len(), evidence.len(), "{context}: a record stands twice");
+        assert_eq!(
+            names.len(),
+            evidence.len(),
+            "{context}: a record stands twice"
+        );
         let prefix = format!("{office}/{}/", indicator.collection);
         for e in &evidence {
-            assert!(e.record.starts_with(&prefix) && !e.title.is_empty(), "{context}: {e:?}");
-            assert!((first..=last).contains(&naive(&e.date).unwrap()), "{context}: {e:?}");
+            assert!(
+                e.record.starts_with(&prefix) && !e.title.is_empty(),
+                "{context}: {e:?}"
+            );
+            assert!(
+                (first..=last).contains(&naive(&e.date).unwrap()),
+                "{context}: {e:?}"
+            );
         }
         let order = |e: &Evidence| (naive(&e.date), e.record.clone());
         assert!(evidence.iter().map(order).is_sorted(), "{context}: by day");
@@ -567,25 +834,59 @@ async fn check(
         }
         behind.insert(id, names);
     }
-    for (indicator, part) in indicators.iter().zip(&figures).filter(|(i, _)| !i.part_of.is_empty()) {
-        let whole = figures.iter().find(|f| f.indicator == indicator.part_of).unwrap();
-        assert!(part.value <= whole.value, "{} in {}", indicator.id, indicator.part_of);
-        let (part, whole) = (&behind[indicator.id.as_str()], &behind[indicator.part_of.as_str()]);
-        assert!(part.is_subset(whole), "{} in {}", indicator.id, indicator.part_of);
+    for (indicator, part) in indicators
+        .iter()
+        .zip(&figures)
+        .filter(|(i, _)| !i.part_of.is_empty())
+    {
+        let whole = figures
+            .iter()
+            .find(|f| f.indicator == indicator.part_of)
+            .unwrap();
+        assert!(
+            part.value <= whole.value,
+            "{} in {}",
+            indicator.id,
+            indicator.part_of
+        );
+        let (part, whole) = (
+            &behind[indicator.id.as_str()],
+            &behind[indicator.part_of.as_str()],
+        );
+        assert!(
+            part.is_subset(whole),
+            "{} in {}",
+            indicator.id,
+            indicator.part_of
+        );
     }
 
     // A period is what its two halves are, for whatever is not counted once only.
     if let Some(middle) = first.checked_add_days(Days::new(150)).filter(|m| *m < last) {
         let early = gather(source, office, period(first, middle), &[]).await;
-        let late = gather(source, office, period(middle.succ_opt().unwrap(), last), &[]).await;
+        let late = gather(
+            source,
+            office,
+            period(middle.succ_opt().unwrap(), last),
+            &[],
+        )
+        .await;
         for (i, indicator) in indicators.iter().enumerate() {
             if indicator.measure() != Measure::Distinct {
                 let halves = early[i].value + late[i].value;
-                assert_eq!(figures[i].value, halves, "{} {first}..{middle}..{last}", indicator.id);
+                assert_eq!(
+                    figures[i].value, halves,
+                    "{} {first}..{middle}..{last}",
+                    indicator.id
+                );
             }
         }
     }
-    figures.into_iter().filter(|f| f.value > 0).map(|f| f.indicator).collect()
+    figures
+        .into_iter()
+        .filter(|f| f.value > 0)
+        .map(|f| f.indicator)
+        .collect()
 }
 
 /// The figures of a year by their ids.
@@ -616,9 +917,15 @@ async fn a_year_begins_and_ends_at_local_midnight(suite: Suite) {
         let request = new_meeting(past_meeting("跨年会议", start));
         let name = api.create_meeting(request).await.unwrap().name;
         let mut meetings = api.meetings.clone();
-        let request = ConveneMeetingRequest { name: name.clone(), ..Default::default() };
+        let request = ConveneMeetingRequest {
+            name: name.clone(),
+            ..Default::default()
+        };
         meetings.convene_meeting(request).await.unwrap();
-        let request = HoldMeetingRequest { name, ..Default::default() };
+        let request = HoldMeetingRequest {
+            name,
+            ..Default::default()
+        };
         let held = meetings.hold_meeting(request).await.unwrap().into_inner();
         assert_eq!(held.held_on.unwrap().year, year, "{start}");
         for (i, other) in [2021, 2022, 2023].into_iter().enumerate() {
@@ -634,14 +941,23 @@ async fn a_record_counts_while_it_is_there(suite: Suite) {
     let sources = sources(&suite, &suite.every_scope());
     let count = async |office: &str| of_year(&sources, office, 2022).await["matters_registered"];
     let made = api.create_matter(new_matter(matter("修渠"))).await.unwrap();
-    let asked = CreateMatterRequest { validate_only: true, ..new_matter(matter("修渠")) };
+    let asked = CreateMatterRequest {
+        validate_only: true,
+        ..new_matter(matter("修渠"))
+    };
     api.create_matter(asked).await.unwrap();
     assert_eq!((count(OFFICE).await, count(ANOTHER).await), (1, 0));
     let mut matters = api.matters.clone();
-    let request = DeleteMatterRequest { name: made.name.clone(), ..Default::default() };
+    let request = DeleteMatterRequest {
+        name: made.name.clone(),
+        ..Default::default()
+    };
     matters.delete_matter(request).await.unwrap();
     assert_eq!(count(OFFICE).await, 0);
-    let request = UndeleteMatterRequest { name: made.name, ..Default::default() };
+    let request = UndeleteMatterRequest {
+        name: made.name,
+        ..Default::default()
+    };
     matters.undelete_matter(request).await.unwrap();
     assert_eq!(count(OFFICE).await, 1);
 }
@@ -665,14 +981,29 @@ async fn a_ledger_that_was_not_kept_says_so(suite: Suite) {
         lecture: Some(lecture("宣讲", day("2022-12-31"))),
         ..Default::default()
     };
-    let name = lectures.create_lecture(request).await.unwrap().into_inner().name;
-    let of_lectures = ["lecture_audience", "lectures_by_standing_committee", "lectures_grassroots"];
+    let name = lectures
+        .create_lecture(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .name;
+    let of_lectures = [
+        "lecture_audience",
+        "lectures_by_standing_committee",
+        "lectures_grassroots",
+    ];
     let of_lectures = of_lectures.map(str::to_owned).into();
     assert_eq!(kept(OFFICE, 2021).await, BTreeSet::new());
     assert_eq!(kept(OFFICE, 2022).await, of_lectures);
     assert_eq!(kept(OFFICE, 2023).await, of_lectures);
     assert_eq!(kept(ANOTHER, 2023).await, BTreeSet::new());
-    lectures.delete_lecture(DeleteLectureRequest { name, ..Default::default() }).await.unwrap();
+    lectures
+        .delete_lecture(DeleteLectureRequest {
+            name,
+            ..Default::default()
+        })
+        .await
+        .unwrap();
     assert_eq!(kept(OFFICE, 2023).await, BTreeSet::new());
 }
 
@@ -685,17 +1016,30 @@ async fn a_gathering_is_one_snapshot(suite: Suite) {
     for _ in 0..ROUNDS {
         let request = CreateLectureRequest {
             parent: OFFICE.into(),
-            lecture: Some(Lecture { audience_count: 10, ..lecture("宣讲", day("2022-05-01")) }),
+            lecture: Some(Lecture {
+                audience_count: 10,
+                ..lecture("宣讲", day("2022-05-01"))
+            }),
             ..Default::default()
         };
-        names.push(lectures.create_lecture(request).await.unwrap().into_inner().name);
+        names.push(
+            lectures
+                .create_lecture(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .name,
+        );
     }
     // Lecture and system come by turns, so at any instant there is at most one lecture more. The
     // two are in different tables.
     let done = AtomicBool::new(false);
     let writer = async {
         for name in names {
-            let request = HoldLectureRequest { name, ..Default::default() };
+            let request = HoldLectureRequest {
+                name,
+                ..Default::default()
+            };
             lectures.hold_lecture(request).await.unwrap();
             let made = Facility {
                 kind: FacilityKind::VideoSystem.into(),
@@ -707,7 +1051,11 @@ async fn a_gathering_is_one_snapshot(suite: Suite) {
                 facility: Some(made),
                 ..Default::default()
             };
-            api.facilities.clone().create_facility(request).await.unwrap();
+            api.facilities
+                .clone()
+                .create_facility(request)
+                .await
+                .unwrap();
         }
         done.store(true, Relaxed);
     };
@@ -721,11 +1069,22 @@ async fn a_gathering_is_one_snapshot(suite: Suite) {
                 indicators: vec![],
             };
             let before = Utc::now().timestamp();
-            let answer = meetings.clone().gather_figures(request).await.unwrap().into_inner();
-            let of: BTreeMap<&str, i64> =
-                answer.figures.iter().map(|f| (f.indicator.as_str(), f.value)).collect();
+            let answer = meetings
+                .clone()
+                .gather_figures(request)
+                .await
+                .unwrap()
+                .into_inner();
+            let of: BTreeMap<&str, i64> = answer
+                .figures
+                .iter()
+                .map(|f| (f.indicator.as_str(), f.value))
+                .collect();
             let (lectures, systems) = (of["lectures_grassroots"], of["video_systems_installed"]);
-            assert!((0..=1).contains(&(lectures - systems)), "{lectures} lectures, {systems} systems");
+            assert!(
+                (0..=1).contains(&(lectures - systems)),
+                "{lectures} lectures, {systems} systems"
+            );
             assert_eq!(of["lecture_audience"], 10 * lectures);
             assert!(lectures >= last, "{last}, then {lectures}");
             let at = answer.snapshot_time.unwrap().seconds;
@@ -742,9 +1101,16 @@ async fn a_gathering_is_one_snapshot(suite: Suite) {
 }
 
 fn fields(status: Status) -> Vec<String> {
-    assert_eq!((status.code(), reason(&status)), (Code::InvalidArgument, "INVALID_FIELDS".into()));
+    assert_eq!(
+        (status.code(), reason(&status)),
+        (Code::InvalidArgument, "INVALID_FIELDS".into())
+    );
     let request = status.get_details_bad_request().unwrap();
-    request.field_violations.into_iter().map(|v| v.field).collect()
+    request
+        .field_violations
+        .into_iter()
+        .map(|v| v.field)
+        .collect()
 }
 
 async fn unknown_indicators_and_periods_are_named(suite: Suite) {
@@ -753,22 +1119,38 @@ async fn unknown_indicators_and_periods_are_named(suite: Suite) {
         let request = GatherFiguresRequest {
             parent: OFFICE.into(),
             period: Some(Period::year(2022)),
-            indicators: vec![known.clone(), "unheard_of".into(), known.clone(), "made_up".into()],
+            indicators: vec![
+                known.clone(),
+                "unheard_of".into(),
+                known.clone(),
+                "made_up".into(),
+            ],
         };
         let status = source.clone().gather_figures(request).await.unwrap_err();
         assert_eq!(fields(status), ["indicators[1]", "indicators[3]"]);
-        let wrong_way = Period { first_day: Some(day("2022-02-01")), last_day: Some(day("2022-01-31")) };
+        let wrong_way = Period {
+            first_day: Some(day("2022-02-01")),
+            last_day: Some(day("2022-01-31")),
+        };
         for (period, named) in [
             (None, "period"),
             (Some(Period::default()), "period.first_day"),
             (Some(wrong_way), "period.last_day"),
         ] {
             let parent = OFFICE.to_owned();
-            let request = GatherFiguresRequest { parent: parent.clone(), period, ..Default::default() };
+            let request = GatherFiguresRequest {
+                parent: parent.clone(),
+                period,
+                ..Default::default()
+            };
             let status = source.clone().gather_figures(request).await.unwrap_err();
             assert_eq!(fields(status)[0], named);
-            let request =
-                ListEvidenceRequest { parent, period, indicator: known.clone(), ..Default::default() };
+            let request = ListEvidenceRequest {
+                parent,
+                period,
+                indicator: known.clone(),
+                ..Default::default()
+            };
             let status = source.clone().list_evidence(request).await.unwrap_err();
             assert_eq!(fields(status)[0], named);
         }
@@ -778,7 +1160,10 @@ async fn unknown_indicators_and_periods_are_named(suite: Suite) {
             indicator: "unheard_of".into(),
             ..Default::default()
         };
-        assert_eq!(fields(source.clone().list_evidence(request).await.unwrap_err()), ["indicator"]);
+        assert_eq!(
+            fields(source.clone().list_evidence(request).await.unwrap_err()),
+            ["indicator"]
+        );
         // One asked for twice is answered twice.
         let twice = gather(&source, OFFICE, Period::year(2022), &[&known, &known]).await;
         assert_eq!(twice.len(), 2);
@@ -799,17 +1184,45 @@ async fn a_token_of_evidence_is_bound_to_its_request(suite: Suite) {
         page_size: 2,
         ..Default::default()
     };
-    let page = supervision.clone().list_evidence(request.clone()).await.unwrap().into_inner();
-    let next = ListEvidenceRequest { page_token: page.next_page_token, ..request };
-    let page = supervision.clone().list_evidence(next.clone()).await.unwrap().into_inner();
+    let page = supervision
+        .clone()
+        .list_evidence(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let next = ListEvidenceRequest {
+        page_token: page.next_page_token,
+        ..request
+    };
+    let page = supervision
+        .clone()
+        .list_evidence(next.clone())
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(page.evidence.len(), 2);
     for wrong in [
-        ListEvidenceRequest { period: Some(Period::year(2023)), ..next.clone() },
-        ListEvidenceRequest { indicator: "county_leader_instructions_handled".into(), ..next.clone() },
-        ListEvidenceRequest { parent: ANOTHER.into(), ..next.clone() },
-        ListEvidenceRequest { page_token: "AAAA".into(), ..next },
+        ListEvidenceRequest {
+            period: Some(Period::year(2023)),
+            ..next.clone()
+        },
+        ListEvidenceRequest {
+            indicator: "county_leader_instructions_handled".into(),
+            ..next.clone()
+        },
+        ListEvidenceRequest {
+            parent: ANOTHER.into(),
+            ..next.clone()
+        },
+        ListEvidenceRequest {
+            page_token: "AAAA".into(),
+            ..next
+        },
     ] {
         let status = supervision.clone().list_evidence(wrong).await.unwrap_err();
-        assert_eq!((status.code(), reason(&status)), (Code::InvalidArgument, "INVALID_PAGE_TOKEN".into()));
+        assert_eq!(
+            (status.code(), reason(&status)),
+            (Code::InvalidArgument, "INVALID_PAGE_TOKEN".into())
+        );
     }
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Mutex;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
@@ -196,7 +196,10 @@ impl Suite {
     pub fn config_file(&self) -> PathBuf {
         let mut toml = format!("data = {:?}\n", self.config.data);
         for (name, service) in &self.config.services {
-            toml += &format!("[services.{name}]\nlisten = \"127.0.0.1:0\"\npool = {}\n", service.pool);
+            toml += &format!(
+                "[services.{name}]\nlisten = \"127.0.0.1:0\"\npool = {}\n",
+                service.pool
+            );
             if let Some(Secret(url)) = &service.database {
                 toml += &format!("database = {url:?}\n");
             }
@@ -244,16 +247,7 @@ impl Suite {
 
     /// A token that may do everything in some offices.
     pub fn every_scope_in(&self, offices: &[&str]) -> String {
-        let scopes: std::collections::BTreeSet<String> = ROLES
-            .iter()
-            .flat_map(|role| {
-                let served = |service| role.grpc_services.contains(&service);
-                taizhang_contracts::METHODS
-                    .iter()
-                    .filter(move |m| served(m.service))
-                    .map(|m| m.scope.replace("{service}", role.name))
-            })
-            .collect();
+        let scopes = taizhang::roles::scopes();
         let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
         self.token(offices, &scopes)
     }

@@ -1,7 +1,12 @@
 //! The whole suite, called over the wire as another system would call it.
 //!
 //! Every test that touches records runs on SQLite and on PostgreSQL; see [`harness`].
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub
+)]
 
 #[macro_use]
 mod harness;
@@ -16,8 +21,8 @@ mod history;
 mod outside;
 mod reading;
 mod records;
-mod writing;
 mod schema;
 mod trial;
 mod walk;
 mod wire;
+mod writing;

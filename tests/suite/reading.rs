@@ -79,8 +79,18 @@ fn compare(order: &str, a: &Facility, b: &Facility) -> Ordering {
 
 /// A facility out of a small world, so that values repeat; most days are absent.
 fn varied(i: i32) -> Facility {
-    let kind = [FacilityKind::Room, FacilityKind::VideoLine, FacilityKind::VideoSystem];
-    let day = |n: i32| (n % 3 > 0).then(|| Date { year: 2020 + n % 4, month: 1 + n % 12, day: 1 + n % 28 });
+    let kind = [
+        FacilityKind::Room,
+        FacilityKind::VideoLine,
+        FacilityKind::VideoSystem,
+    ];
+    let day = |n: i32| {
+        (n % 3 > 0).then(|| Date {
+            year: 2020 + n % 4,
+            month: 1 + n % 12,
+            day: 1 + n % 28,
+        })
+    };
     Facility {
         title: ["一号", "二号", "Room", "room", "甲乙"][i as usize % 5].into(),
         kind: kind[i as usize % 3].into(),
@@ -98,16 +108,34 @@ async fn add(api: &Api, id: &str, facility: Facility) -> Facility {
         facility: Some(facility),
         ..Default::default()
     };
-    api.facilities.clone().create_facility(request).await.unwrap().into_inner()
+    api.facilities
+        .clone()
+        .create_facility(request)
+        .await
+        .unwrap()
+        .into_inner()
 }
 
 async fn remove(api: &Api, name: &str) {
-    let request = DeleteFacilityRequest { name: name.into(), ..Default::default() };
-    api.facilities.clone().delete_facility(request).await.unwrap();
+    let request = DeleteFacilityRequest {
+        name: name.into(),
+        ..Default::default()
+    };
+    api.facilities
+        .clone()
+        .delete_facility(request)
+        .await
+        .unwrap();
 }
 
 async fn page(api: &Api, request: &ListFacilitiesRequest) -> (Vec<Facility>, String) {
-    let answer = api.facilities.clone().list_facilities(request.clone()).await.unwrap().into_inner();
+    let answer = api
+        .facilities
+        .clone()
+        .list_facilities(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
     (answer.facilities, answer.next_page_token)
 }
 
@@ -130,14 +158,23 @@ async fn every_order_is_total_and_pages_follow_it(suite: Suite) {
     }
     for order in ORDERS {
         for show_deleted in [false, true] {
-            let whole = ListFacilitiesRequest { show_deleted, ..every(order, 1000) };
+            let whole = ListFacilitiesRequest {
+                show_deleted,
+                ..every(order, 1000)
+            };
             let (all, token) = page(&api, &whole).await;
-            assert_eq!((all.len(), token.as_str()), (if show_deleted { 40 } else { 35 }, ""));
+            assert_eq!(
+                (all.len(), token.as_str()),
+                (if show_deleted { 40 } else { 35 }, "")
+            );
             let mut sorted = all.clone();
             sorted.sort_by(|a, b| compare(order, a, b));
             assert_eq!(all, sorted, "{order}");
 
-            let mut request = ListFacilitiesRequest { page_size: 3, ..whole };
+            let mut request = ListFacilitiesRequest {
+                page_size: 3,
+                ..whole
+            };
             let mut paged = Vec::new();
             loop {
                 let (records, token) = page(&api, &request).await;
@@ -160,10 +197,19 @@ fn whole(order: &str, listed: &[Facility], present: &[Facility]) {
     }
     assert!(times.values().all(|n| *n == 1), "{order}: {times:?}");
     for facility in present {
-        assert_eq!(times.get(facility.name.as_str()), Some(&1), "{order}: {}", facility.title);
+        assert_eq!(
+            times.get(facility.name.as_str()),
+            Some(&1),
+            "{order}: {}",
+            facility.title
+        );
     }
     for pair in listed.windows(2) {
-        assert_eq!(compare(order, &pair[0], &pair[1]), Ordering::Less, "{order}");
+        assert_eq!(
+            compare(order, &pair[0], &pair[1]),
+            Ordering::Less,
+            "{order}"
+        );
     }
 }
 
@@ -201,7 +247,10 @@ async fn pages_survive_inserts_and_deletes(suite: Suite) {
         }
         whole(order, &listed, &present);
     }
-    assert!(n > 80 && pointed_at > 5, "{n} changes between pages, {pointed_at} of the last record");
+    assert!(
+        n > 80 && pointed_at > 5,
+        "{n} changes between pages, {pointed_at} of the last record"
+    );
 }
 
 async fn pages_survive_a_busy_writer(suite: Suite) {
@@ -242,36 +291,98 @@ async fn a_token_is_bound_to_its_request(suite: Suite) {
     for i in 0..6 {
         add(&api, "", varied(i)).await;
     }
-    let first = ListFacilitiesRequest { filter: "seats >= 0".into(), ..every("title", 2) };
+    let first = ListFacilitiesRequest {
+        filter: "seats >= 0".into(),
+        ..every("title", 2)
+    };
     let (_, token) = page(&api, &first).await;
-    let next = ListFacilitiesRequest { page_token: token.clone(), ..first.clone() };
+    let next = ListFacilitiesRequest {
+        page_token: token.clone(),
+        ..first.clone()
+    };
     // The page size may change, as AIP-158 has it.
-    let (rest, end) = page(&api, &ListFacilitiesRequest { page_size: 100, ..next.clone() }).await;
+    let (rest, end) = page(
+        &api,
+        &ListFacilitiesRequest {
+            page_size: 100,
+            ..next.clone()
+        },
+    )
+    .await;
     assert_eq!((rest.len(), end.as_str()), (4, ""));
 
     let refused = |status: Status| {
-        assert_eq!((status.code(), reason(&status)), (Code::InvalidArgument, "INVALID_PAGE_TOKEN".into()));
+        assert_eq!(
+            (status.code(), reason(&status)),
+            (Code::InvalidArgument, "INVALID_PAGE_TOKEN".into())
+        );
     };
     let half = token.len() / 2;
     let mut forged = token.clone().into_bytes();
     forged[half] = if forged[half] == b'A' { b'B' } else { b'A' };
     for wrong in [
-        ListFacilitiesRequest { filter: "seats >= 10".into(), ..next.clone() },
-        ListFacilitiesRequest { filter: String::new(), ..next.clone() },
-        ListFacilitiesRequest { order_by: "title desc".into(), ..next.clone() },
-        ListFacilitiesRequest { order_by: String::new(), ..next.clone() },
-        ListFacilitiesRequest { show_deleted: true, ..next.clone() },
-        ListFacilitiesRequest { parent: ANOTHER.into(), ..next.clone() },
-        ListFacilitiesRequest { page_token: String::from_utf8(forged).unwrap(), ..next.clone() },
-        ListFacilitiesRequest { page_token: token[..half].into(), ..next.clone() },
-        ListFacilitiesRequest { page_token: "2".into(), ..next.clone() },
-        ListFacilitiesRequest { page_token: "%".into(), ..next },
+        ListFacilitiesRequest {
+            filter: "seats >= 10".into(),
+            ..next.clone()
+        },
+        ListFacilitiesRequest {
+            filter: String::new(),
+            ..next.clone()
+        },
+        ListFacilitiesRequest {
+            order_by: "title desc".into(),
+            ..next.clone()
+        },
+        ListFacilitiesRequest {
+            order_by: String::new(),
+            ..next.clone()
+        },
+        ListFacilitiesRequest {
+            show_deleted: true,
+            ..next.clone()
+        },
+        ListFacilitiesRequest {
+            parent: ANOTHER.into(),
+            ..next.clone()
+        },
+        ListFacilitiesRequest {
+            page_token: String::from_utf8(forged).unwrap(),
+            ..next.clone()
+        },
+        ListFacilitiesRequest {
+            page_token: token[..half].into(),
+            ..next.clone()
+        },
+        ListFacilitiesRequest {
+            page_token: "2".into(),
+            ..next.clone()
+        },
+        ListFacilitiesRequest {
+            page_token: "%".into(),
+            ..next
+        },
     ] {
-        refused(api.facilities.clone().list_facilities(wrong).await.unwrap_err());
+        refused(
+            api.facilities
+                .clone()
+                .list_facilities(wrong)
+                .await
+                .unwrap_err(),
+        );
     }
     // Nor is it good for another collection.
-    let request = ListMeetingsRequest { parent: OFFICE.into(), page_token: token, ..Default::default() };
-    refused(api.meetings.clone().list_meetings(request).await.unwrap_err());
+    let request = ListMeetingsRequest {
+        parent: OFFICE.into(),
+        page_token: token,
+        ..Default::default()
+    };
+    refused(
+        api.meetings
+            .clone()
+            .list_meetings(request)
+            .await
+            .unwrap_err(),
+    );
 }
 
 async fn page_sizes_follow_aip_158(suite: Suite) {
@@ -283,7 +394,9 @@ async fn page_sizes_follow_aip_158(suite: Suite) {
         organiser: "县委办公室".into(),
         host_level: Level::County.into(),
         recurrence: Some(Recurrence {
-            rule: Some(recurrence::Rule::Weekly(Weekly { weekday: Weekday::Monday.into() })),
+            rule: Some(recurrence::Rule::Weekly(Weekly {
+                weekday: Weekday::Monday.into(),
+            })),
         }),
         first_day: Some(day("2001-01-01")),
         start_minute: 540,
@@ -296,7 +409,12 @@ async fn page_sizes_follow_aip_158(suite: Suite) {
         ..Default::default()
     };
     let mut client = api.series.clone();
-    let name = client.create_meeting_series(request).await.unwrap().into_inner().name;
+    let name = client
+        .create_meeting_series(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .name;
     for until in ["2007-12-31", "2014-12-31", "2021-12-31"] {
         let request = ExtendMeetingSeriesRequest {
             name: name.clone(),
@@ -306,19 +424,42 @@ async fn page_sizes_follow_aip_158(suite: Suite) {
         client.extend_meeting_series(request).await.unwrap();
     }
     let database = suite.database("meetings").await;
-    assert_eq!(number(&database, "SELECT COUNT(*) FROM meetings").await, 1096);
+    assert_eq!(
+        number(&database, "SELECT COUNT(*) FROM meetings").await,
+        1096
+    );
 
     let list = async |page_size| {
-        let request = ListMeetingsRequest { parent: OFFICE.into(), page_size, ..Default::default() };
-        Ok::<_, Status>(api.meetings.clone().list_meetings(request).await?.into_inner())
+        let request = ListMeetingsRequest {
+            parent: OFFICE.into(),
+            page_size,
+            ..Default::default()
+        };
+        Ok::<_, Status>(
+            api.meetings
+                .clone()
+                .list_meetings(request)
+                .await?
+                .into_inner(),
+        )
     };
-    for (page_size, expected) in [(0, 50), (1, 1), (999, 999), (1000, 1000), (1001, 1000), (i32::MAX, 1000)] {
+    for (page_size, expected) in [
+        (0, 50),
+        (1, 1),
+        (999, 999),
+        (1000, 1000),
+        (1001, 1000),
+        (i32::MAX, 1000),
+    ] {
         let page = list(page_size).await.unwrap();
         assert_eq!(page.meetings.len(), expected);
         assert!(!page.next_page_token.is_empty());
     }
     let status = list(-1).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status)), (Code::InvalidArgument, "INVALID_FIELDS".into()));
+    assert_eq!(
+        (status.code(), reason(&status)),
+        (Code::InvalidArgument, "INVALID_FIELDS".into())
+    );
     let violations = status.get_details_bad_request().unwrap().field_violations;
     assert_eq!(violations[0].field, "page_size");
 }
@@ -335,13 +476,25 @@ async fn a_page_of_large_records_is_short(suite: Suite) {
     };
     for i in 0..6 {
         let participants = vec![participant.clone(); 1000];
-        let large = Meeting { participants, ..meeting(&format!("大会{i}")) };
+        let large = Meeting {
+            participants,
+            ..meeting(&format!("大会{i}"))
+        };
         api.create_meeting(new_meeting(large)).await.unwrap();
     }
-    let mut request = ListMeetingsRequest { parent: OFFICE.into(), ..Default::default() };
+    let mut request = ListMeetingsRequest {
+        parent: OFFICE.into(),
+        ..Default::default()
+    };
     let (mut titles, mut pages) = (Vec::new(), 0);
     loop {
-        let page = api.meetings.clone().list_meetings(request.clone()).await.unwrap().into_inner();
+        let page = api
+            .meetings
+            .clone()
+            .list_meetings(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
         titles.extend(page.meetings.into_iter().map(|m| m.title));
         pages += 1;
         if page.next_page_token.is_empty() {
@@ -349,7 +502,10 @@ async fn a_page_of_large_records_is_short(suite: Suite) {
         }
         request.page_token = page.next_page_token;
     }
-    assert_eq!(titles, (0..6).map(|i| format!("大会{i}")).collect::<Vec<_>>());
+    assert_eq!(
+        titles,
+        (0..6).map(|i| format!("大会{i}")).collect::<Vec<_>>()
+    );
     assert!(pages > 1);
 }
 
@@ -370,15 +526,25 @@ async fn filters_find_what_they_say(suite: Suite) {
             kind: kinds[i % 3].into(),
             host_level: [Level::County, Level::Province][i % 2].into(),
             video: i % 2 == 1,
-            chair: if i < 2 { "李四".into() } else { String::new() },
+            chair: if i < 2 {
+                "李四".into()
+            } else {
+                String::new()
+            },
             start_time,
             ..meeting(title)
         };
         let id = format!("m{i}");
-        let request = CreateMeetingRequest { meeting_id: id, ..new_meeting(made) };
+        let request = CreateMeetingRequest {
+            meeting_id: id,
+            ..new_meeting(made)
+        };
         api.create_meeting(request).await.unwrap();
     }
-    let delete = DeleteMeetingRequest { name: format!("{OFFICE}/meetings/m3"), ..Default::default() };
+    let delete = DeleteMeetingRequest {
+        name: format!("{OFFICE}/meetings/m3"),
+        ..Default::default()
+    };
     api.delete_meeting(delete).await.unwrap();
 
     for (filter, expected) in [
@@ -433,8 +599,14 @@ async fn filters_find_what_they_say(suite: Suite) {
         (r#"start_time != "2021-12-31T15:30:00Z""#, "123"),
         (r#"NOT start_time = "2021-12-31T15:30:00Z""#, "123"),
         (r#"NOT start_time < "2022-01-01T00:00:00+08:00""#, "123"),
-        (r#"NOT (start_time < "2022-01-01T00:00:00+08:00" AND video = false)"#, "123"),
-        (r#"NOT (start_time > "2022-01-01T00:00:00Z" OR video = true)"#, "0"),
+        (
+            r#"NOT (start_time < "2022-01-01T00:00:00+08:00" AND video = false)"#,
+            "123",
+        ),
+        (
+            r#"NOT (start_time > "2022-01-01T00:00:00Z" OR video = true)"#,
+            "0",
+        ),
         // Days: none was held.
         ("held_on = 2022-01-01", ""),
         ("held_on != 2022-01-01", "0123"),
@@ -459,8 +631,14 @@ async fn filters_find_what_they_say(suite: Suite) {
             ..Default::default()
         };
         let answer = api.meetings.clone().list_meetings(request).await;
-        let found = answer.unwrap_or_else(|s| panic!("{filter}: {s:?}")).into_inner().meetings;
-        let ids: String = found.iter().map(|m| m.name.rsplit('m').next().unwrap()).collect();
+        let found = answer
+            .unwrap_or_else(|s| panic!("{filter}: {s:?}"))
+            .into_inner()
+            .meetings;
+        let ids: String = found
+            .iter()
+            .map(|m| m.name.rsplit('m').next().unwrap())
+            .collect();
         assert_eq!(ids, expected, "{filter}");
     }
 
@@ -475,7 +653,13 @@ async fn filters_find_what_they_say(suite: Suite) {
     };
     let mut titles = Vec::new();
     loop {
-        let page = api.meetings.clone().list_meetings(request.clone()).await.unwrap().into_inner();
+        let page = api
+            .meetings
+            .clone()
+            .list_meetings(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
         titles.extend(page.meetings.into_iter().map(|m| m.title));
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() {
@@ -494,9 +678,21 @@ async fn filters_over_matters(suite: Suite) {
         ..Default::default()
     };
     for (source, registered, due) in [
-        (source(SourceKind::Instruction, Level::City, true), "2021-12-31", "2022-01-31"),
-        (source(SourceKind::Instruction, Level::County, false), "2022-01-01", "2022-12-31"),
-        (source(SourceKind::SupervisionNotice, Level::City, false), "2022-01-02", "2023-01-01"),
+        (
+            source(SourceKind::Instruction, Level::City, true),
+            "2021-12-31",
+            "2022-01-31",
+        ),
+        (
+            source(SourceKind::Instruction, Level::County, false),
+            "2022-01-01",
+            "2022-12-31",
+        ),
+        (
+            source(SourceKind::SupervisionNotice, Level::City, false),
+            "2022-01-02",
+            "2023-01-01",
+        ),
     ] {
         let made = Matter {
             source: Some(source),
@@ -509,9 +705,15 @@ async fn filters_over_matters(suite: Suite) {
     // By the day of registration, which tells the three apart.
     for (filter, expected) in [
         ("source.kind = INSTRUCTION", "31 1"),
-        ("source.kind = SOURCE_KIND_INSTRUCTION AND source.level = LEVEL_COUNTY", "1"),
+        (
+            "source.kind = SOURCE_KIND_INSTRUCTION AND source.level = LEVEL_COUNTY",
+            "1",
+        ),
         ("source.by_secretary = true", "31"),
-        ("NOT source.by_secretary = true AND source.level = CITY", "2"),
+        (
+            "NOT source.by_secretary = true AND source.level = CITY",
+            "2",
+        ),
         ("number = 1", "31 1"),
         ("number > 1", "2"),
         ("number >= 1 AND number < 2", "31 1"),
@@ -534,8 +736,14 @@ async fn filters_over_matters(suite: Suite) {
             ..Default::default()
         };
         let answer = api.matters.clone().list_matters(request).await;
-        let found = answer.unwrap_or_else(|s| panic!("{filter}: {s:?}")).into_inner().matters;
-        let days: Vec<_> = found.iter().map(|m| m.registered_on.unwrap().day.to_string()).collect();
+        let found = answer
+            .unwrap_or_else(|s| panic!("{filter}: {s:?}"))
+            .into_inner()
+            .matters;
+        let days: Vec<_> = found
+            .iter()
+            .map(|m| m.registered_on.unwrap().day.to_string())
+            .collect();
         assert_eq!(days.join(" "), expected, "{filter}");
     }
 }
@@ -569,10 +777,22 @@ async fn a_wrong_filter_or_order_is_named(suite: Suite) {
             order_by: order_by.into(),
             ..Default::default()
         };
-        let status = api.meetings.clone().list_meetings(request).await.unwrap_err();
-        assert_eq!((status.code(), reason(&status)), (Code::InvalidArgument, "INVALID_FIELDS".into()));
+        let status = api
+            .meetings
+            .clone()
+            .list_meetings(request)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (status.code(), reason(&status)),
+            (Code::InvalidArgument, "INVALID_FIELDS".into())
+        );
         let violations = status.get_details_bad_request().unwrap().field_violations;
-        let named = |v: &tonic_types::FieldViolation| v.field == field && v.description.contains(says);
-        assert!(violations.iter().any(named), "{filter}{order_by}: {violations:?}");
+        let named =
+            |v: &tonic_types::FieldViolation| v.field == field && v.description.contains(says);
+        assert!(
+            violations.iter().any(named),
+            "{filter}{order_by}: {violations:?}"
+        );
     }
 }

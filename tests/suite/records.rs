@@ -69,7 +69,12 @@ impl Api {
 
     pub async fn get_meeting(&self, name: &str) -> Result<Meeting, Status> {
         let request = GetMeetingRequest { name: name.into() };
-        Ok(self.meetings.clone().get_meeting(request).await?.into_inner())
+        Ok(self
+            .meetings
+            .clone()
+            .get_meeting(request)
+            .await?
+            .into_inner())
     }
 
     pub async fn update_meeting(&self, request: UpdateMeetingRequest) -> Result<Meeting, Status> {
@@ -83,13 +88,28 @@ impl Api {
     }
 
     pub async fn create_matter(&self, request: CreateMatterRequest) -> Result<Matter, Status> {
-        Ok(self.matters.clone().create_matter(request).await?.into_inner())
+        Ok(self
+            .matters
+            .clone()
+            .create_matter(request)
+            .await?
+            .into_inner())
     }
 
     /// All changes of a record of the meetings service.
     pub async fn history(&self, name: &str) -> Vec<HistoryEntry> {
-        let request = ListHistoryRequest { name: name.into(), page_size: 1000, ..Default::default() };
-        self.history.clone().list_history(request).await.unwrap().into_inner().entries
+        let request = ListHistoryRequest {
+            name: name.into(),
+            page_size: 1000,
+            ..Default::default()
+        };
+        self.history
+            .clone()
+            .list_history(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .entries
     }
 }
 
@@ -124,7 +144,11 @@ pub fn past_meeting(title: &str, start: &str) -> Meeting {
 }
 
 pub fn facility(title: &str) -> Facility {
-    Facility { title: title.into(), kind: FacilityKind::Room.into(), ..Default::default() }
+    Facility {
+        title: title.into(),
+        kind: FacilityKind::Room.into(),
+        ..Default::default()
+    }
 }
 
 pub fn lecture(title: &str, day: Date) -> Lecture {
@@ -157,11 +181,19 @@ pub fn matter(title: &str) -> Matter {
 }
 
 pub fn new_meeting(meeting: Meeting) -> CreateMeetingRequest {
-    CreateMeetingRequest { parent: OFFICE.into(), meeting: Some(meeting), ..Default::default() }
+    CreateMeetingRequest {
+        parent: OFFICE.into(),
+        meeting: Some(meeting),
+        ..Default::default()
+    }
 }
 
 pub fn new_matter(matter: Matter) -> CreateMatterRequest {
-    CreateMatterRequest { parent: OFFICE.into(), matter: Some(matter), ..Default::default() }
+    CreateMatterRequest {
+        parent: OFFICE.into(),
+        matter: Some(matter),
+        ..Default::default()
+    }
 }
 
 pub fn day(text: &str) -> Date {
@@ -180,7 +212,9 @@ pub fn request_id() -> String {
 
 /// Whether the caller is told that the call changed nothing and may be made again.
 pub fn may_retry(status: &Status) -> bool {
-    let told = status.get_details_retry_info().is_some_and(|info| info.retry_delay.is_some());
+    let told = status
+        .get_details_retry_info()
+        .is_some_and(|info| info.retry_delay.is_some());
     status.code() == Code::Aborted && told
 }
 
@@ -208,7 +242,12 @@ where
 /// Runs a statement behind the ledger's back; gives the number of rows that it changed.
 pub async fn execute(database: &Database, sql: &str, values: Vec<Value>) -> u64 {
     let statement = Statement::from_sql_and_values(database.backend(), sql, values);
-    database.writer().execute_raw(statement).await.unwrap().rows_affected()
+    database
+        .writer()
+        .execute_raw(statement)
+        .await
+        .unwrap()
+        .rows_affected()
 }
 
 pub async fn query(database: &Database, sql: &str) -> Vec<QueryResult> {

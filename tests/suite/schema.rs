@@ -18,7 +18,9 @@ async fn started(databases: &Databases) -> Result<(), String> {
 }
 
 async fn database(databases: &Databases, service: &str) -> taizhang_ledger::Database {
-    taizhang::suite::connect(&databases.config, role(service)).await.unwrap()
+    taizhang::suite::connect(&databases.config, role(service))
+        .await
+        .unwrap()
 }
 
 fn run(store: Store, test: impl AsyncFnOnce(&Databases)) {
@@ -49,7 +51,11 @@ fn a_newer_schema_is_refused() {
         run(store, async |databases| {
             let supervision = database(databases, "supervision").await;
             let newer = "INSERT INTO seaql_migrations VALUES ('m9999_from_the_future', 0)";
-            supervision.writer().execute_unprepared(newer).await.unwrap();
+            supervision
+                .writer()
+                .execute_unprepared(newer)
+                .await
+                .unwrap();
             let refused = started(databases).await.unwrap_err();
             assert!(refused.contains("supervision"), "{refused}");
             assert!(refused.contains("m9999_from_the_future"), "{refused}");
@@ -64,7 +70,12 @@ fn sqlite_syncs_every_commit_in_full() {
         let pragma = async |name: &str| {
             let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
             let statement = sea_orm::Statement::from_string(database.backend(), sql);
-            let row = database.writer().query_one_raw(statement).await.unwrap().unwrap();
+            let row = database
+                .writer()
+                .query_one_raw(statement)
+                .await
+                .unwrap()
+                .unwrap();
             row.try_get_by_index::<String>(0).unwrap()
         };
         assert_eq!(pragma("journal_mode").await, "wal");

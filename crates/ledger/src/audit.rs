@@ -2,14 +2,18 @@
 //! and that every record is what its last entry says.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, Statement, Value,
+};
 
 use crate::Kind;
 use crate::database::Database;
+use crate::schema::history::{self, Model as Entry};
 use crate::secret::{Digest, Key};
 use crate::write::{EntryParts, entry_mac};
 
-const BATCH: i64 = 1000;
+const BATCH: u64 = 1000;
 
 /// What an audit found.
 #[derive(Debug, Default)]
@@ -56,6 +60,18 @@ pub async fn verify(
     Ok(report)
 }
 
+/// Whether a service's history has no entry yet.
+///
+/// # Errors
+/// If the database can't be read.
+pub async fn is_empty(database: &Database) -> Result<bool, DbErr> {
+    let first = history::Entity::find()
+        .limit(1)
+        .one(&database.reader)
+        .await?;
+    Ok(first.is_none())
+}
+
 struct Audit<'a> {
     database: &'a Database,
     key: &'a Key,
@@ -90,18 +106,18 @@ impl Audit<'_> {
         let mut before = Digest::default();
         let mut last = 0;
         loop {
-            let sql = "SELECT seq, time, caller, method, collection, id, version, body, \
-                request_id, request_digest, mac FROM history \
-                WHERE office = $1 AND seq > $2 ORDER BY seq LIMIT $3";
-            let rows = self
-                .rows(sql.into(), vec![office.into(), last.into(), BATCH.into()])
+            let rows: Vec<Entry> = history::Entity::find()
+                .filter(history::Column::Office.eq(office))
+                .filter(history::Column::Seq.gt(last))
+                .order_by_asc(history::Column::Seq)
+                .limit(BATCH)
+                .all(&self.database.reader)
                 .await?;
             if rows.is_empty() {
                 return Ok((last, before, None));
             }
-            for row in &rows {
-                let entry = Entry::read(row)?;
-                let expected = entry_mac(self.key, &before, &entry.parts(office));
+            for entry in &rows {
+                let expected = entry_mac(self.key, &before, &parts(entry));
                 let bad = |seq, what| Finding {
                     office: office.to_owned(),
                     entry: Some(seq),
@@ -116,7 +132,7 @@ impl Audit<'_> {
                     };
                     return Ok((last, before, Some(finding)));
                 }
-                if entry.mac != expected {
+                if entry.mac.as_slice() != expected.as_slice() {
                     let what = ("条目被改动", "the entry was changed");
                     return Ok((last, before, Some(bad(entry.seq, what))));
                 }
@@ -177,7 +193,7 @@ impl Audit<'_> {
                 "SELECT * FROM {} WHERE office = $1 AND id > $2 ORDER BY id LIMIT $3",
                 kind.table
             );
-            let values = vec![office.into(), after.as_str().into(), BATCH.into()];
+            let values = vec![office.into(), after.as_str().into(), (BATCH as i64).into()];
             let rows = self.rows(sql, values).await?;
             let Some(last) = rows.last() else {
                 return Ok(findings);
@@ -216,50 +232,18 @@ fn holds(row: &QueryResult, column: &str, expected: &Value) -> Result<bool, DbEr
     })
 }
 
-struct Entry {
-    seq: i64,
-    time: DateTime<Utc>,
-    caller: String,
-    method: String,
-    collection: String,
-    id: String,
-    version: i64,
-    body: Vec<u8>,
-    request_id: Option<String>,
-    request_digest: Option<Vec<u8>>,
-    mac: Vec<u8>,
-}
-
-impl Entry {
-    fn read(row: &QueryResult) -> Result<Self, DbErr> {
-        Ok(Self {
-            seq: row.try_get_by_index(0)?,
-            time: row.try_get_by_index(1)?,
-            caller: row.try_get_by_index(2)?,
-            method: row.try_get_by_index(3)?,
-            collection: row.try_get_by_index(4)?,
-            id: row.try_get_by_index(5)?,
-            version: row.try_get_by_index(6)?,
-            body: row.try_get_by_index(7)?,
-            request_id: row.try_get_by_index(8)?,
-            request_digest: row.try_get_by_index(9)?,
-            mac: row.try_get_by_index(10)?,
-        })
-    }
-
-    fn parts<'a>(&'a self, office: &'a str) -> EntryParts<'a> {
-        EntryParts {
-            office,
-            seq: self.seq,
-            time: self.time,
-            caller: &self.caller,
-            method: &self.method,
-            collection: &self.collection,
-            id: &self.id,
-            version: self.version,
-            body: &self.body,
-            request_id: self.request_id.as_deref(),
-            request_digest: self.request_digest.as_deref(),
-        }
+fn parts(entry: &Entry) -> EntryParts<'_> {
+    EntryParts {
+        office: &entry.office,
+        seq: entry.seq,
+        time: entry.time,
+        caller: &entry.caller,
+        method: &entry.method,
+        collection: &entry.collection,
+        id: &entry.id,
+        version: entry.version,
+        body: &entry.body,
+        request_id: entry.request_id.as_deref(),
+        request_digest: entry.request_digest.as_deref(),
     }
 }

@@ -8,6 +8,17 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use taizhang_ledger::Key;
 
+/// Reads `ledger.key` of the data folder, if there is one.
+///
+/// # Errors
+/// If it can't be read.
+pub fn open(data: &Path) -> anyhow::Result<Option<Key>> {
+    if !data.join("ledger.key").exists() {
+        return Ok(None);
+    }
+    open_or_create(data).map(Some)
+}
+
 /// Reads `ledger.key` of the data folder; makes it, readable by its owner only, if there is none.
 ///
 /// # Errors

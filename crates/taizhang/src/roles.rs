@@ -1,10 +1,13 @@
 //! The services that the program can run. A new service is one row.
 
+use std::collections::BTreeSet;
+
 use chrono_tz::Tz;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
+use taizhang_contracts::METHODS;
 use taizhang_ledger::{Clock, Database, Key, Kind, Ledger};
 use taizhang_reporting::Source;
 use tonic::service::Routes;
@@ -24,10 +27,13 @@ pub struct Role {
     /// Its gRPC services over a database.
     pub routes: fn(Parts) -> Routes,
     /// Brings its database to its present schema.
-    pub migrate: fn(&DatabaseConnection) -> BoxFuture<'_, Result<(), DbErr>>,
+    pub migrate: fn(&DatabaseConnection) -> Done<'_, ()>,
     /// The migrations that its database lacks; an error if the database is newer than the program.
-    pub pending: fn(&DatabaseConnection) -> BoxFuture<'_, Result<Vec<String>, DbErr>>,
+    pub pending: fn(&DatabaseConnection) -> Done<'_, Vec<String>>,
 }
+
+/// What a database will have done.
+pub type Done<'a, T> = BoxFuture<'a, Result<T, DbErr>>;
 
 /// What a service is made of.
 pub struct Parts {
@@ -91,6 +97,17 @@ pub fn names() -> Vec<&'static str> {
     ROLES.iter().map(|role| role.name).collect()
 }
 
+/// Every scope that a method asks for.
+pub fn scopes() -> BTreeSet<String> {
+    let of = |role: &'static Role| {
+        METHODS
+            .iter()
+            .filter(|method| role.grpc_services.contains(&method.service))
+            .map(|method| method.scope.replace("{service}", role.name))
+    };
+    ROLES.iter().flat_map(of).collect()
+}
+
 /// The roles of these names; all of them if there are none.
 ///
 /// # Errors
@@ -109,15 +126,11 @@ pub fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Role>> {
         .collect()
 }
 
-fn migrate<M: MigratorTrait + 'static>(
-    database: &DatabaseConnection,
-) -> BoxFuture<'_, Result<(), DbErr>> {
+fn migrate<M: MigratorTrait + 'static>(database: &DatabaseConnection) -> Done<'_, ()> {
     M::up(database, None).boxed()
 }
 
-fn pending<M: MigratorTrait + 'static>(
-    database: &DatabaseConnection,
-) -> BoxFuture<'_, Result<Vec<String>, DbErr>> {
+fn pending<M: MigratorTrait + 'static>(database: &DatabaseConnection) -> Done<'_, Vec<String>> {
     async move {
         let pending = M::get_pending_migrations_read_only(database).await?;
         Ok(pending

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sea_orm::DbBackend;
-use taizhang_ledger::{Clock, Database};
+use taizhang_ledger::{Clock, Database, audit};
 use taizhang_reporting::Source;
 use taizhang_runtime::client::connect_lazy;
 use taizhang_runtime::identity::{Keyring, Verifier};
@@ -38,7 +38,26 @@ impl Suite {
         clock: Clock,
     ) -> anyhow::Result<Self> {
         config.only_services(&names())?;
-        let key = key::open_or_create(&config.data)?;
+        let mut databases = Vec::new();
+        for role in roles {
+            databases.push(database(config, role).await?);
+        }
+        let key = match key::open(&config.data)? {
+            Some(key) => key,
+            None => {
+                // With another key no history would verify any more.
+                for (role, database) in roles.iter().zip(&databases) {
+                    if !audit::is_empty(database).await? {
+                        bail!(
+                            "ledger.key is missing in {}, but {} has a history; bring it back",
+                            config.data.display(),
+                            role.name
+                        );
+                    }
+                }
+                key::open_or_create(&config.data)?
+            }
+        };
         if config.identity.public_key.is_none() {
             // The embedded default: a key of its own.
             Keyring::open_or_create(&config.identity_folder())?;
@@ -59,9 +78,9 @@ impl Suite {
 
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        for (role, listener) in listeners {
+        for ((role, listener), database) in listeners.into_iter().zip(databases) {
             let parts = Parts {
-                database: database(config, role).await?,
+                database,
                 key: key.clone(),
                 clock: clock.clone(),
                 zone: config.time_zone,
@@ -183,6 +202,12 @@ fn sources(
             })
             .collect();
     }
+    let reports = roles
+        .iter()
+        .any(|role| role.name == taizhang_reporting::NAME);
+    if reports && !roles.iter().any(|role| role.is_source) {
+        bail!("sources: reporting has none; name them in the configuration");
+    }
     let scheme = if config.tls.certificate.is_some() {
         "https"
     } else {
@@ -193,7 +218,7 @@ fn sources(
         .filter(|role| role.is_source)
         .filter_map(|role| Some((role, addresses.get(role.name)?)))
         .map(|(role, address)| {
-            let address = format!("{scheme}://{address}");
+            let address = format!("{scheme}://{}", reachable(*address));
             let channel = connect_lazy(&address, &config.tls)?;
             Ok(Source {
                 name: role.name.to_owned(),
@@ -202,4 +227,12 @@ fn sources(
             })
         })
         .collect()
+}
+
+/// Where a service of this process is reached that listens on every address.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }

@@ -17,11 +17,11 @@ use taizhang_ledger::Clock;
 use taizhang_runtime::Config;
 use taizhang_runtime::identity::{Grant, Keyring};
 
-use crate::roles::ROLES;
+use crate::roles::{ROLES, scopes};
 use crate::suite::Suite;
-pub use client::Clients;
+use client::Clients;
 use jobs::Whose;
-pub use plan::Plan;
+use plan::Plan;
 
 /// The office whose year it is.
 pub const OFFICE: &str = "demo";
@@ -54,6 +54,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Some(data) => data.clone(),
         None => std::env::temp_dir().join(format!("taizhang-{}", uuid::Uuid::new_v4())),
     };
+    if let Ok(mut entries) = std::fs::read_dir(&data)
+        && entries.next().is_some()
+    {
+        anyhow::bail!("--data：{} 不是空文件夹", data.display());
+    }
     let done = in_folder(&options, &plan, &data).await;
     if options.data.is_none() {
         std::fs::remove_dir_all(&data).with_context(|| format!("folder {}", data.display()))?;
@@ -119,21 +124,10 @@ fn clock(plan: &Plan) -> Clock {
 
 fn grant() -> anyhow::Result<Grant> {
     let offices = [OFFICE, NEIGHBOUR].map(|id| Office::from_id(id).context("an office's id"));
-    let scopes = [
-        "meetings.read",
-        "meetings.write",
-        "supervision.read",
-        "supervision.write",
-        "supervision.configure",
-        "reporting.read",
-        "reporting.write",
-        "reporting.configure",
-        "reporting.finalize",
-    ];
     Ok(Grant {
         system: "taizhang-try".into(),
         offices: offices.into_iter().collect::<anyhow::Result<_>>()?,
-        scopes: scopes.map(str::to_owned).into(),
+        scopes: scopes().into_iter().collect(),
         valid_for: TimeDelta::days(1),
     })
 }

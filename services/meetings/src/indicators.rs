@@ -51,7 +51,7 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
             "reform_group_meetings",
             "县委全面深改领导小组会议",
             "次",
-            "其中深改领导小组会议",
+            "其中深改领导小组会议，按召开日期计",
         )
         .when(by_office())
         .when(held())
@@ -62,7 +62,7 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
             "joint_office_directors_meeting_cadence",
             "四大班子办公室主任联席会议",
             "次",
-            "其中四大班子办公室主任联席会议；每月一次则全年为12",
+            "其中四大班子办公室主任联席会议，按召开日期计；每月一次则全年为12",
         )
         .when(by_office())
         .when(held())
@@ -93,7 +93,7 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
             "lectures_by_standing_committee",
             "县委常委宣讲",
             "场",
-            "其中县委常委宣讲",
+            "其中县委常委宣讲，按宣讲日期计",
         )
         .when(to_grassroots())
         .when(given())
@@ -107,7 +107,7 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
             "lecture_audience",
             "基层集中宣讲听众",
             "人次",
-            "基层集中宣讲的听众人数之和",
+            "基层集中宣讲的听众人数之和，按宣讲日期计",
             lecture::AUDIENCE,
         )
         .when(to_grassroots())

@@ -102,7 +102,8 @@ impl Limits {
         within(
             "limits.message_bytes",
             self.message_bytes as u64,
-            1_024..=1 << 30,
+            // What gRPC servers take in unless told otherwise.
+            1_024..=4 << 20,
         )?;
         within(
             "limits.header_bytes",

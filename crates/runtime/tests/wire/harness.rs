@@ -56,7 +56,10 @@ impl HistoryService for Stub {
         &self,
         request: Request<ListHistoryRequest>,
     ) -> Result<Response<ListHistoryResponse>, Status> {
-        let given = *request.extensions().get::<taizhang_contracts::Until>().unwrap();
+        let given = *request
+            .extensions()
+            .get::<taizhang_contracts::Until>()
+            .unwrap();
         let header = |name| {
             let value = request.metadata().get(name);
             value.map_or("", |v| v.to_str().unwrap()).to_owned()

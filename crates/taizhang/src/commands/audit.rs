@@ -1,6 +1,6 @@
 //! `taizhang audit`.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use taizhang_ledger::audit;
@@ -22,7 +22,8 @@ pub(super) enum Audit {
 }
 
 pub(super) async fn run(config: &Config, Audit::Verify { services }: Audit) -> anyhow::Result<()> {
-    let key = key::open_or_create(&config.data)?;
+    let key = key::open(&config.data)?
+        .with_context(|| format!("there is no ledger.key in {}", config.data.display()))?;
     let mut bad = 0;
     for role in roles::chosen(&services)? {
         let database = connect(config, role).await?;
@@ -35,7 +36,7 @@ pub(super) async fn run(config: &Config, Audit::Verify { services }: Audit) -> a
         bar.finish_and_clear();
         for (office, entries, digest) in &report.offices {
             println!(
-                "{}: offices/{office}: {entries} entries, digest {digest}",
+                "{}: offices/{office}: {entries} entries verified, digest {digest}",
                 role.name
             );
         }

@@ -1,11 +1,13 @@
 //! `taizhang token`.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chrono::{Local, TimeDelta};
 use clap::Subcommand;
 use taizhang_contracts::Office;
 use taizhang_runtime::Config;
 use taizhang_runtime::identity::{Grant, Keyring};
+
+use crate::roles;
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
@@ -47,6 +49,11 @@ pub(super) fn run(config: &Config, token: Token) -> anyhow::Result<()> {
                 .iter()
                 .map(|id| Office::from_id(id).with_context(|| format!("{id} is no office's id")))
                 .collect::<anyhow::Result<_>>()?;
+            let known = roles::scopes();
+            if let Some(unknown) = scopes.iter().find(|scope| !known.contains(*scope)) {
+                let known: Vec<_> = known.into_iter().collect();
+                bail!("no scope {unknown}; there are {}", known.join(", "));
+            }
             let valid_for = TimeDelta::try_days(days).context("--days is too great")?;
             println!(
                 "{}",

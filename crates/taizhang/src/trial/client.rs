@@ -18,7 +18,7 @@ use tonic::{Request, Status};
 
 /// Sends the token with every call.
 #[derive(Clone)]
-pub struct Bearer(MetadataValue<Ascii>);
+pub(super) struct Bearer(MetadataValue<Ascii>);
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -34,13 +34,13 @@ type Bearing = InterceptedService<Channel, Bearer>;
 /// One client for each gRPC service that a trial calls.
 #[derive(Clone)]
 #[allow(missing_docs)]
-pub struct Clients {
-    pub meetings: MeetingServiceClient<Bearing>,
-    pub series: MeetingSeriesServiceClient<Bearing>,
-    pub lectures: LectureServiceClient<Bearing>,
-    pub facilities: FacilityServiceClient<Bearing>,
-    pub matters: MatterServiceClient<Bearing>,
-    pub reports: AnnualReportServiceClient<Bearing>,
+pub(super) struct Clients {
+    pub(super) meetings: MeetingServiceClient<Bearing>,
+    pub(super) series: MeetingSeriesServiceClient<Bearing>,
+    pub(super) lectures: LectureServiceClient<Bearing>,
+    pub(super) facilities: FacilityServiceClient<Bearing>,
+    pub(super) matters: MatterServiceClient<Bearing>,
+    pub(super) reports: AnnualReportServiceClient<Bearing>,
 }
 
 impl Clients {
@@ -48,7 +48,7 @@ impl Clients {
     ///
     /// # Errors
     /// If an address is missing.
-    pub fn connect(
+    pub(super) fn connect(
         addresses: &BTreeMap<&'static str, SocketAddr>,
         token: &str,
     ) -> anyhow::Result<Self> {

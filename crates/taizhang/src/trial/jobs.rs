@@ -10,7 +10,7 @@ use super::plan::{Figures, Plan, planned};
 
 /// Whose ledger a record is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub(super) enum Whose {
     /// The office whose summary is made.
     Ours,
     /// Another office.
@@ -19,18 +19,18 @@ pub enum Whose {
 
 /// One record, and how far its life goes.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub(super) struct Job {
     /// Whose ledger it is in.
-    pub whose: Whose,
+    pub(super) whose: Whose,
     /// Whether it is deleted in the end.
-    pub deleted: bool,
+    pub(super) deleted: bool,
     /// What it is.
-    pub what: What,
+    pub(super) what: What,
 }
 
 /// What a record is.
 #[derive(Debug, Clone)]
-pub enum What {
+pub(super) enum What {
     /// A meeting.
     Meeting(Meeting),
     /// The monthly meetings of the office directors, made from a series.
@@ -45,24 +45,24 @@ pub enum What {
 
 /// A meeting.
 #[derive(Debug, Clone)]
-pub struct Meeting {
+pub(super) struct Meeting {
     /// Its kind.
-    pub kind: MeetingKind,
+    pub(super) kind: MeetingKind,
     /// Whether the office organises it.
-    pub by_office: bool,
+    pub(super) by_office: bool,
     /// Who holds it.
-    pub level: Level,
+    pub(super) level: Level,
     /// Whether it is elsewhere.
-    pub outside_county: bool,
+    pub(super) outside_county: bool,
     /// The local day, and minutes after midnight.
-    pub start: (NaiveDate, u32),
+    pub(super) start: (NaiveDate, u32),
     /// What becomes of it.
-    pub outcome: Outcome,
+    pub(super) outcome: Outcome,
 }
 
 /// What becomes of a meeting or a lecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// It stays a plan.
     Planned,
     /// It takes place.
@@ -77,38 +77,38 @@ pub enum Outcome {
 
 /// A lecture.
 #[derive(Debug, Clone)]
-pub struct Lecture {
+pub(super) struct Lecture {
     /// Its kind.
-    pub kind: LectureKind,
+    pub(super) kind: LectureKind,
     /// The speaker's rank.
-    pub rank: SpeakerRank,
+    pub(super) rank: SpeakerRank,
     /// The day.
-    pub day: NaiveDate,
+    pub(super) day: NaiveDate,
     /// What becomes of it.
-    pub outcome: Outcome,
+    pub(super) outcome: Outcome,
 }
 
 /// A supervision matter.
 #[derive(Debug, Clone)]
-pub struct Matter {
+pub(super) struct Matter {
     /// Where it comes from.
-    pub source: SourceKind,
+    pub(super) source: SourceKind,
     /// From which level.
-    pub level: Level,
+    pub(super) level: Level,
     /// Whether the secretary gave the instruction.
-    pub by_secretary: bool,
+    pub(super) by_secretary: bool,
     /// The day of its registration.
-    pub registered: NaiveDate,
+    pub(super) registered: NaiveDate,
     /// The day of its final report; none if it is still worked on.
-    pub reported: Option<NaiveDate>,
+    pub(super) reported: Option<NaiveDate>,
     /// The day it is closed, if it is.
-    pub closed: Option<NaiveDate>,
+    pub(super) closed: Option<NaiveDate>,
     /// Whether the report was sent back, so that it no longer stands.
-    pub returned: bool,
+    pub(super) returned: bool,
 }
 
 /// Everything that the plan asks for, and the noise.
-pub fn jobs(plan: &Plan) -> Vec<Job> {
+pub(super) fn jobs(plan: &Plan) -> Vec<Job> {
     let mut jobs = Vec::new();
     year(plan.year - 1, &plan.previous(), &mut jobs);
     year(plan.year, &plan.figures, &mut jobs);

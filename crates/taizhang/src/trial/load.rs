@@ -19,7 +19,7 @@ const AT_ONCE: usize = 16;
 ///
 /// # Errors
 /// The first refusal.
-pub async fn load(clients: &Clients, jobs: &[Job]) -> anyhow::Result<()> {
+pub(super) async fn load(clients: &Clients, jobs: &[Job]) -> anyhow::Result<()> {
     let bar = ProgressBar::new(jobs.len() as u64);
     let style = "录入记录 [{bar:40}] {pos}/{len}（剩余{eta}）";
     bar.set_style(ProgressStyle::with_template(style)?.progress_chars("█▉ "));
@@ -416,7 +416,7 @@ async fn see_through(
         ..Default::default()
     };
     c.matters.accept_matter(request).await?;
-    if i % 5 == 0 {
+    if i.is_multiple_of(5) {
         let urging = s::Urging {
             date: day,
             means: s::UrgingMeans::Phone.into(),

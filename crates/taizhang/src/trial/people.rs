@@ -56,21 +56,21 @@ fn pick<'a>(list: &[&'a str], i: usize) -> &'a str {
 }
 
 /// A person.
-pub fn person(i: usize) -> String {
+pub(super) fn person(i: usize) -> String {
     format!("{}{}", pick(SURNAMES, i), pick(GIVEN, i / 3 + i))
 }
 
 /// A unit.
-pub fn unit(i: usize) -> &'static str {
+pub(super) fn unit(i: usize) -> &'static str {
     pick(UNITS, i)
 }
 
 /// A place.
-pub fn place(i: usize) -> &'static str {
+pub(super) fn place(i: usize) -> &'static str {
     pick(PLACES, i)
 }
 
 /// A subject.
-pub fn subject(i: usize) -> &'static str {
+pub(super) fn subject(i: usize) -> &'static str {
     pick(SUBJECTS, i)
 }

@@ -7,19 +7,19 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 
 /// The figures of one year, by indicator.
-pub type Figures = BTreeMap<String, u32>;
+pub(super) type Figures = BTreeMap<String, u32>;
 
 /// A plan file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub(super) struct Plan {
     /// The year that the summary tells of.
-    pub year: i32,
+    pub(super) year: i32,
     /// Its figures; one that is not named is zero.
     #[serde(default)]
-    pub figures: Figures,
+    pub(super) figures: Figures,
     /// The figures of the year before. Without them they are made up from those of the year.
-    pub previous: Option<Figures>,
+    pub(super) previous: Option<Figures>,
 }
 
 /// The figures that a plan can name, each with the whole that it is a part of.
@@ -61,7 +61,7 @@ impl Plan {
     ///
     /// # Errors
     /// If it can't be read, or what it plans can't be; every bad line is named.
-    pub fn read(file: &Path) -> anyhow::Result<Self> {
+    pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("计划文件 {} 不能读取", file.display()))?;
         Self::parse(&text).with_context(|| format!("计划文件 {} 有误", file.display()))
@@ -71,7 +71,7 @@ impl Plan {
     ///
     /// # Errors
     /// Never, as the tests show.
-    pub fn sample() -> anyhow::Result<Self> {
+    pub(super) fn sample() -> anyhow::Result<Self> {
         Self::parse(include_str!("../../../../samples/one-county-year.toml"))
     }
 
@@ -93,13 +93,13 @@ impl Plan {
     }
 
     /// The figures of the year before.
-    pub fn previous(&self) -> Figures {
+    pub(super) fn previous(&self) -> Figures {
         self.previous.clone().unwrap_or_default()
     }
 }
 
 /// A planned figure; zero if the plan does not name it.
-pub fn planned(figures: &Figures, id: &str) -> u32 {
+pub(super) fn planned(figures: &Figures, id: &str) -> u32 {
     figures.get(id).copied().unwrap_or(0)
 }
 

@@ -28,7 +28,11 @@ struct Line {
 ///
 /// # Errors
 /// If a call or a file fails.
-pub async fn make(clients: &Clients, plan: &Plan, out: &Path) -> anyhow::Result<AnnualReport> {
+pub(super) async fn make(
+    clients: &Clients,
+    plan: &Plan,
+    out: &Path,
+) -> anyhow::Result<AnnualReport> {
     let mut reports = clients.reports.clone();
     let request = CreateAnnualReportRequest {
         parent: format!("offices/{OFFICE}"),
@@ -198,7 +202,7 @@ fn change(value: Option<i64>, previous: Option<i64>) -> String {
 }
 
 /// Prints calls that can be pasted while the services stay up.
-pub fn print_calls(
+pub(super) fn print_calls(
     addresses: &BTreeMap<&'static str, SocketAddr>,
     token: &str,
     report: &AnnualReport,
