@@ -664,7 +664,7 @@ async fn the_program_names_the_bad_entry(suite: Suite) {
     let digest = &suite.audit("meetings").await.offices[0].2;
     assert!(
         out.contains(&format!(
-            "meetings: offices/demo: 5 entries, digest {digest}"
+            "meetings: offices/demo: 5 entries verified, digest {digest}"
         )),
         "{out}"
     );
