@@ -183,17 +183,19 @@ async fn writer(
 ) -> Log {
     let mut log = Log::default();
     let mut alive = 1;
+    let mut last = None;
     for n in 0.. {
         if stop.load(Relaxed) {
             break;
         }
         let call = Call::new(id, n);
         let answer = loop {
-            let (generation, api) = running
-                .wait_for(|(n, _)| *n >= alive)
-                .await
-                .unwrap()
-                .clone();
+            let next =
+                tokio::time::timeout(LONGEST_SILENCE, running.wait_for(|(n, _)| *n >= alive));
+            let (generation, api) = match next.await {
+                Ok(next) => next.unwrap().clone(),
+                Err(_) => panic!("writer {id} lost a server that lives: {last:?}"),
+            };
             match call.make(&api).await {
                 Ok(answer) => {
                     // After the last kill nobody counts any more.
@@ -206,6 +208,7 @@ async fn writer(
                     assert_eq!(reason(&status), "", "{status:?}");
                     log.interrupted += 1;
                     alive = generation + 1;
+                    last = Some((generation, status));
                     if log.interrupted.is_multiple_of(3) {
                         break None;
                     }
@@ -224,6 +227,7 @@ async fn writer(
 async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<Log> {
     let clients =
         |server: &Server| Api::with(&Suite::elsewhere(config, server.addresses.clone()), token);
+    let began = std::time::Instant::now();
     let mut server = Server::start(file);
     let (tell, running) = watch::channel((1, clients(&server)));
     let (acknowledged, mut count) = mpsc::unbounded_channel();
@@ -246,7 +250,9 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
             left -= u64::from(next.unwrap() == generation);
         }
         server.kill();
+        eprintln!("DEBUG {generation} {:?}", began.elapsed());
         server = Server::start(file);
+        eprintln!("DEBUG started {:?}", began.elapsed());
         tell.send((generation + 1, clients(&server))).unwrap();
     }
     // The last one is let be until every writer has had its answer.
