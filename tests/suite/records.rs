@@ -9,13 +9,11 @@ use taizhang_contracts::common::{Date, Level};
 use taizhang_contracts::date::timestamp;
 use taizhang_contracts::history::history_service_client::HistoryServiceClient;
 use taizhang_contracts::history::{HistoryEntry, ListHistoryRequest};
-use taizhang_contracts::meetings::decision_service_client::DecisionServiceClient;
 use taizhang_contracts::meetings::facility_service_client::FacilityServiceClient;
 use taizhang_contracts::meetings::lecture_service_client::LectureServiceClient;
 use taizhang_contracts::meetings::meeting_series_service_client::MeetingSeriesServiceClient;
 use taizhang_contracts::meetings::meeting_service_client::MeetingServiceClient;
 use taizhang_contracts::meetings::*;
-use taizhang_contracts::statistics::statistics_service_client::StatisticsServiceClient;
 use taizhang_contracts::supervision::matter_service_client::MatterServiceClient;
 use taizhang_contracts::supervision::*;
 use taizhang_ledger::Database;
@@ -28,7 +26,6 @@ use crate::harness::{Authorized, Bearer, OFFICE, Suite};
 #[derive(Clone)]
 pub struct Api {
     pub meetings: MeetingServiceClient<Authorized>,
-    pub decisions: DecisionServiceClient<Authorized>,
     pub facilities: FacilityServiceClient<Authorized>,
     pub lectures: LectureServiceClient<Authorized>,
     pub series: MeetingSeriesServiceClient<Authorized>,
@@ -36,8 +33,6 @@ pub struct Api {
     /// The history of meetings, and that of supervision.
     pub history: HistoryServiceClient<Authorized>,
     pub supervision_history: HistoryServiceClient<Authorized>,
-    /// Meetings, and supervision.
-    pub statistics: [StatisticsServiceClient<Authorized>; 2],
 }
 
 impl Api {
@@ -51,14 +46,12 @@ impl Api {
         let (meetings, supervision) = (channel("meetings"), channel("supervision"));
         Self {
             meetings: MeetingServiceClient::new(meetings.clone()),
-            decisions: DecisionServiceClient::new(meetings.clone()),
             facilities: FacilityServiceClient::new(meetings.clone()),
             lectures: LectureServiceClient::new(meetings.clone()),
             series: MeetingSeriesServiceClient::new(meetings.clone()),
             matters: MatterServiceClient::new(supervision.clone()),
-            history: HistoryServiceClient::new(meetings.clone()),
-            supervision_history: HistoryServiceClient::new(supervision.clone()),
-            statistics: [meetings, supervision].map(StatisticsServiceClient::new),
+            history: HistoryServiceClient::new(meetings),
+            supervision_history: HistoryServiceClient::new(supervision),
         }
     }
 

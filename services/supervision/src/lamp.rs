@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(shown(&late, 16), (Lamp::Green, true));
         assert_eq!(shown(&late, 20), (Lamp::Green, true));
         // Decided on the very last day, it never was.
-        assert_eq!(shown(&extended(15, ExtensionState::Granted), 20).1, false);
+        assert!(!shown(&extended(15, ExtensionState::Granted), 20).1);
     }
 
     #[test]

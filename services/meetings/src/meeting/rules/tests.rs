@@ -1,5 +1,7 @@
 //! The rules of meetings, by example and by property.
 
+#![allow(clippy::expect_used)]
+
 use chrono::{DateTime, TimeDelta};
 use proptest::prelude::*;
 use taizhang_contracts::meetings::{Minutes, Participant};
