@@ -46,7 +46,7 @@ pub trait List: Call {
     type Resource: Resource;
     /// One page of it.
     type Response: Send;
-    /// As the caller gave it; see [`crate::rules::page_size`].
+    /// As the caller gave it; see [`crate::rules::page_limit`].
     fn page_size(&self) -> i32;
     /// Empty for the first page.
     fn page_token(&self) -> &str;

@@ -72,7 +72,7 @@ impl<'a, S: 'static> Tx<'a, S> {
         self.ledger.select(self.office(), condition, limit).await
     }
 
-    /// One value of the record's table, such as a greatest number; see [`sql::scalar`].
+    /// The greatest value of a number's column; 0 if there is no record.
     ///
     /// # Errors
     /// If the database is away.
