@@ -17,6 +17,7 @@ use taizhang_contracts::supervision::*;
 use taizhang_ledger::Clock;
 use taizhang_runtime::Config;
 use tokio::sync::{mpsc, watch};
+use tokio::task::block_in_place;
 use tonic::Status;
 
 use crate::harness::{OFFICE, Suite, reason};
@@ -27,7 +28,7 @@ on_each_database!(what_was_acknowledged_survives_and_nothing_is_there_twice);
 const KILLS: u64 = 50;
 const WRITERS: usize = 12;
 /// A server is killed after so many acknowledgements at the most.
-const MOST_ACKNOWLEDGED: u64 = 40;
+const MOST_ACKNOWLEDGED: u64 = 24;
 /// How long a server may acknowledge nothing before the test gives up.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
@@ -205,7 +206,9 @@ async fn writer(
                 Err(status) if may_retry(&status) => {}
                 Err(status) => {
                     // It is the connection that failed: a refusal of ours would have its reason.
-                    assert_eq!(reason(&status), "", "{status:?}");
+                    // Or the port was free and another test's server has it, with another key.
+                    let why = reason(&status);
+                    assert!(matches!(why.as_str(), "" | "TOKEN_INVALID"), "{status:?}");
                     log.interrupted += 1;
                     alive = generation + 1;
                     last = Some((generation, status));
@@ -227,8 +230,7 @@ async fn writer(
 async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<Log> {
     let clients =
         |server: &Server| Api::with(&Suite::elsewhere(config, server.addresses.clone()), token);
-    let began = std::time::Instant::now();
-    let mut server = Server::start(file);
+    let mut server = block_in_place(|| Server::start(file));
     let (tell, running) = watch::channel((1, clients(&server)));
     let (acknowledged, mut count) = mpsc::unbounded_channel();
     let stop = Arc::new(AtomicBool::new(false));
@@ -250,9 +252,7 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
             left -= u64::from(next.unwrap() == generation);
         }
         server.kill();
-        eprintln!("DEBUG {generation} {:?}", began.elapsed());
-        server = Server::start(file);
-        eprintln!("DEBUG started {:?}", began.elapsed());
+        server = block_in_place(|| Server::start(file));
         tell.send((generation + 1, clients(&server))).unwrap();
     }
     // The last one is let be until every writer has had its answer.

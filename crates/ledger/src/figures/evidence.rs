@@ -33,9 +33,10 @@ pub(crate) async fn evidence<S: 'static>(
     let adds = match indicator.how {
         How::Count => "CAST(1 AS BIGINT)".to_owned(),
         How::Sum(number) => number.to_owned(),
-        // The first record of each value counts for all of them.
+        // The first record of each value counts for all of them; no value is not one.
         How::Distinct(of) => format!(
-            "CAST(CASE WHEN ROW_NUMBER() OVER (PARTITION BY {of} ORDER BY {day}, id) = 1 \
+            "CAST(CASE WHEN {of} IS NOT NULL \
+             AND ROW_NUMBER() OVER (PARTITION BY {of} ORDER BY {day}, id) = 1 \
              THEN 1 ELSE 0 END AS BIGINT)"
         ),
     };

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -498,9 +498,10 @@ fn sqlite_finds_what_is_meant() {
 }
 
 #[test]
-#[ignore = "needs a PostgreSQL, given as TAIZHANG_TEST_POSTGRES"]
 fn postgres_finds_what_is_meant() {
-    means_the_same(&std::env::var("TAIZHANG_TEST_POSTGRES").unwrap());
+    let server = std::env::var("TAIZHANG_TEST_POSTGRES")
+        .expect("TAIZHANG_TEST_POSTGRES names no PostgreSQL server: run the tests by ./test");
+    means_the_same(&format!("{server}/postgres"));
 }
 
 // Chance.
