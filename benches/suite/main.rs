@@ -28,6 +28,7 @@ use clap::{Parser, ValueEnum};
 
 use callers::Pace;
 use postgres::Postgres;
+use rates::Plan;
 
 /// Measures Taizhang beside what this machine could do at most.
 #[derive(Debug, Parser)]
@@ -44,6 +45,9 @@ struct Arguments {
     /// The connections that the service has to PostgreSQL; its default if not given.
     #[arg(long)]
     pool: Option<u32>,
+    /// Only the rates on PostgreSQL whose name in the table holds this text.
+    #[arg(long, default_value = "")]
+    matching: String,
     /// A program to measure instead of the one of this workspace.
     #[arg(long)]
     taizhang: Option<PathBuf>,
@@ -125,7 +129,15 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if wanted(Part::Rates) {
             eprintln!("rates on PostgreSQL");
             let (rounds, pool) = (arguments.rounds, arguments.pool);
-            let rates = rates::rates(&mut postgres, &program, folder, pool, (pace, rounds)).await?;
+            let plan = Plan {
+                program: &program,
+                folder,
+                pool,
+                pace,
+                rounds,
+                matching: &arguments.matching,
+            };
+            let rates = rates::rates(&mut postgres, &plan).await?;
             let pool = pool.map_or("the default".to_owned(), |pool| pool.to_string());
             about.push(format!(
                 "each rate: the middle of {rounds} rounds of {} s; connections of the service: {pool}",

@@ -83,18 +83,26 @@ struct Scene<'a> {
     server: Process,
 }
 
+/// How rates are measured.
+pub(crate) struct Plan<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) folder: &'a Path,
+    pub(crate) pool: Option<u32>,
+    pub(crate) pace: Pace,
+    pub(crate) rounds: usize,
+    /// Only what holds this text in its label.
+    pub(crate) matching: &'a str,
+}
+
 /// Measures every rate once in each round.
-pub(crate) async fn rates(
-    postgres: &mut Postgres,
-    program: &Path,
-    folder: &Path,
-    pool: Option<u32>,
-    (pace, rounds): (Pace, usize),
-) -> anyhow::Result<Rates> {
-    let scene = Scene::set(postgres, program, folder, pool, pace).await?;
+pub(crate) async fn rates(postgres: &mut Postgres, plan: &Plan<'_>) -> anyhow::Result<Rates> {
+    let scene = Scene::set(postgres, plan).await?;
     let mut rates = Rates::new();
-    for round in 1..=rounds {
+    for round in 1..=plan.rounds {
         for (what, callers) in ROUND.iter().copied() {
+            if !what.label().contains(plan.matching) {
+                continue;
+            }
             scene.postgres.checkpoint().await?;
             let measured = scene.measure(what, callers).await?;
             let (label, rate) = (what.label(), measured.rate);
@@ -106,20 +114,15 @@ pub(crate) async fn rates(
 }
 
 impl<'a> Scene<'a> {
-    async fn set(
-        postgres: &'a mut Postgres,
-        program: &Path,
-        folder: &Path,
-        pool: Option<u32>,
-        pace: Pace,
-    ) -> anyhow::Result<Self> {
+    async fn set(postgres: &'a mut Postgres, plan: &Plan<'_>) -> anyhow::Result<Self> {
+        let (program, folder) = (plan.program, plan.folder);
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("echo");
         let echo = Process::start(command, folder, &["echo"])?;
 
         let database = postgres.make("meetings", "template0").await?;
         let databases = [("meetings", postgres.url(&database))];
-        let home = Home::make(folder.join("rates"), &databases, pool)?;
+        let home = Home::make(folder.join("rates"), &databases, plan.pool)?;
         home.migrate(program, "meetings")?;
         let bare = postgres.make("bare", &database).await?;
         let server = home.serve(program, &["meetings"])?;
@@ -136,7 +139,7 @@ impl<'a> Scene<'a> {
         Ok(Self {
             postgres,
             folder: folder.to_owned(),
-            pace,
+            pace: plan.pace,
             echo,
             meetings,
             create: Script::create(&create),

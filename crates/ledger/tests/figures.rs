@@ -138,8 +138,13 @@ fn by_hand(id: &str, all: &[Facility], first: NaiveDate, last: NaiveDate) -> (i6
 /// Facilities out of a small world: values repeat, and some are absent.
 fn facility() -> impl Strategy<Value = Facility> {
     let first = NaiveDate::from_ymd_opt(2021, 12, 20).unwrap();
-    let some_day = move || prop::option::weighted(0.8, (0..20u64).prop_map(move |n| first + Days::new(n)));
-    let kinds = [FacilityKind::Room, FacilityKind::VideoLine, FacilityKind::VideoSystem];
+    let some_day =
+        move || prop::option::weighted(0.8, (0..20u64).prop_map(move |n| first + Days::new(n)));
+    let kinds = [
+        FacilityKind::Room,
+        FacilityKind::VideoLine,
+        FacilityKind::VideoSystem,
+    ];
     let places = ["", "一楼", "二楼", "政务中心"];
     (
         prop::sample::select(kinds.to_vec()),
@@ -186,7 +191,12 @@ async fn evidence(client: &Client, period: Period, id: &str, page_size: i32) -> 
     };
     let mut all = Vec::new();
     loop {
-        let answer = client.clone().list_evidence(call(request.clone())).await.unwrap().into_inner();
+        let answer = client
+            .clone()
+            .list_evidence(call(request.clone()))
+            .await
+            .unwrap()
+            .into_inner();
         all.extend(answer.evidence);
         request.page_token = answer.next_page_token;
         if request.page_token.is_empty() {
@@ -196,15 +206,24 @@ async fn evidence(client: &Client, period: Period, id: &str, page_size: i32) -> 
 }
 
 async fn figures_are_their_evidence(url: &str) {
-    let database = Database::connect(url, 4, Duration::from_secs(10)).await.unwrap();
+    let database = Database::connect(url, 4, Duration::from_secs(10))
+        .await
+        .unwrap();
     Migrator::up(database.writer(), None).await.unwrap();
     let key = Key::new(b"secret");
-    let ledger: Ledger<Counting> =
-        Ledger::new(database.clone(), key, Clock::system(), chrono_tz::Asia::Shanghai);
+    let ledger: Ledger<Counting> = Ledger::new(
+        database.clone(),
+        key,
+        Clock::system(),
+        chrono_tz::Asia::Shanghai,
+    );
     let client = StatisticsServiceClient::new(Statistics::server(ledger.clone(), indicators()));
 
     let facilities = prop::collection::vec(facility(), 80);
-    let facilities = facilities.new_tree(&mut TestRunner::deterministic()).unwrap().current();
+    let facilities = facilities
+        .new_tree(&mut TestRunner::deterministic())
+        .unwrap()
+        .current();
     for facility in &facilities {
         let request = CreateFacilityRequest {
             parent: OFFICE.into(),
@@ -222,22 +241,39 @@ async fn figures_are_their_evidence(url: &str) {
         (day(2021, 12, 31), day(2021, 12, 31)),
         (day(2030, 1, 1), day(2030, 1, 1)),
     ] {
-        let period = Period { first_day: Some(first.into()), last_day: Some(last.into()) };
+        let period = Period {
+            first_day: Some(first.into()),
+            last_day: Some(last.into()),
+        };
         let request = GatherFiguresRequest {
             parent: OFFICE.into(),
             period: Some(period),
             ..Default::default()
         };
-        let figures = client.clone().gather_figures(call(request)).await.unwrap().into_inner().figures;
+        let figures = client
+            .clone()
+            .gather_figures(call(request))
+            .await
+            .unwrap()
+            .into_inner()
+            .figures;
         assert_eq!(figures.len(), indicators().len());
         for figure in figures {
             let id = figure.indicator.as_str();
             let expected = by_hand(id, &facilities, first, last);
-            assert_eq!((figure.value, figure.records), expected, "{id} {first}..{last}");
+            assert_eq!(
+                (figure.value, figure.records),
+                expected,
+                "{id} {first}..{last}"
+            );
             for page_size in [1, 4, 1000] {
                 let evidence = evidence(&client, period, id, page_size).await;
                 let sum: i64 = evidence.iter().map(|e| e.contribution).sum();
-                assert_eq!((sum, evidence.len() as i64), expected, "{id} by {page_size}");
+                assert_eq!(
+                    (sum, evidence.len() as i64),
+                    expected,
+                    "{id} by {page_size}"
+                );
                 let names: BTreeSet<_> = evidence.iter().map(|e| e.record.as_str()).collect();
                 assert_eq!(names.len(), evidence.len(), "{id} by {page_size}");
             }
@@ -256,9 +292,14 @@ async fn on_sqlite() {
 async fn on_postgres() {
     let server = std::env::var("TAIZHANG_TEST_POSTGRES")
         .expect("TAIZHANG_TEST_POSTGRES names no PostgreSQL server: run the tests by ./test");
-    let admin = sea_orm::Database::connect(format!("{server}/postgres")).await.unwrap();
+    let admin = sea_orm::Database::connect(format!("{server}/postgres"))
+        .await
+        .unwrap();
     let name = format!("t{}", uuid::Uuid::new_v4().simple());
-    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+    admin
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap();
     figures_are_their_evidence(&format!("{server}/{name}")).await;
     let drop = format!("DROP DATABASE {name} WITH (FORCE)");
     admin.execute_unprepared(&drop).await.unwrap();
