@@ -1,11 +1,13 @@
 //! `taizhang try`: a year of records made and counted, from an empty folder to the summary.
 
 mod client;
-mod jobs;
+mod job;
 mod load;
+mod meetings;
 mod people;
 mod plan;
 mod summary;
+mod supervision;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -20,7 +22,7 @@ use taizhang_runtime::identity::{Grant, Keyring};
 use crate::roles::{ROLES, scopes};
 use crate::suite::Suite;
 use client::Clients;
-use jobs::Whose;
+use job::Whose;
 use plan::Plan;
 
 /// The office whose year it is.
@@ -77,7 +79,7 @@ async fn in_folder(options: &Options, plan: &Plan, data: &Path) -> anyhow::Resul
     let token = keyring.issue(grant()?)?;
     let clients = Clients::connect(suite.addresses(), &token)?;
 
-    let jobs = jobs::jobs(plan);
+    let jobs = job::jobs(plan);
     load::load(&clients, &jobs).await?;
     let report = summary::make(&clients, plan, &options.out).await?;
 

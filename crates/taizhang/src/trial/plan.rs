@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use super::{meetings, supervision};
+
 /// The figures of one year, by indicator.
 pub(super) type Figures = BTreeMap<String, u32>;
 
@@ -23,25 +25,9 @@ pub(super) struct Plan {
 }
 
 /// The figures that a plan can name, each with the whole that it is a part of.
-const PLANNED: &[(&str, Option<&str>)] = &[
-    ("meetings_total", None),
-    ("reform_group_meetings", Some("meetings_total")),
-    (
-        "joint_office_directors_meeting_cadence",
-        Some("meetings_total"),
-    ),
-    ("provincial_site_meetings_hosted", None),
-    ("video_systems_installed", None),
-    ("video_duty_rooms_renovated", None),
-    ("lectures_grassroots", None),
-    (
-        "lectures_by_standing_committee",
-        Some("lectures_grassroots"),
-    ),
-    ("city_secretary_instructions_closed", None),
-    ("city_supervision_notices_implemented", None),
-    ("county_leader_instructions_handled", None),
-];
+fn known() -> impl Iterator<Item = &'static (&'static str, Option<&'static str>)> {
+    meetings::PLANNED.iter().chain(supervision::PLANNED)
+}
 
 /// A sum that a plan may state; it must be right.
 const SUM: (&str, &[&str]) = (
@@ -105,7 +91,7 @@ pub(super) fn planned(figures: &Figures, id: &str) -> u32 {
 
 fn check(table: &str, figures: &Figures, bad: &mut Vec<String>) {
     for (id, value) in figures {
-        let known = id == SUM.0 || PLANNED.iter().any(|(planned, _)| planned == id);
+        let known = id == SUM.0 || known().any(|(planned, _)| planned == id);
         if !known {
             bad.push(format!("{table}.{id}：没有这个指标，或它由其他指标得出"));
         } else if *value > MOST {
@@ -113,7 +99,7 @@ fn check(table: &str, figures: &Figures, bad: &mut Vec<String>) {
         }
     }
     let mut parts: BTreeMap<&str, u32> = BTreeMap::new();
-    for (id, whole) in PLANNED {
+    for (id, whole) in known() {
         if let Some(whole) = whole {
             let sum = parts.entry(whole).or_default();
             *sum = sum.saturating_add(planned(figures, id));
@@ -139,9 +125,8 @@ fn made_up(figures: &Figures) -> Figures {
         .iter()
         .map(|(id, value)| (id.clone(), value - value / 12))
         .collect();
-    for whole in ["meetings_total", "lectures_grassroots"] {
-        let parts: u32 = PLANNED
-            .iter()
+    for whole in known().filter_map(|(_, whole)| *whole) {
+        let parts: u32 = known()
             .filter(|(_, of)| *of == Some(whole))
             .map(|(id, _)| planned(&made, id))
             .sum();
