@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, SelectStatement};
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, StatementBuilder};
+use sea_orm::{DbBackend, QueryResult, StatementBuilder};
 use taizhang_contracts::{Context, Error, Name, Office, Resource, Result, Stored, Violations};
 
 use crate::clock::Clock;
@@ -109,12 +109,7 @@ impl<S: 'static> Ledger<S> {
     /// Reads one record, also a deleted one.
     pub(crate) async fn find<R: Record<S>>(&self, office: &Office, id: &str) -> Result<Option<R>> {
         let statement = sql::get::<S, R>(self.backend(), office, id);
-        let row = self
-            .database
-            .reader
-            .query_one_raw(statement)
-            .await
-            .map_err(refusal)?;
+        let row = self.database.reader.one(statement).await.map_err(refusal)?;
         row.map(|row| decode(&row)).transpose()
     }
 
@@ -139,12 +134,7 @@ impl<S: 'static> Ledger<S> {
 
     pub(crate) async fn bodies<R: Record<S>>(&self, select: SelectStatement) -> Result<Vec<R>> {
         let statement = StatementBuilder::build(&select, &self.backend());
-        let rows = self
-            .database
-            .reader
-            .query_all_raw(statement)
-            .await
-            .map_err(refusal)?;
+        let rows = self.database.reader.all(statement).await.map_err(refusal)?;
         rows.iter().map(decode).collect()
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use prost_reflect::{DynamicMessage, ReflectMessage, SerializeOptions};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult};
+use sea_orm::{DbErr, QueryResult};
 use taizhang_contracts::common::Period;
 use taizhang_contracts::history::history_service_server::{HistoryService, HistoryServiceServer};
 use taizhang_contracts::history::{
@@ -71,7 +71,7 @@ impl<S: 'static> History<S> {
             .ledger
             .database
             .reader
-            .query_all_raw(statement)
+            .all(statement)
             .await
             .map_err(refusal)?;
         if rows.is_empty() && after == 0 {

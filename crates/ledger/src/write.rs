@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
-use sea_orm::{ConnectionTrait, QueryResult, TransactionTrait};
+use sea_orm::{ConnectionTrait, QueryResult};
 use sha2::{Digest as _, Sha256};
 use taizhang_contracts::{Context, Error, Office, Reason, Resource, Result, Write};
 
@@ -235,7 +235,7 @@ impl<S: 'static> Ledger<S> {
         let writer = &self.database.writer;
         // A statement is a transaction of its own.
         if let [only] = statements.as_slice() {
-            writer.execute_raw(only.clone()).await.map_err(fault)?;
+            writer.execute(only.clone()).await.map_err(fault)?;
             return Ok(head);
         }
         let transaction = writer.begin().await.map_err(fault)?;
@@ -255,7 +255,7 @@ impl<S: 'static> Ledger<S> {
             if self
                 .database
                 .writer
-                .query_one_raw(exists)
+                .one(exists)
                 .await
                 .map_err(refusal)?
                 .is_some()
@@ -280,13 +280,7 @@ impl<S: 'static> Ledger<S> {
     ) -> Result<Option<R>> {
         let Some(id) = &key.id else { return Ok(None) };
         let statement = sql::answered(self.backend(), &context.office, &context.caller.system, id);
-        let Some(row) = self
-            .database
-            .writer
-            .query_one_raw(statement)
-            .await
-            .map_err(refusal)?
-        else {
+        let Some(row) = self.database.writer.one(statement).await.map_err(refusal)? else {
             return Ok(None);
         };
         let digest: Vec<u8> = row.try_get_by_index(0).map_err(refusal)?;
@@ -301,12 +295,7 @@ impl<S: 'static> Ledger<S> {
 
     async fn last_entry(&self, office: &Office) -> Result<Head> {
         let statement = sql::last_entry(self.backend(), office);
-        let row = self
-            .database
-            .writer
-            .query_one_raw(statement)
-            .await
-            .map_err(refusal)?;
+        let row = self.database.writer.one(statement).await.map_err(refusal)?;
         let Some(row) = row else {
             return Ok(Head {
                 seq: 0,

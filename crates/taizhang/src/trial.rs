@@ -3,11 +3,11 @@
 mod client;
 mod job;
 mod load;
+mod matters;
 mod meetings;
 mod people;
 mod plan;
 mod summary;
-mod supervision;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

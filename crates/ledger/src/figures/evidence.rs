@@ -1,7 +1,7 @@
 //! Evidence: the records behind one figure, each with what it adds.
 
 use chrono::NaiveDate;
-use sea_orm::{ConnectionTrait, Statement, Value};
+use sea_orm::{Statement, Value};
 use taizhang_contracts::rules::page_limit;
 use taizhang_contracts::statistics::{Evidence, ListEvidenceRequest, ListEvidenceResponse};
 use taizhang_contracts::{Office, Result};
@@ -61,7 +61,7 @@ pub(crate) async fn evidence<S: 'static>(
     let rows = ledger
         .database
         .reader
-        .query_all_raw(statement)
+        .all(statement)
         .await
         .map_err(refusal)?;
 

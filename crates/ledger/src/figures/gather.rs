@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, Statement,
-    TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 use taizhang_contracts::statistics::{Figure, GatherFiguresResponse};
 use taizhang_contracts::{Context, Result, Until, date};
 
@@ -45,14 +42,10 @@ async fn snapshot<S: 'static>(
     ledger: &Ledger<S>,
     until: Option<Until>,
 ) -> Result<DatabaseTransaction, DbErr> {
-    let reader = &ledger.database.reader;
+    let snapshot = ledger.database.reader.snapshot().await?;
     if ledger.backend() != DbBackend::Postgres {
-        return reader.begin().await;
+        return Ok(snapshot);
     }
-    let isolation = Some(IsolationLevel::RepeatableRead);
-    let snapshot = reader
-        .begin_with_config(isolation, Some(AccessMode::ReadOnly))
-        .await?;
     if let Some(until) = until {
         // Zero would mean no limit.
         let left = until.remaining().as_millis().max(1);

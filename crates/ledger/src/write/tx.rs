@@ -1,7 +1,7 @@
 //! What a write has read, and what it changes.
 
+use sea_orm::Statement;
 use sea_orm::sea_query::Condition;
-use sea_orm::{ConnectionTrait, Statement};
 use taizhang_contracts::{Context, Error, Name, Office, Result, Stored, date};
 
 use crate::database::refusal;
@@ -87,7 +87,7 @@ impl<'a, S: 'static> Tx<'a, S> {
             .ledger
             .database
             .writer
-            .query_one_raw(statement)
+            .one(statement)
             .await
             .map_err(refusal)?;
         Ok(row

@@ -3,7 +3,7 @@
 use chrono::{Days, NaiveDate};
 
 use super::plan::Plan;
-use super::{meetings, supervision};
+use super::{matters, meetings};
 
 /// Whose ledger a record is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub(super) struct Job {
 pub(super) enum What {
     /// Of meetings.
     Meetings(meetings::What),
-    /// Of supervision.
-    Supervision(supervision::What),
+    /// A supervision matter.
+    Matter(matters::Matter),
 }
 
 impl Job {
@@ -69,10 +69,10 @@ pub(super) fn jobs(plan: &Plan) -> Vec<Job> {
         (plan.year, &plan.figures),
     ] {
         meetings::counted(year, figures, &mut jobs);
-        supervision::counted(year, figures, &mut jobs);
+        matters::counted(year, figures, &mut jobs);
     }
     meetings::noise(plan.year, &mut jobs);
-    supervision::noise(plan.year, &mut jobs);
+    matters::noise(plan.year, &mut jobs);
     jobs
 }
 

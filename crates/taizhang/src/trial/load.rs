@@ -5,7 +5,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tonic::Status;
 
 use super::job::{Job, What};
-use super::{Clients, meetings, office, supervision};
+use super::{Clients, matters, meetings, office};
 
 /// How many records are under way at once.
 const AT_ONCE: usize = 16;
@@ -39,12 +39,12 @@ async fn make(mut c: Clients, i: usize, job: &Job) -> Result<(), Status> {
     let parent = office(job.whose);
     let name = match &job.what {
         What::Meetings(what) => meetings::make(&mut c, parent, i, what).await?,
-        What::Supervision(what) => supervision::make(&mut c, parent, i, what).await?,
+        What::Matter(plan) => matters::make(&mut c, parent, i, plan).await?,
     };
     if job.deleted {
         match &job.what {
             What::Meetings(what) => meetings::delete(&mut c, name, what).await?,
-            What::Supervision(what) => supervision::delete(&mut c, name, what).await?,
+            What::Matter(_) => matters::delete(&mut c, name).await?,
         }
     }
     Ok(())

@@ -12,10 +12,10 @@ use super::client::Clients;
 use super::job::{self, Job, day, later, neighbours, spread};
 use super::load::request_id;
 use super::people;
-use super::plan::{Figures, planned};
+use super::plan::{Figures, Planned, planned};
 
-/// The figures that a plan can name, each with the whole that it is a part of.
-pub(super) const PLANNED: &[(&str, Option<&str>)] = &[
+/// The figures that a plan can name.
+pub(super) const PLANNED: &[Planned] = &[
     ("meetings_total", None),
     ("reform_group_meetings", Some("meetings_total")),
     (

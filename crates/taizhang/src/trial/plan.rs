@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use super::{meetings, supervision};
+use super::{matters, meetings};
 
 /// The figures of one year, by indicator.
 pub(super) type Figures = BTreeMap<String, u32>;
@@ -24,20 +24,20 @@ pub(super) struct Plan {
     pub(super) previous: Option<Figures>,
 }
 
-/// The figures that a plan can name, each with the whole that it is a part of.
-fn known() -> impl Iterator<Item = &'static (&'static str, Option<&'static str>)> {
-    meetings::PLANNED.iter().chain(supervision::PLANNED)
+/// A figure that a plan can name, and the one that must not be less, such as its whole.
+pub(super) type Planned = (&'static str, Option<&'static str>);
+
+/// The figures that a plan can name.
+fn known() -> impl Iterator<Item = &'static Planned> {
+    meetings::PLANNED.iter().chain(matters::PLANNED)
 }
 
-/// A sum that a plan may state; it must be right.
-const SUM: (&str, &[&str]) = (
-    "derived_supervision_handled_sum",
-    &[
-        "city_secretary_instructions_closed",
-        "city_supervision_notices_implemented",
-        "county_leader_instructions_handled",
-    ],
-);
+/// Sums that a plan may state; they must be right.
+const SUMS: &[(&str, &[&str])] = &[matters::SUM];
+
+fn is_sum(id: &str) -> bool {
+    SUMS.iter().any(|(sum, _)| *sum == id)
+}
 
 /// The most records of one figure.
 const MOST: u32 = 1_000_000;
@@ -91,7 +91,7 @@ pub(super) fn planned(figures: &Figures, id: &str) -> u32 {
 
 fn check(table: &str, figures: &Figures, bad: &mut Vec<String>) {
     for (id, value) in figures {
-        let known = id == SUM.0 || known().any(|(planned, _)| planned == id);
+        let known = is_sum(id) || known().any(|(planned, _)| planned == id);
         if !known {
             bad.push(format!("{table}.{id}：没有这个指标，或它由其他指标得出"));
         } else if *value > MOST {
@@ -111,10 +111,10 @@ fn check(table: &str, figures: &Figures, bad: &mut Vec<String>) {
             bad.push(format!("{table}.{whole} = {value}：小于其中各项之和{sum}"));
         }
     }
-    if let Some(value) = figures.get(SUM.0) {
-        let sum: u32 = SUM.1.iter().map(|id| planned(figures, id).min(MOST)).sum();
-        if *value != sum {
-            bad.push(format!("{table}.{} = {value}：应为各项之和{sum}", SUM.0));
+    for (id, parts) in SUMS {
+        let sum: u32 = parts.iter().map(|id| planned(figures, id).min(MOST)).sum();
+        if let Some(value) = figures.get(*id).filter(|value| **value != sum) {
+            bad.push(format!("{table}.{id} = {value}：应为各项之和{sum}"));
         }
     }
 }
@@ -134,7 +134,7 @@ fn made_up(figures: &Figures) -> Figures {
             *value = parts.max(*value);
         }
     }
-    made.remove(SUM.0);
+    made.retain(|id, _| !is_sum(id));
     made
 }
 

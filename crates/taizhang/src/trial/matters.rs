@@ -1,4 +1,4 @@
-//! The supervision records of a trial.
+//! The supervision matters of a trial.
 
 use chrono::NaiveDate;
 use taizhang_contracts::common::{Date, Level};
@@ -9,25 +9,28 @@ use super::client::Clients;
 use super::job::{self, Job, day, earlier, later, neighbours, spread};
 use super::load::request_id;
 use super::people;
-use super::plan::{Figures, planned};
+use super::plan::{Figures, Planned, planned};
 
-/// The figures that a plan can name, each with the whole that it is a part of.
-pub(super) const PLANNED: &[(&str, Option<&str>)] = &[
+/// The figures that a plan can name.
+pub(super) const PLANNED: &[Planned] = &[
     ("city_secretary_instructions_closed", None),
     ("city_supervision_notices_implemented", None),
     ("county_leader_instructions_handled", None),
 ];
 
-/// A record of the supervision service.
-#[derive(Debug, Clone)]
-pub(super) enum What {
-    /// A matter.
-    Matter(Matter),
-}
+/// A sum that a plan may state.
+pub(super) const SUM: (&str, &[&str]) = (
+    "derived_supervision_handled_sum",
+    &[
+        "city_secretary_instructions_closed",
+        "city_supervision_notices_implemented",
+        "county_leader_instructions_handled",
+    ],
+);
 
-impl From<What> for job::What {
-    fn from(what: What) -> Self {
-        Self::Supervision(what)
+impl From<Matter> for job::What {
+    fn from(matter: Matter) -> Self {
+        Self::Matter(matter)
     }
 }
 
@@ -58,7 +61,7 @@ pub(super) fn counted(year: i32, figures: &Figures, jobs: &mut Vec<Job>) {
         let closed = spread(year, i, closed);
         let reported = earlier(closed, 3);
         let registered = earlier(closed, 20);
-        jobs.push(Job::ours(What::Matter(Matter {
+        jobs.push(Job::ours(Matter {
             source: SourceKind::Instruction,
             level: Level::City,
             by_secretary: true,
@@ -66,13 +69,13 @@ pub(super) fn counted(year: i32, figures: &Figures, jobs: &mut Vec<Job>) {
             reported: Some(reported),
             closed: Some(closed),
             returned: false,
-        })));
+        }));
     }
     // Counted by the day of the final report, closed or not.
     let reported = planned(figures, "city_supervision_notices_implemented");
     for i in 0..reported {
         let day = spread(year, i, reported);
-        jobs.push(Job::ours(What::Matter(Matter {
+        jobs.push(Job::ours(Matter {
             source: SourceKind::SupervisionNotice,
             level: Level::City,
             by_secretary: false,
@@ -80,13 +83,13 @@ pub(super) fn counted(year: i32, figures: &Figures, jobs: &mut Vec<Job>) {
             reported: Some(day),
             closed: (i % 3 > 0).then(|| later(day, 5)),
             returned: false,
-        })));
+        }));
     }
     // Counted by the day of registration, whatever becomes of them.
     let handled = planned(figures, "county_leader_instructions_handled");
     for i in 0..handled {
         let registered = spread(year, i, handled);
-        jobs.push(Job::ours(What::Matter(Matter {
+        jobs.push(Job::ours(Matter {
             source: SourceKind::Instruction,
             level: Level::County,
             by_secretary: i % 2 == 0,
@@ -94,7 +97,7 @@ pub(super) fn counted(year: i32, figures: &Figures, jobs: &mut Vec<Job>) {
             reported: (i % 3 > 0).then(|| later(registered, 9)),
             closed: (i % 3 > 1).then(|| later(registered, 12)),
             returned: false,
-        })));
+        }));
     }
 }
 
@@ -102,7 +105,7 @@ pub(super) fn counted(year: i32, figures: &Figures, jobs: &mut Vec<Job>) {
 pub(super) fn noise(year: i32, jobs: &mut Vec<Job>) {
     for day in neighbours(year) {
         let county = matter(SourceKind::Instruction, Level::County, day);
-        jobs.push(Job::ours(What::Matter(county)));
+        jobs.push(Job::ours(county));
     }
 
     // Deleted, and another office's.
@@ -121,8 +124,8 @@ pub(super) fn noise(year: i32, jobs: &mut Vec<Job>) {
         closed(matter(SourceKind::SupervisionNotice, Level::City, mid)),
         matter(SourceKind::Instruction, Level::County, mid),
     ] {
-        jobs.push(Job::deleted(What::Matter(matter.clone())));
-        jobs.push(Job::of_another(What::Matter(matter)));
+        jobs.push(Job::deleted(matter.clone()));
+        jobs.push(Job::of_another(matter));
     }
 
     // Instructions and notices that look alike.
@@ -175,11 +178,7 @@ pub(super) fn noise(year: i32, jobs: &mut Vec<Job>) {
             )
         },
     ];
-    jobs.extend(
-        look_alikes
-            .into_iter()
-            .map(|matter| Job::ours(What::Matter(matter))),
-    );
+    jobs.extend(look_alikes.into_iter().map(Job::ours));
 }
 
 fn matter(source: SourceKind, level: Level, registered: NaiveDate) -> Matter {
@@ -194,40 +193,24 @@ fn matter(source: SourceKind, level: Level, registered: NaiveDate) -> Matter {
     }
 }
 
-/// Makes a record; gives its name.
+/// Deletes a matter.
+///
+/// # Errors
+/// A refusal.
+pub(super) async fn delete(c: &mut Clients, name: String) -> Result<(), Status> {
+    let request = s::DeleteMatterRequest {
+        name,
+        ..Default::default()
+    };
+    c.matters.delete_matter(request).await?;
+    Ok(())
+}
+
+/// Takes a matter from its registration as far as the plan says; gives its name.
 ///
 /// # Errors
 /// The first refusal.
 pub(super) async fn make(
-    c: &mut Clients,
-    parent: String,
-    i: usize,
-    what: &What,
-) -> Result<String, Status> {
-    match what {
-        What::Matter(matter) => see_through(c, parent, i, matter).await,
-    }
-}
-
-/// Deletes a record.
-///
-/// # Errors
-/// A refusal.
-pub(super) async fn delete(c: &mut Clients, name: String, what: &What) -> Result<(), Status> {
-    match what {
-        What::Matter(_) => {
-            let request = s::DeleteMatterRequest {
-                name,
-                ..Default::default()
-            };
-            c.matters.delete_matter(request).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes a matter from its registration as far as the plan says.
-async fn see_through(
     c: &mut Clients,
     parent: String,
     i: usize,
