@@ -72,6 +72,20 @@ impl<'a, S: 'static> Tx<'a, S> {
         self.ledger.select(self.office(), condition, limit).await
     }
 
+    /// The next number of a column among the records that fulfil a condition, deleted ones included:
+    /// from 1. The writes of an office follow one another, so it is free, and none is left out.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn next_number<R: Record<S>>(
+        &self,
+        column: &'static str,
+        within: Condition,
+    ) -> Result<i32> {
+        let last = self.greatest::<R>(column, within).await?;
+        i32::try_from(last + 1).map_err(Error::internal)
+    }
+
     /// The greatest value of a number's column; 0 if there is no record.
     ///
     /// # Errors
