@@ -1,4 +1,5 @@
-//! Days that callers give, and the days of a record: business days in the office's zone.
+//! Days that callers give: they record what happened, so they don't lie in the future, and they
+//! follow one another.
 
 use chrono::NaiveDate;
 use taizhang_contracts::common::Date;
@@ -6,7 +7,7 @@ use taizhang_contracts::{Result, Violations};
 
 use crate::record::Moment;
 
-/// What is said of a day to come where something is told that happened.
+/// What is said of a day that is yet to come.
 pub const FUTURE: (&str, &str) = ("不得晚于今天", "must not be in the future");
 
 /// A day of a record as chrono's; `None` if it has none.
@@ -14,11 +15,10 @@ pub fn naive(date: Option<Date>) -> Option<NaiveDate> {
     date.and_then(|d| d.naive())
 }
 
-/// The day on which something happened: as a caller gave it in `field`, or today. It is not to come,
-/// and not before `earliest`, the day of the step before.
+/// The day that a caller gave in `field`, or today.
 ///
 /// # Errors
-/// INVALID_ARGUMENT for a day out of order.
+/// INVALID_ARGUMENT if it lies in the future, or before the day of the step before.
 pub fn day(
     field: &str,
     given: Option<Date>,

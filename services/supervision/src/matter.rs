@@ -80,7 +80,7 @@ impl Record<Supervision> for Matter {
         rules::check(self, v);
     }
 
-    /// Numbers a new matter; a deleted matter keeps its number.
+    /// Numbers a new matter.
     async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
         rules::place(self, before.is_none(), tx.office(), tx.at())?;
         if before.is_none() {

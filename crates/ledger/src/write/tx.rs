@@ -72,20 +72,6 @@ impl<'a, S: 'static> Tx<'a, S> {
         self.ledger.select(self.office(), condition, limit).await
     }
 
-    /// The next number of a column among the records that fulfil a condition, deleted ones included:
-    /// from 1. The writes of an office follow one another, so it is free, and none is left out.
-    ///
-    /// # Errors
-    /// If the database is away.
-    pub async fn next_number<R: Record<S>>(
-        &self,
-        column: &'static str,
-        within: Condition,
-    ) -> Result<i32> {
-        let last = self.greatest::<R>(column, within).await?;
-        i32::try_from(last + 1).map_err(Error::internal)
-    }
-
     /// The greatest value of a number's column; 0 if there is no record.
     ///
     /// # Errors
@@ -107,6 +93,21 @@ impl<'a, S: 'static> Tx<'a, S> {
         Ok(row
             .and_then(|r| r.try_get_by_index::<Option<i64>>(0).ok().flatten())
             .unwrap_or(0))
+    }
+
+    /// The next number of a column, from 1: one more than the greatest of all records `within`. The
+    /// writes of an office follow one another, so it is free and none is left out; a deleted record
+    /// keeps its own.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn next_number<R: Record<S>>(
+        &self,
+        column: &'static str,
+        within: Condition,
+    ) -> Result<i32> {
+        let last = self.greatest::<R>(column, within).await?;
+        i32::try_from(last + 1).map_err(Error::internal)
     }
 
     /// Takes a new record in under an id of the caller's, or else one of ours. Its fields have been
