@@ -142,8 +142,9 @@ pub(super) fn convert(
     if office_of(&conversion.record).is_none_or(|o| Office::of(&report.name) != Some(o)) {
         return Err(Violations::of(
             "conversion.record",
-            "应为本单位会议决定事项或督查事项的资源名",
-            "must be the name of a decision or a matter of the same office",
+            "应为本单位会议决定事项或督查事项的资源名，如 offices/{office}/decisions/{decision}",
+            "must be the name of a decision or a matter of the same office, such as \
+             offices/{office}/decisions/{decision}",
         ));
     }
     report.conversions.push(conversion);
