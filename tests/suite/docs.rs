@@ -113,6 +113,18 @@ fn states() {
     machine(&mut text, &mut told, &taizhang_meetings::BOOKING_STATES);
     machine(&mut text, &mut told, &taizhang_meetings::LECTURE_STATES);
     machine(&mut text, &mut told, &taizhang_supervision::MATTER_STATES);
+    machine(&mut text, &mut told, &taizhang_research::TOPIC_STATES);
+    machine(
+        &mut text,
+        &mut told,
+        &taizhang_research::FIELD_SURVEY_STATES,
+    );
+    machine(
+        &mut text,
+        &mut told,
+        &taizhang_research::RESEARCH_REPORT_STATES,
+    );
+    machine(&mut text, &mut told, &taizhang_research::BULLETIN_STATES);
     machine(
         &mut text,
         &mut told,
@@ -143,6 +155,12 @@ fn indicators() {
         &mut told,
         taizhang_supervision::NAME,
         &taizhang_supervision::indicators(),
+    );
+    indicators_of(
+        &mut text,
+        &mut told,
+        taizhang_research::NAME,
+        &taizhang_research::indicators(),
     );
     // None was forgotten.
     let sources: Vec<_> = ROLES

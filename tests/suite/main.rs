@@ -21,6 +21,7 @@ mod history;
 mod outside;
 mod reading;
 mod records;
+mod research;
 mod schema;
 mod trial;
 mod walk;

@@ -90,6 +90,16 @@ pub const ROLES: &[Role] = &[
         migrate: migrate::<taizhang_supervision::Migrator>,
         pending: pending::<taizhang_supervision::Migrator>,
     },
+    Role {
+        name: taizhang_research::NAME,
+        port: 7104,
+        grpc_services: taizhang_research::GRPC_SERVICES,
+        kinds: taizhang_research::KINDS,
+        is_source: true,
+        routes: |parts| taizhang_research::routes(parts.ledger()),
+        migrate: migrate::<taizhang_research::Migrator>,
+        pending: pending::<taizhang_research::Migrator>,
+    },
 ];
 
 /// The names of all services.
