@@ -254,6 +254,14 @@ fn admit(
             continue;
         }
         match (field.kind(), field.cardinality()) {
+            (Kind::String, Cardinality::Repeated) if !rule.reference.is_empty() => {
+                items(out, &rule, name, &own)?;
+                writeln!(
+                    out,
+                    "for (i, item) in {own}.iter().enumerate() {{ v.item({name:?}, i, |v| rules::reference(v, \"\", item, true, {:?})); }}",
+                    rule.reference
+                )?;
+            }
             (Kind::String, Cardinality::Repeated) => {
                 bounded(&rule, &field)?;
                 items(out, &rule, name, &own)?;

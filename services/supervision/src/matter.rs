@@ -15,7 +15,7 @@ use taizhang_contracts::supervision::{
     ReviewMatterRequest, SourceKind, SubmitFeedbackRequest, SupervisionSettings,
     SuspendMatterRequest, UndeleteMatterRequest, UpdateMatterRequest, UrgeMatterRequest,
 };
-use taizhang_contracts::{Error, Office, Result, Violations};
+use taizhang_contracts::{Office, Result, Violations};
 use taizhang_ledger::column::day;
 use taizhang_ledger::{Column, Ledger, Moment, Record, Tx, enum_column, serve};
 
@@ -80,14 +80,12 @@ impl Record<Supervision> for Matter {
         rules::check(self, v);
     }
 
-    /// Numbers a new matter. The writes of an office follow one another, so the next number is free
-    /// and none is left out; a deleted matter keeps its own.
+    /// Numbers a new matter.
     async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
         rules::place(self, before.is_none(), tx.office(), tx.at())?;
         if before.is_none() {
             let same_year = Condition::all().add(Expr::col("year").eq(i64::from(year(self))));
-            let last = tx.greatest::<Self>("number", same_year).await?;
-            self.number = i32::try_from(last + 1).map_err(Error::internal)?;
+            self.number = tx.next_number::<Self>("number", same_year).await?;
         }
         Ok(())
     }
