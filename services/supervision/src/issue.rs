@@ -5,6 +5,7 @@ mod tests;
 
 use chrono::Datelike;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use taizhang_contracts::Result;
 use taizhang_contracts::supervision::IssueState::{self, Drafted, Issued, Voided};
 use taizhang_contracts::supervision::issue_service_server::IssueService;
 use taizhang_contracts::supervision::{
@@ -12,7 +13,6 @@ use taizhang_contracts::supervision::{
     ListIssuesResponse, PublishIssueRequest, SupervisionTopic, UpdateIssueRequest,
     VoidIssueRequest,
 };
-use taizhang_contracts::Result;
 use taizhang_ledger::column::day as day_column;
 use taizhang_ledger::days::day;
 use taizhang_ledger::transition::{Machine, keeps, leads};

@@ -15,6 +15,8 @@ mod reform_plan;
 mod reform_task;
 mod settings;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod workdays;
 

@@ -75,7 +75,11 @@ fn of_this_office(plan: &ReformPlan, office: &Office) -> Result<()> {
     for (i, meeting) in plan.meetings.iter().enumerate() {
         if Name::<Meeting>::parse(meeting).is_none_or(|name| name.office() != office) {
             v.item("reform_plan.meetings", i, |v| {
-                v.add("", "应为本单位的会议", "must be a meeting of the same office");
+                v.add(
+                    "",
+                    "应为本单位的会议",
+                    "must be a meeting of the same office",
+                );
             });
         }
     }
@@ -92,7 +96,10 @@ fn keeps_tasks(plan: &ReformPlan, tasks: &[ReformTask]) -> Result<()> {
             "the plan has tasks, so it can't be deleted",
         ));
     }
-    match tasks.iter().find(|task| !has_category(plan, &task.category)) {
+    match tasks
+        .iter()
+        .find(|task| !has_category(plan, &task.category))
+    {
         None => Ok(()),
         Some(task) => Err(Error::refused(
             "REFORM_CATEGORY_HAS_TASKS",

@@ -70,8 +70,8 @@ pub(super) fn of_supervision() -> Vec<Indicator<Supervision>> {
         count(
             "interviews_held",
             "约谈",
-            "人次",
-            "已进行的约谈，一个对象一次计一人次，按实际约谈日期计",
+            "次",
+            "已进行的约谈，每个对象每次约谈计一次，按实际约谈日期计",
         )
         .when(interviewed())
         .placed_by(interview::HELD_ON),

@@ -94,5 +94,12 @@ async fn reform(m: &SchemaManager<'_>) -> Result<(), DbErr> {
     let planned = ["planned_on", "state", "plan_category", "delete_time"];
     create_index(m, "reform_tasks", "reform_tasks_planned", false, &planned).await?;
     let completed = ["completed_on", "state", "delete_time"];
-    create_index(m, "reform_tasks", "reform_tasks_completed", false, &completed).await
+    create_index(
+        m,
+        "reform_tasks",
+        "reform_tasks_completed",
+        false,
+        &completed,
+    )
+    .await
 }
