@@ -113,6 +113,22 @@ fn states() {
     machine(&mut text, &mut told, &taizhang_meetings::BOOKING_STATES);
     machine(&mut text, &mut told, &taizhang_meetings::LECTURE_STATES);
     machine(&mut text, &mut told, &taizhang_supervision::MATTER_STATES);
+    machine(&mut text, &mut told, &taizhang_supervision::ISSUE_STATES);
+    machine(
+        &mut text,
+        &mut told,
+        &taizhang_supervision::INSPECTION_STATES,
+    );
+    machine(
+        &mut text,
+        &mut told,
+        &taizhang_supervision::INTERVIEW_STATES,
+    );
+    machine(
+        &mut text,
+        &mut told,
+        &taizhang_supervision::REFORM_TASK_STATES,
+    );
     machine(
         &mut text,
         &mut told,

@@ -22,6 +22,7 @@ mod outside;
 mod reading;
 mod records;
 mod schema;
+mod supervision;
 mod trial;
 mod walk;
 mod wire;
