@@ -121,7 +121,7 @@ async fn numbers_of_each_series_have_no_gaps_and_void_ones_stay(suite: Suite) {
     // The number of a void issue is not given again.
     let next = new_issue(api, dated(&notices)).await.unwrap();
     assert_eq!(next.number, EACH as i32 + 1);
-    assert!(suite.audit("supervision").await.problem.is_none());
+    assert!(suite.audit("supervision").await.findings.is_empty());
 }
 
 async fn a_year_of_a_series_has_numbers_of_its_own(suite: Suite) {
@@ -361,7 +361,7 @@ async fn what_a_plan_and_its_tasks_need_of_each_other(suite: Suite) {
     };
     let refused = tasks.undelete_reform_task(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::NotFound);
-    assert!(suite.audit("supervision").await.problem.is_none());
+    assert!(suite.audit("supervision").await.findings.is_empty());
 }
 
 async fn new_interview(api: &Api, interview: Interview) -> Result<Interview, Status> {
