@@ -90,7 +90,11 @@ async fn numbers_of_each_series_have_no_gaps_and_void_ones_stay(suite: Suite) {
         async move {
             let made = new_issue(api, issue).await.unwrap();
             // Some are void while the others are still made.
-            if i % 5 == 0 { void(api, &made).await } else { made }
+            if i % 5 == 0 {
+                void(api, &made).await
+            } else {
+                made
+            }
         }
     }))
     .await;
@@ -377,10 +381,26 @@ async fn new_interview(api: &Api, interview: Interview) -> Result<Interview, Sta
 async fn an_enterprise_counts_once_in_however_many_sessions(suite: Suite) {
     let api = Api::of(&suite);
     for (target, kind, date) in [
-        ("东山矿业", InterviewTargetKind::MiningEnterprise, "2022-03-01"),
-        ("西山矿业", InterviewTargetKind::MiningEnterprise, "2022-03-01"),
-        (" 东山矿业 ", InterviewTargetKind::MiningEnterprise, "2022-07-01"),
-        ("北山矿业", InterviewTargetKind::MiningEnterprise, "2021-12-31"),
+        (
+            "东山矿业",
+            InterviewTargetKind::MiningEnterprise,
+            "2022-03-01",
+        ),
+        (
+            "西山矿业",
+            InterviewTargetKind::MiningEnterprise,
+            "2022-03-01",
+        ),
+        (
+            " 东山矿业 ",
+            InterviewTargetKind::MiningEnterprise,
+            "2022-07-01",
+        ),
+        (
+            "北山矿业",
+            InterviewTargetKind::MiningEnterprise,
+            "2021-12-31",
+        ),
         ("县水利局", InterviewTargetKind::Unit, "2022-07-01"),
     ] {
         let planned = Interview {

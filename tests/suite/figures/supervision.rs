@@ -100,12 +100,7 @@ pub fn planned() -> impl Strategy<Value = Planned> {
     prop_oneof![3 => issue, 2 => inspection, 2 => interview, 1 => reform]
 }
 
-pub async fn write(
-    api: &Api,
-    office: &str,
-    planned: Planned,
-    deleted: bool,
-) -> Result<(), Status> {
+pub async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Result<(), Status> {
     let parent = office.to_owned();
     match planned {
         Planned::Issue {
@@ -202,7 +197,11 @@ pub async fn write(
                 interview: Some(made),
                 ..Default::default()
             };
-            let name = interviews.create_interview(request).await?.into_inner().name;
+            let name = interviews
+                .create_interview(request)
+                .await?
+                .into_inner()
+                .name;
             if end == InterviewState::Held {
                 let request = HoldInterviewRequest {
                     name: name.clone(),
@@ -264,7 +263,10 @@ async fn task(
         ..Default::default()
     };
     let name = tasks.create_reform_task(request).await?.into_inner().name;
-    if matches!(end, ReformTaskState::InProgress | ReformTaskState::Completed) {
+    if matches!(
+        end,
+        ReformTaskState::InProgress | ReformTaskState::Completed
+    ) {
         let request = StartReformTaskRequest {
             name: name.clone(),
             started_on: after(10),
