@@ -1,5 +1,7 @@
 //! Figures: over random ledgers, every figure is what its records add up to.
 
+mod supervision;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -37,7 +39,7 @@ type Counting = StatisticsServiceClient<Authorized>;
 /// Every service that counts.
 fn sources(suite: &Suite, token: &str) -> Vec<Counting> {
     let source = |service| Authorized::new(suite.channel(service), Bearer::of(token));
-    let counting = ROLES.iter().filter(|role| role.is_source);
+    let counting = ROLES.iter().filter(|role| role.is_source());
     counting
         .map(|role| StatisticsServiceClient::new(source(role.name)))
         .collect()
@@ -147,6 +149,7 @@ enum Planned {
         days: u64,
         end: MatterEnd,
     },
+    Supervision(supervision::Planned),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -300,12 +303,16 @@ fn planned() -> impl Strategy<Value = (Planned, bool)> {
                 end,
             },
         );
-    let record = prop_oneof![3 => meeting, 2 => lecture, 1 => facility, 3 => matter];
+    let others = supervision::planned().prop_map(Planned::Supervision);
+    let record = prop_oneof![3 => meeting, 2 => lecture, 1 => facility, 3 => matter, 4 => others];
     (record, prop::bool::weighted(0.15))
 }
 
 async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Result<(), Status> {
     match planned {
+        Planned::Supervision(planned) => {
+            supervision::write(api, office, planned, deleted).await?;
+        }
         Planned::Meeting {
             start,
             kind,
@@ -560,6 +567,7 @@ struct World {
     lectures: Vec<Lecture>,
     facilities: Vec<Facility>,
     matters: Vec<Matter>,
+    supervision: supervision::World,
 }
 
 impl World {
@@ -621,6 +629,7 @@ impl World {
             lectures,
             facilities,
             matters,
+            supervision: supervision::World::of(api, office).await,
         }
     }
 
@@ -705,13 +714,13 @@ impl World {
             }
             "matters_registered" => counted(&self.matters, |m| within(&m.registered_on)),
             "matters_closed" => counted(&self.matters, closed),
-            _ => None,
+            _ => self.supervision.count(id, within),
         }
     }
 }
 
 const LEDGERS: usize = 8;
-const RECORDS: usize = 45;
+const RECORDS: usize = 60;
 
 async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
     let mut runner = TestRunner::deterministic();

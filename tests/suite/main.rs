@@ -23,6 +23,7 @@ mod reading;
 mod records;
 mod research;
 mod schema;
+mod supervision;
 mod trial;
 mod walk;
 mod wire;

@@ -1,4 +1,6 @@
-//! What the office's matters add up to.
+//! What the office's records add up to; here for its matters.
+
+mod beside_matters;
 
 use taizhang_contracts::common::Level;
 use taizhang_contracts::supervision::{Matter, MatterState, SourceKind};
@@ -88,5 +90,7 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
         .when(closed())
         .placed_by(matter::CLOSED_ON),
     ]);
+    all.extend(beside_matters::of_supervision());
+    all.extend(beside_matters::of_reform());
     all
 }

@@ -1,5 +1,7 @@
 //! The service's tables.
 
+mod beside_matters;
+
 use sea_orm_migration::prelude::*;
 use taizhang_ledger::schema::ColumnType::{Bool, Day, Number, Text};
 use taizhang_ledger::schema::{History, create_index, create_record_table};
@@ -10,7 +12,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(History), Box::new(Records)]
+        vec![
+            Box::new(History),
+            Box::new(Records),
+            Box::new(beside_matters::BesideMatters),
+        ]
     }
 }
 

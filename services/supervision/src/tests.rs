@@ -464,5 +464,7 @@ async fn figures_tell_closed_implemented_and_handled_apart() {
         ("matters_closed", 5),
     ];
     let expected: Vec<_> = expected.map(|(id, n)| (id.to_owned(), n)).into();
-    assert_eq!(t.figures().await, expected);
+    let mut figures = t.figures().await;
+    figures.retain(|(_, n)| *n > 0);
+    assert_eq!(figures, expected);
 }
