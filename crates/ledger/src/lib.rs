@@ -23,6 +23,7 @@ mod secret;
 pub mod shared;
 mod sql;
 pub mod transition;
+mod watch;
 mod write;
 
 pub use clock::Clock;
@@ -33,4 +34,5 @@ pub use ledger::Ledger;
 pub use listing::fields;
 pub use record::{Moment, Record};
 pub use secret::Key;
+pub use watch::Messages;
 pub use write::Tx;

@@ -6,6 +6,7 @@ mod lamp;
 mod matter;
 mod migration;
 mod ranking;
+mod reminder;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use migration::Migrator;
 use chrono::NaiveDate;
 use taizhang_contracts::common::Date;
 use taizhang_contracts::supervision as api;
+use taizhang_contracts::supervision::daily_reminder_service_server::DailyReminderServiceServer;
 use taizhang_contracts::supervision::matter_service_server::MatterServiceServer;
 use taizhang_contracts::supervision::supervision_settings_service_server::SupervisionSettingsServiceServer;
 use taizhang_ledger::shared::{History, Statistics};
@@ -30,12 +32,14 @@ pub const NAME: &str = "supervision";
 /// The kinds of record that the service keeps.
 pub const KINDS: &[Kind] = &[
     Kind::of::<Supervision, api::Matter>(),
+    Kind::of::<Supervision, api::DailyReminder>(),
     Kind::of::<Supervision, api::SupervisionSettings>(),
 ];
 
 /// The gRPC services that it serves.
 pub const GRPC_SERVICES: &[&str] = &[
     api::matter_service_server::SERVICE_NAME,
+    api::daily_reminder_service_server::SERVICE_NAME,
     api::supervision_settings_service_server::SERVICE_NAME,
     taizhang_contracts::history::history_service_server::SERVICE_NAME,
     taizhang_contracts::statistics::statistics_service_server::SERVICE_NAME,
@@ -53,6 +57,7 @@ pub fn routes(ledger: Ledger<Supervision>) -> Routes {
         ledger: ledger.clone(),
     };
     Routes::new(MatterServiceServer::new(supervision.clone()))
+        .add_service(DailyReminderServiceServer::new(supervision.clone()))
         .add_service(SupervisionSettingsServiceServer::new(supervision))
         .add_service(History::server(ledger.clone(), KINDS))
         .add_service(Statistics::server(ledger, indicators()))
