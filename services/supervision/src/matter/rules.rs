@@ -4,7 +4,7 @@
 //! the day on which the matter came into its present state.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use chrono::NaiveDate;
 use taizhang_contracts::common::Date;
