@@ -142,7 +142,11 @@ where
     /// Reads the next changes, or else learns that up to the last entry there are none.
     async fn read(&mut self) -> Result<()> {
         let (ledger, office) = (&self.ledger, &self.context.office);
-        let head = ledger.last_entry(office).await?.seq;
+        let reader = &ledger.database.reader;
+        let head = sql::last_entry(ledger.backend(), office);
+        let head = reader.query_one_raw(head).await.map_err(refusal)?;
+        let head = head.map(|row| row.try_get_by_index(0)).transpose();
+        let head: i64 = head.map_err(refusal)?.unwrap_or(0);
         if head <= self.after {
             return Ok(());
         }
@@ -153,8 +157,7 @@ where
             (self.after, head),
             PAGE,
         );
-        let rows = ledger.database.reader.query_all_raw(statement).await;
-        let rows = rows.map_err(refusal)?;
+        let rows = reader.query_all_raw(statement).await.map_err(refusal)?;
         let mut entries = Vec::new();
         let mut records = Vec::new();
         for row in &rows {

@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 20;
 /// The last entry of an office's history, as far as this process knows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
-    pub(crate) seq: i64,
+    seq: i64,
     mac: Digest,
 }
 
@@ -312,7 +312,7 @@ impl<S: 'static> Ledger<S> {
             .map_err(Error::internal)
     }
 
-    pub(crate) async fn last_entry(&self, office: &Office) -> Result<Head> {
+    async fn last_entry(&self, office: &Office) -> Result<Head> {
         let statement = sql::last_entry(self.backend(), office);
         let row = self
             .database
