@@ -18,6 +18,7 @@ mod crash;
 mod docs;
 mod figures;
 mod history;
+mod matters;
 mod outside;
 mod reading;
 mod records;

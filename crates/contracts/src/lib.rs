@@ -13,10 +13,10 @@ pub mod request;
 pub mod resource;
 pub mod rules;
 
-pub use caller::{Caller, Context, Until};
+pub use caller::{Caller, Context, Stopping, Until};
 pub use error::{Error, Reason, Result, Violations};
 pub use name::{Name, Office};
-pub use request::{Admit, Call, Change, Create, Get, List, Update, Write};
+pub use request::{Admit, Call, Change, Changed, Create, Get, List, Update, Watch, Write};
 pub use resource::{Resource, Stored};
 
 #[allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)]
@@ -45,7 +45,7 @@ pub struct Method {
 
 mod derived {
     #![allow(clippy::all)]
-    use crate::request::{Admit, Call, Change, Create, Get, List, Update, Write};
+    use crate::request::{Admit, Call, Change, Changed, Create, Get, List, Update, Watch, Write};
     use crate::resource::{Resource, Stored};
     use crate::{Method, Violations, rules};
     include!(concat!(env!("OUT_DIR"), "/derived.rs"));

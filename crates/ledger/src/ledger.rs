@@ -106,6 +106,7 @@ impl<S: 'static> Ledger<S> {
         });
         record
     }
+
     /// Reads one record, also a deleted one.
     pub(crate) async fn find<R: Record<S>>(&self, office: &Office, id: &str) -> Result<Option<R>> {
         let statement = sql::get::<S, R>(self.backend(), office, id);
@@ -130,6 +131,35 @@ impl<S: 'static> Ledger<S> {
         let mut select = sql::select::<S, R>(office, live);
         select.order_by("id", Order::Asc).limit(limit);
         self.bodies(select).await
+    }
+
+    /// Hands over every record that fulfils a condition over declared columns, deleted ones aside,
+    /// in the order of their ids; reads so many at once.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn each<R: Record<S>>(
+        &self,
+        office: &Office,
+        condition: Condition,
+        page: u64,
+        mut take: impl FnMut(R) + Send,
+    ) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let beyond = condition.clone().add(Expr::col("id").gt(after.as_str()));
+            let records: Vec<R> = self.select(office, beyond, page).await?;
+            let last = records.last().map(|last| last.stored().name);
+            let next = match last.and_then(Name::<R>::parse) {
+                Some(name) if records.len() as u64 == page => Some(name.id().to_owned()),
+                _ => None,
+            };
+            records.into_iter().for_each(&mut take);
+            match next {
+                Some(next) => after = next,
+                None => return Ok(()),
+            }
+        }
     }
 
     pub(crate) async fn bodies<R: Record<S>>(&self, select: SelectStatement) -> Result<Vec<R>> {

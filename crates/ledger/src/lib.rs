@@ -25,6 +25,7 @@ mod secret;
 pub mod shared;
 mod sql;
 pub mod transition;
+mod watch;
 mod write;
 
 pub use clock::Clock;
@@ -35,4 +36,5 @@ pub use ledger::Ledger;
 pub use listing::fields;
 pub use record::{Moment, Record};
 pub use secret::Key;
+pub use watch::Messages;
 pub use write::Tx;

@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use sea_orm::{ConnectionTrait, QueryResult};
 use sha2::{Digest as _, Sha256};
 use taizhang_contracts::{Context, Error, Office, Reason, Resource, Result, Write};
+use tokio::sync::watch;
 
 use crate::database::{Fault, fault, refusal};
 use crate::ledger::Ledger;
@@ -35,12 +36,20 @@ pub(crate) struct Head {
     mac: Digest,
 }
 
-/// The heads of all offices. The lock of an office is held by the write that is under way.
+/// An office's turn, held by the write that is under way, and its news.
 #[derive(Debug, Default)]
-pub(crate) struct Heads(Mutex<HashMap<Office, Arc<tokio::sync::Mutex<Option<Head>>>>>);
+pub(crate) struct Turn {
+    head: tokio::sync::Mutex<Option<Head>>,
+    /// Changes with every commit of this process.
+    pub(crate) news: watch::Sender<()>,
+}
+
+/// The turns of all offices.
+#[derive(Debug, Default)]
+pub(crate) struct Heads(Mutex<HashMap<Office, Arc<Turn>>>);
 
 impl Heads {
-    fn of(&self, office: &Office) -> Arc<tokio::sync::Mutex<Option<Head>>> {
+    pub(crate) fn of(&self, office: &Office) -> Arc<Turn> {
         let mut heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         heads.entry(office.clone()).or_default().clone()
     }
@@ -120,8 +129,8 @@ impl<S: 'static> Ledger<S> {
         R: Record<S>,
         F: for<'t> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>> + Send + Sync,
     {
-        let lock = self.heads.of(&context.office);
-        let mut known = lock.lock().await;
+        let turn = self.heads.of(&context.office);
+        let mut known = turn.head.lock().await;
         for _ in 0..ATTEMPTS {
             // Taken out, so that a call dropped half-way leaves no stale head behind.
             let head = match known.take() {
@@ -130,7 +139,10 @@ impl<S: 'static> Ledger<S> {
             };
             let attempt = self.attempt(context, &key, head, &mut known, &work).await;
             let outcome = match attempt {
-                Attempt::Done(record) => return Ok(record),
+                Attempt::Done(record) => {
+                    turn.news.send_replace(());
+                    return Ok(record);
+                }
                 Attempt::Refused(error) => Err(error),
                 Attempt::Lost => Ok(()),
             };
@@ -160,6 +172,7 @@ impl<S: 'static> Ledger<S> {
             context,
             at: self.moment(),
             changes: Vec::new(),
+            numbers: HashMap::new(),
         };
         let done = work(&mut tx).await;
         let changes = tx.changes;

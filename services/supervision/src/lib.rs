@@ -13,6 +13,7 @@ mod migration;
 mod ranking;
 mod reform_plan;
 mod reform_task;
+mod reminder;
 mod settings;
 #[cfg(test)]
 mod testing;
@@ -29,6 +30,7 @@ pub use migration::Migrator;
 pub use reform_task::MACHINE as REFORM_TASK_STATES;
 
 use taizhang_contracts::supervision as api;
+use taizhang_contracts::supervision::daily_reminder_service_server::DailyReminderServiceServer;
 use taizhang_contracts::supervision::inspection_service_server::InspectionServiceServer;
 use taizhang_contracts::supervision::interview_service_server::InterviewServiceServer;
 use taizhang_contracts::supervision::issue_series_service_server::IssueSeriesServiceServer;
@@ -48,6 +50,7 @@ pub const NAME: &str = "supervision";
 /// The kinds of record that the service keeps.
 pub const KINDS: &[Kind] = &[
     Kind::of::<Supervision, api::Matter>(),
+    Kind::of::<Supervision, api::DailyReminder>(),
     Kind::of::<Supervision, api::SupervisionSettings>(),
     Kind::of::<Supervision, api::IssueSeries>(),
     Kind::of::<Supervision, api::Issue>(),
@@ -60,6 +63,7 @@ pub const KINDS: &[Kind] = &[
 /// The gRPC services that it serves.
 pub const GRPC_SERVICES: &[&str] = &[
     api::matter_service_server::SERVICE_NAME,
+    api::daily_reminder_service_server::SERVICE_NAME,
     api::supervision_settings_service_server::SERVICE_NAME,
     api::issue_series_service_server::SERVICE_NAME,
     api::issue_service_server::SERVICE_NAME,
@@ -83,6 +87,7 @@ pub fn routes(ledger: Ledger<Supervision>) -> Routes {
         ledger: ledger.clone(),
     };
     Routes::new(MatterServiceServer::new(supervision.clone()))
+        .add_service(DailyReminderServiceServer::new(supervision.clone()))
         .add_service(SupervisionSettingsServiceServer::new(supervision.clone()))
         .add_service(IssueSeriesServiceServer::new(supervision.clone()))
         .add_service(IssueServiceServer::new(supervision.clone()))
