@@ -8,6 +8,7 @@ pub mod audit;
 mod clock;
 pub mod column;
 mod database;
+pub mod days;
 pub mod figures;
 mod filter;
 mod kind;

@@ -90,6 +90,16 @@ pub const ROLES: &[Role] = &[
         migrate: migrate::<taizhang_supervision::Migrator>,
         pending: pending::<taizhang_supervision::Migrator>,
     },
+    Role {
+        name: taizhang_reception::NAME,
+        port: 7103,
+        grpc_services: taizhang_reception::GRPC_SERVICES,
+        kinds: taizhang_reception::KINDS,
+        is_source: true,
+        routes: |parts| taizhang_reception::routes(parts.ledger()),
+        migrate: migrate::<taizhang_reception::Migrator>,
+        pending: pending::<taizhang_reception::Migrator>,
+    },
 ];
 
 /// The names of all services.

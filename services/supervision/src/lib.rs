@@ -15,11 +15,10 @@ pub use indicators::indicators;
 pub use matter::MACHINE as MATTER_STATES;
 pub use migration::Migrator;
 
-use chrono::NaiveDate;
-use taizhang_contracts::common::Date;
 use taizhang_contracts::supervision as api;
 use taizhang_contracts::supervision::matter_service_server::MatterServiceServer;
 use taizhang_contracts::supervision::supervision_settings_service_server::SupervisionSettingsServiceServer;
+use taizhang_ledger::days::naive;
 use taizhang_ledger::shared::{History, Statistics};
 use taizhang_ledger::{Kind, Ledger};
 use tonic::service::Routes;
@@ -56,9 +55,4 @@ pub fn routes(ledger: Ledger<Supervision>) -> Routes {
         .add_service(SupervisionSettingsServiceServer::new(supervision))
         .add_service(History::server(ledger.clone(), KINDS))
         .add_service(Statistics::server(ledger, indicators()))
-}
-
-/// A day of a record as chrono's; `None` if it has none.
-fn naive(date: Option<Date>) -> Option<NaiveDate> {
-    date.and_then(|d| d.naive())
 }

@@ -17,6 +17,7 @@ use taizhang_contracts::supervision::{
 };
 use taizhang_contracts::{Error, Name, Office, Result, Violations};
 use taizhang_ledger::Moment;
+use taizhang_ledger::days::{FUTURE, day};
 
 use super::MACHINE;
 use crate::naive;
@@ -398,24 +399,6 @@ fn since(matter: &Matter) -> Option<NaiveDate> {
         }
     };
     naive(day)
-}
-
-const FUTURE: (&str, &str) = ("不得晚于今天", "must not be in the future");
-
-/// The day that a caller gave in `field`, or today.
-fn day(field: &str, given: Option<Date>, earliest: Option<NaiveDate>, at: Moment) -> Result<Date> {
-    let day = at.day_or_today(given.as_ref());
-    if day > at.today() {
-        return Err(Violations::of(field, FUTURE.0, FUTURE.1));
-    }
-    match earliest {
-        Some(earliest) if day < earliest => Err(Violations::of(
-            field,
-            format!("不得早于前一步的日期{earliest}"),
-            format!("must not be before {earliest}, the day of the step before"),
-        )),
-        _ => Ok(day.into()),
-    }
 }
 
 /// Refuses one entry more in a list that is full.
