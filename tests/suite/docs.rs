@@ -113,6 +113,12 @@ fn states() {
     machine(&mut text, &mut told, &taizhang_meetings::BOOKING_STATES);
     machine(&mut text, &mut told, &taizhang_meetings::LECTURE_STATES);
     machine(&mut text, &mut told, &taizhang_supervision::MATTER_STATES);
+    machine(&mut text, &mut told, &taizhang_reception::RECEPTION_STATES);
+    machine(
+        &mut text,
+        &mut told,
+        &taizhang_reception::SUPPORT_ASSIGNMENT_STATES,
+    );
     machine(
         &mut text,
         &mut told,
@@ -144,6 +150,12 @@ fn indicators() {
         taizhang_supervision::NAME,
         &taizhang_supervision::indicators(),
     );
+    indicators_of(
+        &mut text,
+        &mut told,
+        taizhang_reception::NAME,
+        &taizhang_reception::indicators(),
+    );
     // None was forgotten.
     let sources: Vec<_> = ROLES
         .iter()
@@ -152,6 +164,45 @@ fn indicators() {
         .collect();
     assert_eq!(told, sources);
     says("indicators.md", "indicators", text);
+}
+
+#[test]
+fn reception_rules() {
+    use taizhang_reception::{RULES, Source, Step};
+    let mut table = String::from(
+        "| Id | No. | 规则 | 改正办法 | 出处 | From | Until | Asked at | Known | Then |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let day = |(year, month, day): taizhang_reception::Day| format!("{year}-{month:02}-{day:02}");
+    for rule in RULES {
+        let (known, then) = match rule.stands.source {
+            Source::Verified => ("read", "refuses"),
+            Source::Remembered => ("remembered", "warns"),
+            Source::Local => ("local", "warns"),
+        };
+        let step = match rule.step {
+            Step::Approval => "approval 审批",
+            Step::Signature => "signature 审签",
+            Step::Settlement => "settlement 结算",
+        };
+        let regulation = rule.stands.regulation;
+        row(
+            &mut table,
+            &[
+                &format!("`{}`", rule.id),
+                rule.number,
+                rule.zh.0,
+                rule.zh.1,
+                &format!("{}{}", regulation.titles().0, rule.article().0),
+                &day(regulation.from()),
+                &rule.stands.until.map(day).unwrap_or_default(),
+                step,
+                known,
+                then,
+            ],
+        );
+    }
+    says("reception-rules.md", "rules", table);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod figures;
 mod history;
 mod outside;
 mod reading;
+mod reception;
 mod records;
 mod schema;
 mod trial;

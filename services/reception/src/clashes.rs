@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::{Expr, ExprTrait};
 use taizhang_contracts::date::{instant, local_day};
 use taizhang_contracts::reception::{
-    Clash, FindClashesRequest, FindClashesResponse, ItineraryItem, Reception, ReceptionState,
+    Clash, FindClashesRequest, FindClashesResponse, ItineraryItem, Reception,
 };
 use taizhang_contracts::{Context, Result, Violations};
 use taizhang_ledger::Moment;
 
 use crate::Receptions;
+use crate::reception::live;
 
 /// The longest period that is looked at, in days.
 const LONGEST: i64 = 366;
@@ -42,15 +43,9 @@ pub(crate) async fn find(
             format!("must be at most {LONGEST} days"),
         ));
     }
-    let coming = [
-        ReceptionState::Proposed,
-        ReceptionState::Approved,
-        ReceptionState::Receiving,
-    ];
-    let within = Condition::all()
+    let within = live()
         .add(Expr::col("arrival_day").lte(last))
-        .add(Expr::col("departure_day").gte(first))
-        .add(Expr::col("state").is_in(coming.map(|state| state as i64)));
+        .add(Expr::col("departure_day").gte(first));
     let ledger = &service.ledger;
     let receptions: Vec<Reception> = ledger
         .select(&context.office, within, MOST_RECEPTIONS + 1)

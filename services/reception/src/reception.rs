@@ -4,6 +4,7 @@ mod rules;
 mod states;
 mod totals;
 
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use taizhang_contracts::reception::reception_service_server::ReceptionService;
 use taizhang_contracts::reception::{
     ApproveReceptionRequest, ArchiveReceptionRequest, BeginReceptionRequest,
@@ -96,6 +97,12 @@ impl Record<Receptions> for Reception {
         self.compliant = findings == 0;
         Ok(())
     }
+}
+
+/// The receptions that were neither refused nor called off.
+pub(crate) fn live() -> Condition {
+    let dropped = [ReceptionState::Refused, ReceptionState::Cancelled];
+    Condition::all().add(Expr::col("state").is_not_in(dropped.map(|state| state as i64)))
 }
 
 /// CheckReception.

@@ -3,14 +3,13 @@
 use chrono::{Datelike, NaiveDate};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use taizhang_contracts::date::{instant, local_day};
-use taizhang_contracts::reception::{
-    ItineraryItem, Reception, ReceptionNature, ReceptionSettings, ReceptionState,
-};
+use taizhang_contracts::reception::{ItineraryItem, Reception, ReceptionNature, ReceptionSettings};
 use taizhang_contracts::{Office, Result};
 use taizhang_ledger::days::naive;
 use taizhang_ledger::{Ledger, Moment};
 
 use super::{Finding, RULES, Rule, Source, Step};
+use crate::reception::live;
 use crate::{Receptions, settings};
 
 /// The most receptions of one year that are added up, and of one letter that are looked at.
@@ -133,10 +132,4 @@ fn same_budget(reception: &Reception) -> Condition {
         } else {
             business.not()
         })
-}
-
-/// Those that were neither refused nor called off.
-fn live() -> Condition {
-    let dropped = [ReceptionState::Refused, ReceptionState::Cancelled];
-    Condition::all().add(Expr::col("state").is_not_in(dropped.map(|state| state as i64)))
 }

@@ -203,8 +203,12 @@ pub(super) fn too_many(companions: i64, guests: i64) -> bool {
 }
 
 pub(super) fn meal_companions(case: &Case<'_>) -> Vec<String> {
+    let named = case.reception.guests.len() as i64;
     meals(case, "companions", |meal| {
-        is_working_meal(meal) && too_many(meal.companions.into(), meal.guests.into())
+        // No more guests eat than came; until they are named, the plan's number counts.
+        let eating = i64::from(meal.guests);
+        let guests = if named > 0 { eating.min(named) } else { eating };
+        is_working_meal(meal) && too_many(meal.companions.into(), guests)
     })
 }
 

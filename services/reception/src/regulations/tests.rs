@@ -520,6 +520,19 @@ fn companions_are_counted_in_whole_persons() {
 }
 
 #[test]
+fn no_more_guests_eat_than_came() {
+    let mut scene = good(NEW);
+    scene.reception.meals[0].guests = 30;
+    scene.reception.meals[0].companions = 10;
+    assert!(scene.broken().contains("MEAL_COMPANIONS"));
+    scene.reception.guests = vec![scene.reception.guests[0].clone(); 30];
+    assert!(!scene.broken().contains("MEAL_COMPANIONS"));
+    // Until they are named, the plan's number counts.
+    scene.reception.guests.clear();
+    assert!(!scene.broken().contains("MEAL_COMPANIONS"));
+}
+
+#[test]
 fn what_is_only_remembered_warns_until_the_office_enforces_it() {
     let mut scene = good(NEW);
     settlement(&mut scene).set_method(SettlementMethod::Cash);
