@@ -346,10 +346,10 @@ pub(super) fn list_signed_after_end(case: &Case<'_>) -> Vec<String> {
     )
 }
 
+/// That each has a name is asked by the contract.
 pub(super) fn list_names_guests(case: &Case<'_>) -> Vec<String> {
     let guests = &case.reception.guests;
     let mut found = field("guests", guests.is_empty());
-    found.extend(entries(guests, "guests", "person", |g| g.person.is_empty()));
     found.extend(entries(guests, "guests", "unit", |g| g.unit.is_empty()));
     found.extend(entries(guests, "guests", "post", |g| g.post.is_empty()));
     found
@@ -370,8 +370,7 @@ pub(super) fn list_tells_costs(case: &Case<'_>) -> Vec<String> {
 
 pub(super) fn list_names_companions(case: &Case<'_>) -> Vec<String> {
     let list = &case.reception.companions;
-    let mut found = entries(list, "companions", "person", |c| c.person.is_empty());
-    found.extend(entries(list, "companions", "unit", |c| c.unit.is_empty()));
+    let mut found = entries(list, "companions", "unit", |c| c.unit.is_empty());
     found.extend(entries(list, "companions", "post", |c| c.post.is_empty()));
     found
 }
