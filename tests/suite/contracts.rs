@@ -838,6 +838,10 @@ async fn updates_keep_to_the_bounds_too(suite: Suite) {
         spoil(&mut bad, field.name(), &mut spoilt);
         bad.set_field_by_name("etag", Value::String(String::new()));
         spoilt.remove(&format!("{}.etag", field.name()));
+        // What holds nothing but lists can't be spoilt so.
+        if spoilt.is_empty() {
+            continue;
+        }
         let mut request = DynamicMessage::new(at.method.input());
         request.set_field(&field, Value::Message(bad));
         at.put_name(&mut request, &name);

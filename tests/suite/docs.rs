@@ -115,6 +115,8 @@ fn states() {
         machine(&taizhang_supervision::INSPECTION_STATES),
         machine(&taizhang_supervision::INTERVIEW_STATES),
         machine(&taizhang_supervision::REFORM_TASK_STATES),
+        machine(&taizhang_reception::RECEPTION_STATES),
+        machine(&taizhang_reception::SUPPORT_ASSIGNMENT_STATES),
         machine(&taizhang_research::TOPIC_STATES),
         machine(&taizhang_research::FIELD_SURVEY_STATES),
         machine(&taizhang_research::RESEARCH_REPORT_STATES),
@@ -146,6 +148,45 @@ fn indicators() {
         text.push('\n');
     }
     says("indicators.md", "indicators", text);
+}
+
+#[test]
+fn reception_rules() {
+    use taizhang_reception::{RULES, Source, Step};
+    let mut table = String::from(
+        "| Id | No. | 规则 | 改正办法 | 出处 | From | Until | Asked at | Known | Then |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let day = |(year, month, day): taizhang_reception::Day| format!("{year}-{month:02}-{day:02}");
+    for rule in RULES {
+        let (known, then) = match rule.stands.source {
+            Source::Verified => ("read", "refuses"),
+            Source::Remembered => ("remembered", "warns"),
+            Source::Local => ("local", "warns"),
+        };
+        let step = match rule.step {
+            Step::Approval => "approval 审批",
+            Step::Signature => "signature 审签",
+            Step::Settlement => "settlement 结算",
+        };
+        let regulation = rule.stands.regulation;
+        row(
+            &mut table,
+            &[
+                &format!("`{}`", rule.id),
+                rule.number,
+                rule.zh.0,
+                rule.zh.1,
+                &format!("{}{}", regulation.titles().0, rule.article().0),
+                &day(regulation.from()),
+                &rule.stands.until.map(day).unwrap_or_default(),
+                step,
+                known,
+                then,
+            ],
+        );
+    }
+    says("reception-rules.md", "rules", table);
 }
 
 #[test]

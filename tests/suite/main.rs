@@ -21,6 +21,7 @@ mod history;
 mod matters;
 mod outside;
 mod reading;
+mod reception;
 mod records;
 mod research;
 mod schema;

@@ -99,6 +99,16 @@ pub const ROLES: &[Role] = &[
         pending: pending::<taizhang_supervision::Migrator>,
     },
     Role {
+        name: taizhang_reception::NAME,
+        port: 7103,
+        grpc_services: taizhang_reception::GRPC_SERVICES,
+        kinds: taizhang_reception::KINDS,
+        indicators: || told(&taizhang_reception::indicators()),
+        routes: |parts| taizhang_reception::routes(parts.ledger()),
+        migrate: migrate::<taizhang_reception::Migrator>,
+        pending: pending::<taizhang_reception::Migrator>,
+    },
+    Role {
         name: taizhang_research::NAME,
         port: 7104,
         grpc_services: taizhang_research::GRPC_SERVICES,

@@ -46,6 +46,11 @@ impl<'a, S: 'static> Tx<'a, S> {
         &self.context.office
     }
 
+    /// The ledger, for what is read the same way inside of a write and outside.
+    pub fn ledger(&self) -> &'a Ledger<S> {
+        self.ledger
+    }
+
     /// Reads a record, also a deleted one.
     ///
     /// # Errors
