@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream, StreamExt};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use sea_orm::{DbErr, QueryResult, Value};
 use taizhang_contracts::{Changed, Context, Error, Resource, Result, Stopping, Until, Watch, date};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -144,7 +144,7 @@ where
         let (ledger, office) = (&self.ledger, &self.context.office);
         let reader = &ledger.database.reader;
         let head = sql::last_entry(ledger.backend(), office);
-        let head = reader.query_one_raw(head).await.map_err(refusal)?;
+        let head = reader.one(head).await.map_err(refusal)?;
         let head = head.map(|row| row.try_get_by_index(0)).transpose();
         let head: i64 = head.map_err(refusal)?.unwrap_or(0);
         if head <= self.after {
@@ -157,7 +157,7 @@ where
             (self.after, head),
             PAGE,
         );
-        let rows = reader.query_all_raw(statement).await.map_err(refusal)?;
+        let rows = reader.all(statement).await.map_err(refusal)?;
         let mut entries = Vec::new();
         let mut records = Vec::new();
         for row in &rows {

@@ -7,7 +7,10 @@ mod matters;
 mod meetings;
 mod people;
 mod plan;
+mod reception;
+mod research;
 mod summary;
+mod supervision;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use taizhang_contracts::reception::{
     Reception, ReceptionClass, ReceptionState, SupportAssignment, SupportAssignmentState,
     SupportKind,
 };
-use taizhang_ledger::figures::{Declaration, Indicator, Test, count, is, one_of, sum};
+use taizhang_ledger::figures::{Declaration, Indicator, Test, count, days, is, one_of, sum};
 
 use crate::{Receptions, reception, support_assignment};
 
@@ -101,12 +101,28 @@ pub fn indicators() -> Vec<Indicator<Receptions>> {
         sum(
             "reception_spending",
             "接待费支出",
-            "分",
+            "元",
             "已结算批次的接待费合计之和，按结算日期计",
             reception::TOTAL_COST,
         )
         .when(paid_for())
-        .placed_by(reception::SETTLED_ON),
+        .placed_by(reception::SETTLED_ON)
+        .decimals(2),
+        days::<_, SupportAssignment>(
+            "inspection_support_days",
+            "巡视保障天数",
+            "天",
+            "已开始和已完成的巡视保障任务在统计期内的天数（首末日均计，跨年各计各的），未到的日子不计",
+        )
+        .when(is(support_assignment::KIND, SupportKind::Inspection as i64))
+        .when(one_of(
+            support_assignment::STATE,
+            [
+                SupportAssignmentState::UnderWay as i64,
+                SupportAssignmentState::Completed as i64,
+            ],
+        ))
+        .placed_over(support_assignment::FIRST_DAY, support_assignment::LAST_DAY),
         count::<_, SupportAssignment>(
             "inspection_support_assignments",
             "巡视保障任务",

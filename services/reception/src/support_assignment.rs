@@ -42,6 +42,8 @@ pub(crate) const KIND: Column<SupportAssignment> =
     enum_column!(SupportAssignment, kind: SupportKind);
 pub(crate) const STATE: Column<SupportAssignment> =
     enum_column!(SupportAssignment, state: SupportAssignmentState);
+pub(crate) const FIRST_DAY: Column<SupportAssignment> =
+    Column::day("first_day", |a| column::day(a.first_day.as_ref()));
 pub(crate) const LAST_DAY: Column<SupportAssignment> =
     Column::day("last_day", |a| column::day(a.last_day.as_ref()));
 
@@ -52,7 +54,7 @@ impl Record<Receptions> for SupportAssignment {
         KIND,
         STATE,
         Column::number("days", |a| i64::from(a.days).into()),
-        Column::day("first_day", |a| column::day(a.first_day.as_ref())),
+        FIRST_DAY,
         LAST_DAY,
         Column::text("title", |a| a.title.as_str().into()),
         Column::text("team", |a| a.team.as_str().into()),

@@ -154,21 +154,6 @@ impl<'a, S: 'static> Tx<'a, S> {
             .unwrap_or(0))
     }
 
-    /// The next number of a column, from 1: one more than the greatest of all records `within`. The
-    /// writes of an office follow one another, so it is free and none is left out; a deleted record
-    /// keeps its own.
-    ///
-    /// # Errors
-    /// If the database is away.
-    pub async fn next_number<R: Record<S>>(
-        &self,
-        column: &'static str,
-        within: Condition,
-    ) -> Result<i32> {
-        let last = self.greatest::<R>(column, within).await?;
-        i32::try_from(last + 1).map_err(Error::internal)
-    }
-
     /// Takes a new record in under an id of the caller's, or else one of ours. Its fields have been
     /// checked.
     ///

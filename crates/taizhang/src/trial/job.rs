@@ -3,7 +3,7 @@
 use chrono::{Days, NaiveDate};
 
 use super::plan::Plan;
-use super::{matters, meetings};
+use super::{matters, meetings, reception, research, supervision};
 
 /// Whose ledger a record is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,12 @@ pub(super) enum What {
     Meetings(meetings::What),
     /// A supervision matter.
     Matter(matters::Matter),
+    /// Another one of supervision.
+    Supervision(supervision::What),
+    /// Of reception.
+    Reception(reception::What),
+    /// Of research.
+    Research(research::What),
 }
 
 impl Job {
@@ -70,9 +76,15 @@ pub(super) fn jobs(plan: &Plan) -> Vec<Job> {
     ] {
         meetings::counted(year, figures, &mut jobs);
         matters::counted(year, figures, &mut jobs);
+        supervision::counted(year, figures, &mut jobs);
+        reception::counted(year, figures, &mut jobs);
+        research::counted(year, figures, &mut jobs);
     }
     meetings::noise(plan.year, &mut jobs);
     matters::noise(plan.year, &mut jobs);
+    supervision::noise(plan.year, &mut jobs);
+    reception::noise(plan.year, &mut jobs);
+    research::noise(plan.year, &mut jobs);
     jobs
 }
 

@@ -4,8 +4,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use tonic::Status;
 
-use super::job::{Job, What};
-use super::{Clients, matters, meetings, office};
+use super::job::{Job, What, Whose};
+use super::{Clients, matters, meetings, office, reception, research, supervision};
 
 /// How many records are under way at once.
 const AT_ONCE: usize = 16;
@@ -15,6 +15,9 @@ const AT_ONCE: usize = 16;
 /// # Errors
 /// The first refusal.
 pub(super) async fn load(clients: &Clients, jobs: &[Job]) -> anyhow::Result<()> {
+    for whose in [Whose::Ours, Whose::Another] {
+        supervision::prepare(&mut clients.clone(), &office(whose)).await?;
+    }
     let bar = ProgressBar::new(jobs.len() as u64);
     let style = "录入记录 [{bar:40}] {pos}/{len}（剩余{eta}）";
     bar.set_style(ProgressStyle::with_template(style)?.progress_chars("█▉ "));
@@ -40,11 +43,17 @@ async fn make(mut c: Clients, i: usize, job: &Job) -> Result<(), Status> {
     let name = match &job.what {
         What::Meetings(what) => meetings::make(&mut c, parent, i, what).await?,
         What::Matter(plan) => matters::make(&mut c, parent, i, plan).await?,
+        What::Supervision(what) => supervision::make(&mut c, parent, i, what).await?,
+        What::Reception(what) => reception::make(&mut c, parent, i, what).await?,
+        What::Research(what) => research::make(&mut c, parent, i, what).await?,
     };
     if job.deleted {
         match &job.what {
             What::Meetings(what) => meetings::delete(&mut c, name, what).await?,
             What::Matter(_) => matters::delete(&mut c, name).await?,
+            What::Supervision(what) => supervision::delete(&mut c, name, what).await?,
+            What::Reception(what) => reception::delete(&mut c, name, what).await?,
+            What::Research(what) => research::delete(&mut c, name, what).await?,
         }
     }
     Ok(())

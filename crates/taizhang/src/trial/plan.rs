@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use super::{matters, meetings};
+use super::{matters, meetings, reception, research, supervision};
 
 /// The figures of one year, by indicator.
 pub(super) type Figures = BTreeMap<String, u32>;
@@ -29,11 +29,18 @@ pub(super) type Planned = (&'static str, Option<&'static str>);
 
 /// The figures that a plan can name.
 fn known() -> impl Iterator<Item = &'static Planned> {
-    meetings::PLANNED.iter().chain(matters::PLANNED)
+    let all = [
+        meetings::PLANNED,
+        matters::PLANNED,
+        supervision::PLANNED,
+        reception::PLANNED,
+        research::PLANNED,
+    ];
+    all.into_iter().flatten()
 }
 
 /// Sums that a plan may state; they must be right.
-const SUMS: &[(&str, &[&str])] = &[matters::SUM];
+const SUMS: &[(&str, &[&str])] = &[matters::SUM, reception::SUM, research::SUM];
 
 fn is_sum(id: &str) -> bool {
     SUMS.iter().any(|(sum, _)| *sum == id)
