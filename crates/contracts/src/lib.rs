@@ -26,7 +26,8 @@ mod packages {
 pub use packages::taizhang;
 pub use taizhang::{
     common::v1 as common, history::v1 as history, meetings::v1 as meetings,
-    reception::v1 as reception, reporting::v1 as reporting, statistics::v1 as statistics, supervision::v1 as supervision,
+    reception::v1 as reception, reporting::v1 as reporting, statistics::v1 as statistics,
+    supervision::v1 as supervision,
 };
 
 /// One method of one service.
