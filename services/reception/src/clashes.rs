@@ -165,7 +165,10 @@ mod tests {
         DateTime::from_timestamp(1_750_000_000 + minute * 60, 0).unwrap()
     }
 
-    fn item((start, length, leader, place): (i64, i64, usize, usize)) -> ItineraryItem {
+    /// The start and the length in minutes, and which leader and place it wants.
+    type Plan = (i64, i64, usize, usize);
+
+    fn item((start, length, leader, place): Plan) -> ItineraryItem {
         ItineraryItem {
             start_time: Some(timestamp(minute(start))),
             end_time: Some(timestamp(minute(start + length))),
@@ -175,7 +178,7 @@ mod tests {
         }
     }
 
-    fn receptions(items: &[(usize, (i64, i64, usize, usize))]) -> Vec<Reception> {
+    fn receptions(items: &[(usize, Plan)]) -> Vec<Reception> {
         let reception = |r| Reception {
             name: format!("offices/demo/receptions/r{r}"),
             itinerary_items: items
@@ -232,7 +235,7 @@ mod tests {
             items in prop::collection::vec(
                 (0..4_usize, (0..200_i64, 1..60_i64, 0..3_usize, 0..3_usize)), 0..40),
         ) {
-            let clash = |(r, a): &(usize, (i64, i64, usize, usize)), (s, b): &(usize, (i64, i64, usize, usize))| {
+            let clash = |(r, a): &(usize, Plan), (s, b): &(usize, Plan)| {
                 let meets = a.0 < b.0 + b.1 && b.0 < a.0 + a.1;
                 let shares = (a.2 == b.2 && a.2 > 0) || (a.3 == b.3 && a.3 > 0);
                 r != s && meets && shares
