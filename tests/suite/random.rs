@@ -1,0 +1,676 @@
+//! A random ledger of every service, made only from what the descriptors say: records of every kind,
+//! taken by random methods from state to state. What holds of every ledger must hold of it.
+//!
+//! `TAIZHANG_TEST_SEED` repeats a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use futures::future::join_all;
+use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage, Value};
+use prost_types::FieldMask;
+use rand::prelude::*;
+use taizhang::roles::{ROLES, Role};
+use taizhang_contracts::descriptors::pool;
+use taizhang_ledger::{Database, Kind};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::draw::{Draw, Names, instants};
+use crate::harness::{Suite, reason};
+use crate::records::{may_retry, query, request_id};
+use crate::walk::{self, Walked, told};
+use crate::figures;
+
+on_each_database!(what_holds_of_every_ledger_holds_of_a_random_one);
+
+/// How many offices are walked, side by side.
+const OFFICES: usize = 3;
+
+/// So many times a record of each kind is created in each office, and taken on.
+const ROUNDS: usize = 9;
+
+/// So many rounds more there may be until every method has succeeded once.
+const MORE_ROUNDS: usize = 30;
+
+/// A call is made at most so often, each time amended after a refusal.
+const TRIES: usize = 8;
+
+/// One in so many calls is made in every way that must write once or not at all; so is each method
+/// that was not yet.
+const LOOKED_AT: u32 = 12;
+
+/// Methods that no random ledger brings to success, and why.
+const NEVER: &[(&str, &str)] = &[];
+
+/// A kind of record, and the methods that write it.
+struct Kept {
+    role: &'static Role,
+    kind: &'static Kind,
+    resource: MessageDescriptor,
+    create: Option<Walked>,
+    get: Walked,
+    list: Option<Walked>,
+    update: Option<Walked>,
+    delete: Option<Walked>,
+    undelete: Option<Walked>,
+    custom: Vec<Walked>,
+}
+
+impl Kept {
+    fn of(role: &'static Role, kind: &'static Kind) -> Self {
+        let resource = pool().get_message_by_name(kind.message()).unwrap();
+        let name = resource.name().to_owned();
+        let methods = walk::methods();
+        let of_role = methods.iter().filter(|at| at.role.name == role.name);
+        let named = |wanted: String| {
+            let mut methods = of_role.clone();
+            methods.find(|at| at.method.name() == wanted).cloned()
+        };
+        let list = of_role.clone().find(|at| {
+            let lists = |m: MessageDescriptor| {
+                let mut fields = m.fields();
+                fields.any(|f| f.is_list() && f.kind().as_message() == Some(&resource))
+            };
+            at.field("order_by").is_some() && lists(at.method.output())
+        });
+        let standard = ["Create", "Update", "Delete", "Undelete"].map(|verb| format!("{verb}{name}"));
+        let custom = of_role.clone().filter(|at| {
+            let writes = at.field("validate_only").is_some() && at.method.output() == resource;
+            writes && !standard.iter().any(|standard| at.method.name() == standard)
+        });
+        Self {
+            role,
+            kind,
+            create: named(format!("Create{name}")),
+            get: named(format!("Get{name}")).unwrap(),
+            list: list.cloned(),
+            update: named(format!("Update{name}")),
+            delete: named(format!("Delete{name}")),
+            undelete: named(format!("Undelete{name}")),
+            custom: custom.cloned().collect(),
+            resource,
+        }
+    }
+
+    fn all() -> Vec<Self> {
+        let of = |role: &'static Role| role.kinds.iter().map(move |kind| Self::of(role, kind));
+        ROLES.iter().flat_map(of).collect()
+    }
+
+    fn writing(&self) -> impl Iterator<Item = &Walked> {
+        let standard = [&self.create, &self.update, &self.delete, &self.undelete];
+        standard.into_iter().flatten().chain(&self.custom)
+    }
+}
+
+/// What came of all calls so far.
+#[derive(Default)]
+struct Seen {
+    succeeded: BTreeMap<String, usize>,
+    refused: BTreeMap<(String, String), usize>,
+    looked_at: BTreeSet<String>,
+    states: BTreeMap<String, BTreeSet<String>>,
+    /// The states that a method said it may be called in.
+    allowed: BTreeMap<String, BTreeSet<String>>,
+    /// The indicators that counted something.
+    counted: BTreeSet<String>,
+}
+
+/// The ledgers of some offices, and who writes them.
+struct Ledgers<'a> {
+    suite: &'a Suite,
+    token: String,
+    kept: Vec<Kept>,
+    databases: BTreeMap<&'static str, Database>,
+    seen: Mutex<Seen>,
+}
+
+async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
+    let seed = std::env::var("TAIZHANG_TEST_SEED").map(|seed| seed.parse().unwrap());
+    let seed: u64 = seed.unwrap_or_else(|_| rand::random_range(0..1_000_000));
+    println!("TAIZHANG_TEST_SEED={seed}");
+    let offices: Vec<String> = (0..OFFICES).map(|i| format!("offices/random-{i}")).collect();
+    let names: Vec<&str> = offices.iter().map(String::as_str).collect();
+    let mut databases = BTreeMap::new();
+    for role in ROLES {
+        databases.insert(role.name, suite.database(role.name).await);
+    }
+    let ledgers = Ledgers {
+        suite: &suite,
+        token: suite.every_scope_in(&names),
+        kept: Kept::all(),
+        databases,
+        seen: Mutex::default(),
+    };
+    let mut offices: Vec<Office<'_>> = (seed..)
+        .zip(offices)
+        .map(|(seed, name)| Office::of(&ledgers, name, seed))
+        .collect();
+    let started = std::time::Instant::now();
+    join_all(offices.iter_mut().map(Office::walk)).await;
+    println!("walked after {:?}", started.elapsed());
+    ledgers.tell();
+    ledgers.every_kind_came_far();
+    join_all(offices.iter().map(Office::figures)).await;
+    println!("figures after {:?}", started.elapsed());
+    println!("counted: {:?}", ledgers.seen.lock().unwrap().counted);
+    join_all(offices.iter_mut().enumerate().map(|(i, office)| office.lists(i))).await;
+    println!("lists after {:?}", started.elapsed());
+    for role in ROLES {
+        assert_eq!(suite.audit(role.name).await.findings, [], "{}", role.name);
+    }
+    println!("audited after {:?}", started.elapsed());
+}
+
+impl Ledgers<'_> {
+    async fn ask(&self, at: &Walked, request: DynamicMessage) -> Result<DynamicMessage, Status> {
+        at.call_with(self.suite, &self.token, request).await
+    }
+
+    /// Every writing method that never succeeded.
+    fn missing(&self) -> BTreeSet<String> {
+        let seen = self.seen.lock().unwrap();
+        let methods = self.kept.iter().flat_map(Kept::writing);
+        methods
+            .map(|at| at.method.full_name().to_owned())
+            .filter(|method| !seen.succeeded.contains_key(method))
+            .collect()
+    }
+
+    /// Prints how often each method succeeded and was refused.
+    fn tell(&self) {
+        let seen = self.seen.lock().unwrap();
+        let mut text = String::new();
+        for at in self.kept.iter().flat_map(Kept::writing) {
+            let method = at.method.full_name();
+            let succeeded = seen.succeeded.get(method).copied().unwrap_or_default();
+            write!(text, "{succeeded:5} {method}").unwrap();
+            for ((_, reason), times) in seen.refused.iter().filter(|((m, _), _)| m == method) {
+                write!(text, ", {reason} {times}").unwrap();
+            }
+            text.push('\n');
+        }
+        println!("{text}");
+    }
+
+    /// The test would be worth nothing if everything had been refused.
+    fn every_kind_came_far(&self) {
+        let excused: BTreeSet<String> = NEVER.iter().map(|(method, _)| (*method).to_owned()).collect();
+        assert_eq!(self.missing(), excused, "methods that never succeeded");
+        let seen = self.seen.lock().unwrap();
+        for kept in &self.kept {
+            let states = seen.states.get(kept.kind.message());
+            let states = states.unwrap_or_else(|| panic!("no {}", kept.kind.message()));
+            let has_states = kept.resource.get_field_by_name("state").is_some();
+            assert!(
+                states.len() > usize::from(has_states),
+                "{}: {states:?}",
+                kept.kind.message()
+            );
+            for at in kept.writing() {
+                let method = at.method.full_name();
+                let shown = seen.looked_at.contains(method) || excused.contains(method);
+                assert!(shown, "{at} was never looked at");
+            }
+        }
+    }
+}
+
+/// The ledger of one office.
+struct Office<'a> {
+    ledgers: &'a Ledgers<'a>,
+    name: String,
+    rng: StdRng,
+    /// Its records, by their collections.
+    live: Names,
+    deleted: Names,
+}
+
+impl<'a> Office<'a> {
+    fn of(ledgers: &'a Ledgers<'a>, name: String, seed: u64) -> Self {
+        let singletons = ledgers.kept.iter().filter(|kept| kept.kind.is_singleton());
+        let live = singletons.map(|kept| {
+            let name = walk::name(&kept.resource, &name, "");
+            (kept.kind.collection().to_owned(), vec![name])
+        });
+        Self {
+            ledgers,
+            live: live.collect(),
+            name,
+            rng: StdRng::seed_from_u64(seed),
+            deleted: Names::new(),
+        }
+    }
+
+    async fn walk(&mut self) {
+        for round in 0..ROUNDS + MORE_ROUNDS {
+            let missing = self.ledgers.missing();
+            if round >= ROUNDS && missing.is_empty() {
+                return;
+            }
+            for kept in &self.ledgers.kept {
+                let done = !kept.writing().any(|at| missing.contains(at.method.full_name()));
+                if round >= ROUNDS && done && self.rng.random_bool(0.7) {
+                    continue;
+                }
+                if let Some(create) = &kept.create {
+                    self.create(kept, create).await;
+                }
+                // The newest goes on, and so do some others.
+                for step in 0..10 {
+                    self.step(kept, step < 6).await;
+                }
+            }
+        }
+    }
+
+    async fn create(&mut self, kept: &Kept, create: &Walked) -> Option<DynamicMessage> {
+        for _ in 0..TRIES {
+            let at = self.some_time();
+            let density = self.density();
+            let resource = self.draw(at, density).message(&kept.resource);
+            let mut request = DynamicMessage::new(create.method.input());
+            request.set_field_by_name("parent", Value::String(self.name.clone()));
+            request.set_field(&create.resource_field().unwrap(), Value::Message(resource));
+            match self.call(kept, create, request).await {
+                Ok(record) => return Some(record),
+                // What it refers to is not there, or does not suit.
+                Err(_) => continue,
+            }
+        }
+        None
+    }
+
+    /// Calls some method that changes a record, the newest one or any.
+    async fn step(&mut self, kept: &Kept, newest: bool) {
+        let collection = kept.kind.collection();
+        let deleted = !newest && self.rng.random_bool(0.3);
+        let names = if deleted { &self.deleted } else { &self.live };
+        let Some(names) = names.get(collection) else { return };
+        let name = if newest { names.last() } else { names.choose(&mut self.rng) };
+        let Some(name) = name.cloned() else { return };
+        let record = self.get(kept, &name).await;
+        let Some(at) = self.chosen(kept, &record) else { return };
+        let request = self.request(at, &name, &record);
+        // A refusal is fine.
+        let _ = self.call(kept, at, request).await;
+    }
+
+    async fn get(&self, kept: &Kept, name: &str) -> DynamicMessage {
+        let mut request = DynamicMessage::new(kept.get.method.input());
+        request.set_field_by_name("name", Value::String(name.into()));
+        let answer = self.ledgers.ask(&kept.get, request).await;
+        answer.unwrap_or_else(|status| panic!("{name}: {status:?}"))
+    }
+
+    /// A method that may go with the record's state, as far as that is known.
+    fn chosen<'k>(&mut self, kept: &'k Kept, record: &DynamicMessage) -> Option<&'k Walked> {
+        if record.has_field_by_name("delete_time") {
+            return kept.undelete.as_ref();
+        }
+        let standard = match self.rng.random_range(0..40) {
+            0 => kept.delete.as_ref(),
+            1..6 => kept.update.as_ref(),
+            _ => None,
+        };
+        if standard.is_some() {
+            return standard;
+        }
+        let seen = self.ledgers.seen.lock().unwrap();
+        let state = state(record);
+        let fitting = kept.custom.iter().filter(|at| {
+            let allowed = seen.allowed.get(at.method.full_name());
+            allowed.is_none_or(|allowed| allowed.contains(&state))
+        });
+        let fitting: Vec<&Walked> = fitting.collect();
+        // What succeeded least has the best chance.
+        let times = |at: &&Walked| seen.succeeded.get(at.method.full_name()).copied();
+        if self.rng.random_bool(0.4) {
+            return fitting.into_iter().min_by_key(|at| times(at));
+        }
+        let any = fitting.choose(&mut self.rng).copied();
+        any.or(kept.update.as_ref())
+    }
+
+    /// A request to change a record.
+    fn request(&mut self, at: &Walked, name: &str, record: &DynamicMessage) -> DynamicMessage {
+        let given = record.get_field_by_name("etag").unwrap().into_owned();
+        let etag = if self.rng.random_bool(0.5) { given } else { Value::String(String::new()) };
+        let since = self.since(record);
+        let density = self.density();
+        let mut draw = self.draw(since, density);
+        let Some(field) = at.resource_field() else {
+            let mut request = draw.message(&at.method.input());
+            request.set_field_by_name("name", Value::String(name.into()));
+            request.set_field_by_name("etag", etag);
+            return request;
+        };
+        let mut changed = draw.message(&record.descriptor());
+        for field in record.descriptor().fields().filter(|f| walk::rule(f).immutable) {
+            match record.has_field(&field) {
+                true => changed.set_field(&field, record.get_field(&field).into_owned()),
+                false => changed.clear_field(&field),
+            }
+        }
+        let mut paths: Vec<String> = changed.fields().map(|(f, _)| f.name().to_owned()).collect();
+        match self.rng.random_range(0..3) {
+            0 => paths.clear(),
+            1 => paths = vec!["*".to_owned()],
+            _ => {}
+        }
+        changed.set_field_by_name("etag", etag);
+        let mut request = DynamicMessage::new(at.method.input());
+        request.set_field(&field, Value::Message(changed));
+        if !paths.is_empty() {
+            let mask = at.field("update_mask").unwrap();
+            let mut message = DynamicMessage::new(walk::message_of(&mask));
+            message.transcode_from(&FieldMask { paths }).unwrap();
+            request.set_field(&mask, Value::Message(message));
+        }
+        at.put_name(&mut request, name);
+        request
+    }
+
+    /// Makes a call, and amends what is refused of its fields.
+    async fn call(
+        &mut self,
+        kept: &Kept,
+        at: &Walked,
+        mut request: DynamicMessage,
+    ) -> Result<DynamicMessage, Status> {
+        let method = at.method.full_name().to_owned();
+        let mut tries = 1;
+        loop {
+            request.set_field_by_name("request_id", Value::String(request_id()));
+            let new = !self.ledgers.seen.lock().unwrap().looked_at.contains(&method);
+            let answer = if new || self.rng.random_ratio(1, LOOKED_AT) {
+                self.every_way(kept, at, &request).await
+            } else {
+                self.ledgers.ask(at, request.clone()).await
+            };
+            let status = match answer {
+                Ok(record) => {
+                    self.keep(kept, &record);
+                    let mut seen = self.ledgers.seen.lock().unwrap();
+                    *seen.succeeded.entry(method).or_default() += 1;
+                    let states = seen.states.entry(kept.kind.message().to_owned());
+                    states.or_default().insert(state(&record));
+                    return Ok(record);
+                }
+                Err(status) => status,
+            };
+            let reason = told(&status, "zh-CN", at);
+            let by_rule = matches!(
+                status.code(),
+                Code::FailedPrecondition | Code::InvalidArgument | Code::NotFound
+            );
+            assert!(by_rule, "{at}: {status:?} to {request}");
+            let bad = walk::violations(&status);
+            let allowed = status
+                .get_details_error_info()
+                .and_then(|info| info.metadata.get("allowed").cloned());
+            {
+                let mut seen = self.ledgers.seen.lock().unwrap();
+                *seen.refused.entry((method.clone(), reason)).or_default() += 1;
+                if let Some(allowed) = allowed {
+                    let states = allowed.split(',').map(str::to_owned);
+                    seen.allowed.insert(method.clone(), states.collect());
+                }
+            }
+            if bad.is_empty() || tries == TRIES {
+                return Err(status);
+            }
+            tries += 1;
+            for refused in &bad {
+                let since = self.some_time();
+                self.draw(since, 0.5).amend(&mut request, refused);
+            }
+        }
+    }
+
+    /// Makes a call in every way that must write once or not at all: only asked whether it would
+    /// succeed; twice at one instant; again, once it is answered; and under its id another one.
+    async fn every_way(
+        &self,
+        kept: &Kept,
+        at: &Walked,
+        request: &DynamicMessage,
+    ) -> Result<DynamicMessage, Status> {
+        let ask = |request: &DynamicMessage| self.ledgers.ask(at, request.clone());
+        let before = self.written(kept).await;
+        let mut asked = request.clone();
+        asked.set_field_by_name("validate_only", Value::Bool(true));
+        let asked = ask(&asked).await;
+        assert_eq!(self.written(kept).await, before, "{at} wrote when only asked");
+
+        let (one, other) = tokio::join!(ask(request), ask(request));
+        let answer = match (one, other) {
+            (Ok(one), Ok(other)) => {
+                assert_eq!(one, other, "{at} at one instant");
+                Ok(one)
+            }
+            (Ok(record), Err(lost)) | (Err(lost), Ok(record)) => {
+                assert!(may_retry(&lost), "{at} at one instant: {lost:?}");
+                Ok(record)
+            }
+            (Err(status), Err(_)) => Err(status),
+        };
+        let code = |answer: &Result<_, Status>| answer.as_ref().err().map(|s| (s.code(), reason(s)));
+        assert_eq!(code(&asked), code(&answer), "{at} in earnest, to {request}");
+        let after = self.written(kept).await;
+        let Ok(record) = answer else {
+            assert_eq!(after, before, "{at} was refused and wrote");
+            return answer;
+        };
+        assert_ne!(after, before, "{at} succeeded and wrote nothing");
+
+        let again = ask(request).await;
+        assert_eq!(again.as_ref().ok(), Some(&record), "{at} again: {again:?}");
+        let refused = ask(&self.another(at, request)).await.unwrap_err();
+        let reused = (Code::InvalidArgument, "REQUEST_ID_REUSED".to_owned());
+        assert_eq!((refused.code(), reason(&refused)), reused, "{at}: {refused:?}");
+        assert_eq!(self.written(kept).await, after, "{at} wrote again");
+        let name = record.get_field_by_name("name").unwrap();
+        let stored = self.get(kept, name.as_str().unwrap()).await;
+        assert_eq!(stored, record, "{at} answered what is not stored");
+        let mut seen = self.ledgers.seen.lock().unwrap();
+        seen.looked_at.insert(at.method.full_name().to_owned());
+        Ok(record)
+    }
+
+    /// A request that differs from another one.
+    fn another(&self, at: &Walked, request: &DynamicMessage) -> DynamicMessage {
+        let mut other = request.clone();
+        let another = Value::String("another-1".into());
+        let Some(field) = at.resource_field() else {
+            other.set_field_by_name("etag", another);
+            return other;
+        };
+        let id = format!("{}_id", field.name());
+        if at.field(&id).is_some() {
+            other.set_field_by_name(&id, another);
+        } else {
+            let resource = other.get_field_mut(&field).as_message_mut().unwrap();
+            resource.set_field_by_name("etag", another);
+        }
+        other
+    }
+
+    /// How much the service has stored of the office: records, and entries of the history.
+    async fn written(&self, kept: &Kept) -> (i64, i64) {
+        let (_, office) = self.name.split_once('/').unwrap();
+        let count = |table: &str| format!("(SELECT COUNT(*) FROM {table} WHERE office = '{office}')");
+        let records: Vec<String> = kept.role.kinds.iter().map(|kind| count(kind.table())).collect();
+        let sql = format!("SELECT {}, {}", records.join(" + "), count("history"));
+        let rows = query(&self.ledgers.databases[kept.role.name], &sql).await;
+        let number = |i| rows[0].try_get_by_index(i).unwrap();
+        (number(0), number(1))
+    }
+
+    /// Remembers a record that was written.
+    fn keep(&mut self, kept: &Kept, record: &DynamicMessage) {
+        let name = record.get_field_by_name("name").unwrap();
+        let name = name.as_str().unwrap();
+        let collection = kept.kind.collection();
+        let (to, from) = match record.has_field_by_name("delete_time") {
+            true => (&mut self.deleted, &mut self.live),
+            false => (&mut self.live, &mut self.deleted),
+        };
+        if let Some(names) = from.get_mut(collection) {
+            names.retain(|n| n != name);
+        }
+        let names = to.entry(collection.to_owned()).or_default();
+        if !names.iter().any(|n| n == name) {
+            names.push(name.to_owned());
+        }
+    }
+
+    fn draw(&mut self, at: DateTime<Utc>, density: f64) -> Draw<'_> {
+        Draw {
+            rng: &mut self.rng,
+            names: &self.live,
+            density,
+            at,
+        }
+    }
+
+    /// Records are given in full, or with little more than they must have, or between.
+    fn density(&mut self) -> f64 {
+        *[0.1, 0.5, 0.9, 1.0].choose(&mut self.rng).unwrap()
+    }
+
+    /// Some time in three years.
+    fn some_time(&mut self) -> DateTime<Utc> {
+        let first: DateTime<Utc> = "2021-06-01T00:00:00Z".parse().unwrap();
+        first + TimeDelta::minutes(self.rng.random_range(0..3 * 365 * 24 * 60))
+    }
+
+    /// When a record may go on: mostly after all that it tells of, and not in the future.
+    fn since(&mut self, record: &DynamicMessage) -> DateTime<Utc> {
+        let now = Utc::now();
+        let told: Vec<_> = instants(record).into_iter().filter(|at| *at <= now).collect();
+        let one = if self.rng.random_bool(0.6) { told.last() } else { told.choose(&mut self.rng) };
+        let one = one.copied();
+        one.unwrap_or_else(|| self.some_time())
+    }
+}
+
+/// Figures, and lists that are read while others write.
+impl Office<'_> {
+    /// Over all time and over a year, with every month of it.
+    async fn figures(&self) {
+        let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).unwrap();
+        let deleted: BTreeSet<&String> = self.deleted.values().flatten().collect();
+        for source in figures::sources(self.ledgers.suite, &self.ledgers.token) {
+            for period in [
+                (day(1, 1, 1), day(9999, 12, 31)),
+                (day(2022, 1, 1), day(2022, 12, 31)),
+            ] {
+                let behind = figures::check(&source, &self.name, period, |_| None).await;
+                for (indicator, records) in behind {
+                    let gone = records.iter().find(|record| deleted.contains(record));
+                    assert_eq!(gone, None, "{indicator} counts what is deleted");
+                    if !records.is_empty() {
+                        self.ledgers.seen.lock().unwrap().counted.insert(indicator);
+                    }
+                }
+            }
+            figures::check_months(&source, &self.name, 2022).await;
+        }
+    }
+
+    /// Reads the lists of some kinds by every field, so that all offices together read all.
+    async fn lists(&mut self, share: usize) {
+        for (i, kept) in self.ledgers.kept.iter().enumerate() {
+            let Some(list) = kept.list.as_ref().filter(|_| i % OFFICES == share) else {
+                continue;
+            };
+            let collection = kept.kind.collection();
+            for (n, field) in kept.kind.fields().iter().enumerate() {
+                let direction = if n % 2 == 0 { "" } else { " desc" };
+                let order = format!("{}{direction}", field.path);
+                let before = self.list(list, &order, 1000).await;
+                let page_size = i32::try_from(before.len() / 5).unwrap().max(2);
+                let done = AtomicBool::new(false);
+                let reader = Self {
+                    ledgers: self.ledgers,
+                    name: self.name.clone(),
+                    rng: StdRng::seed_from_u64(0),
+                    live: Names::new(),
+                    deleted: Names::new(),
+                };
+                let read = async {
+                    let listed = reader.list(list, &order, page_size).await;
+                    done.store(true, Relaxed);
+                    listed
+                };
+                let (listed, ()) = tokio::join!(read, self.busy(kept, &done));
+                let after = self.list(list, &order, 1000).await;
+
+                let names: BTreeSet<&String> = listed.iter().map(|(name, _)| name).collect();
+                assert_eq!(names.len(), listed.len(), "{collection} by {order}: one twice");
+                // What stayed as it was is listed, and where it was.
+                let after: BTreeSet<_> = after.into_iter().collect();
+                let stays: Vec<_> = before.iter().filter(|record| after.contains(record)).collect();
+                let kept: BTreeSet<_> = stays.iter().map(|(name, _)| name).collect();
+                let listed: Vec<_> = listed.iter().filter(|(name, _)| kept.contains(name)).collect();
+                assert_eq!(listed, stays, "{collection} by {order}");
+            }
+        }
+    }
+
+    /// Names and etags of all that a list shows, read page by page.
+    async fn list(&self, list: &Walked, order: &str, page_size: i32) -> Vec<(String, String)> {
+        let mut request = DynamicMessage::new(list.method.input());
+        request.set_field_by_name("parent", Value::String(self.name.clone()));
+        request.set_field_by_name("order_by", Value::String(order.into()));
+        request.set_field_by_name("page_size", Value::I32(page_size));
+        let mut listed = Vec::new();
+        loop {
+            let page = self.ledgers.ask(list, request.clone()).await.unwrap();
+            let records = page.descriptor().fields().find(|f| f.is_list()).unwrap();
+            for record in page.get_field(&records).as_list().unwrap() {
+                let text = |field| {
+                    let value = record.as_message().unwrap().get_field_by_name(field);
+                    value.unwrap().as_str().unwrap().to_owned()
+                };
+                listed.push((text("name"), text("etag")));
+            }
+            let token = page.get_field_by_name("next_page_token").unwrap();
+            if token.as_str() == Some("") {
+                return listed;
+            }
+            request.set_field_by_name("page_token", token.into_owned());
+        }
+    }
+
+    /// Creates records of a kind and deletes them again, until it is told to stop.
+    async fn busy(&mut self, kept: &Kept, done: &AtomicBool) {
+        while !done.load(Relaxed) {
+            let Some(create) = &kept.create else { return };
+            let Some(record) = self.create(kept, create).await else { continue };
+            if let Some(delete) = &kept.delete {
+                let name = record.get_field_by_name("name").unwrap();
+                let request = self.request(delete, name.as_str().unwrap(), &record);
+                self.call(kept, delete, request).await.unwrap();
+            }
+        }
+    }
+}
+
+/// The record's state, without the prefix of its enum; empty if it has none.
+fn state(record: &DynamicMessage) -> String {
+    let Some(field) = record.descriptor().get_field_by_name("state") else {
+        return String::new();
+    };
+    let states = field.kind().as_enum().unwrap().clone();
+    let number = record.get_field(&field).as_enum_number().unwrap();
+    let prefix = states.get_value(0).unwrap();
+    let prefix = prefix.name().trim_end_matches("UNSPECIFIED");
+    let state = states.get_value(number).unwrap();
+    state.name().trim_start_matches(prefix).to_owned()
+}
