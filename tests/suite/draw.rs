@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value,
+};
 use rand::prelude::*;
 use taizhang_contracts::common::{Date, Rule};
 use taizhang_contracts::date::{instant, local_day, timestamp};
@@ -29,7 +31,16 @@ const COMMON: &[&str] = &[
 ];
 
 /// Few enough that they repeat.
-const TEXTS: &[&str] = &["县水利局", "县发改局", "城关镇", "东山乡", "张三", "李四", "第三期", "修渠"];
+const TEXTS: &[&str] = &[
+    "县水利局",
+    "县发改局",
+    "城关镇",
+    "东山乡",
+    "张三",
+    "李四",
+    "第三期",
+    "修渠",
+];
 
 /// The names of records that others can refer to, by their collections.
 pub type Names = BTreeMap<String, Vec<String>>;
@@ -42,6 +53,8 @@ pub struct Draw<'a> {
     pub density: f64,
     /// Days and times go on from here: what comes first in a message is earlier.
     pub at: DateTime<Utc>,
+    /// A day is at most so many days after the one before it.
+    pub stride: i64,
 }
 
 impl Draw<'_> {
@@ -115,7 +128,7 @@ impl Draw<'_> {
     }
 
     fn day(&mut self, of: MessageDescriptor) -> DynamicMessage {
-        self.at += TimeDelta::days(self.rng.random_range(0..=20));
+        self.at += TimeDelta::days(self.rng.random_range(0..=self.stride));
         let day = Date::from(local_day(self.at, ZONE));
         let mut message = DynamicMessage::new(of);
         message.transcode_from(&day).unwrap();
@@ -129,7 +142,8 @@ impl Draw<'_> {
         message
     }
 
-    /// Draws a field again that was refused: another value, or none.
+    /// Draws a field again that was refused: another value, or none. A day goes on from the one that
+    /// the refusal tells; else it may have been too early or too late.
     pub fn amend(&mut self, request: &mut DynamicMessage, refused: &FieldViolation) {
         let Some((message, field)) = locate(request, &refused.field) else {
             return;
@@ -141,15 +155,24 @@ impl Draw<'_> {
             message.set_field(&field, Value::String(name));
             return;
         }
-        let before = message.has_field(&field).then(|| message.get_field(&field).into_owned());
+        let before = message
+            .has_field(&field)
+            .then(|| message.get_field(&field).into_owned());
         if before.is_some() && !rule(&field).required && self.rng.random_bool(0.4) {
             message.clear_field(&field);
             return;
         }
-        // A day may have been too late or too early.
-        if let Some(Value::Message(before)) = &before {
+        if let Some(told) = told_day(&refused.description) {
+            self.at = told;
+        } else if let Some(Value::Message(before)) = &before {
             let days = TimeDelta::days(self.rng.random_range(-30..=60));
-            self.at = instants(before).last().map_or(self.at, |at| *at + days);
+            let from = instants(before).last().copied();
+            self.at = [from, Some(self.at), Some(Utc::now())]
+                .into_iter()
+                .flatten()
+                .choose(self.rng)
+                .unwrap()
+                + days;
         }
         if let Some(value) = self.value(&field) {
             message.set_field(&field, value);
@@ -171,6 +194,22 @@ fn is_drawn(field: &FieldDescriptor) -> bool {
 fn wanted(description: &str) -> Option<&str> {
     let (_, rest) = description.split_once("offices/{office}/")?;
     rest.split_once('/').map(|(collection, _)| collection)
+}
+
+/// The first day that a text tells, such as `2022-01-31`.
+fn told_day(text: &str) -> Option<DateTime<Utc>> {
+    let days = text
+        .char_indices()
+        .filter_map(|(at, _)| text.get(at..at + 10));
+    let day = days
+        .into_iter()
+        .find_map(|text| text.parse::<NaiveDate>().ok())?;
+    Some(noon(day))
+}
+
+/// Noon of a day in the office.
+fn noon(day: NaiveDate) -> DateTime<Utc> {
+    day.and_hms_opt(4, 0, 0).unwrap().and_utc()
 }
 
 /// The field at a path such as `meeting.agenda_items[0].title`, and the message that it is in.
@@ -206,9 +245,11 @@ fn gather(message: &DynamicMessage, found: &mut Vec<DateTime<Utc>>) {
     match message.descriptor().full_name() {
         "taizhang.common.v1.Date" => {
             let day = message.transcode_to::<Date>().ok().and_then(|d| d.naive());
-            found.extend(day.and_then(|d| d.and_hms_opt(4, 0, 0)).map(|t| t.and_utc()));
+            found.extend(day.map(noon));
         }
-        "google.protobuf.Timestamp" => found.extend(message.transcode_to().ok().and_then(|t| instant(&t))),
+        "google.protobuf.Timestamp" => {
+            found.extend(message.transcode_to().ok().and_then(|t| instant(&t)))
+        }
         _ => {
             for (field, value) in message.fields() {
                 if pattern(&message.descriptor()).is_some() && COMMON.contains(&field.name()) {
@@ -217,7 +258,10 @@ fn gather(message: &DynamicMessage, found: &mut Vec<DateTime<Utc>>) {
                 match value {
                     Value::Message(inner) => gather(inner, found),
                     Value::List(entries) => {
-                        entries.iter().filter_map(Value::as_message).for_each(|m| gather(m, found));
+                        entries
+                            .iter()
+                            .filter_map(Value::as_message)
+                            .for_each(|m| gather(m, found));
                     }
                     _ => {}
                 }

@@ -753,13 +753,14 @@ async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
                 (day(1, 1, 1), day(9999, 12, 31)),
                 other,
             ] {
-                let within = |date: &Option<Date>| {
-                    naive(date).is_some_and(|d| (first..=last).contains(&d))
-                };
+                let within =
+                    |date: &Option<Date>| naive(date).is_some_and(|d| (first..=last).contains(&d));
                 for source in sources {
                     let defined = |id: &str| world.count(id, &within);
                     let behind = check(source, office, (first, last), defined).await;
-                    let behind = behind.into_iter().filter(|(_, records)| !records.is_empty());
+                    let behind = behind
+                        .into_iter()
+                        .filter(|(_, records)| !records.is_empty());
                     counted.extend(behind.map(|(indicator, _)| indicator));
                 }
             }

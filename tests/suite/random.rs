@@ -20,10 +20,10 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::draw::{Draw, Names, instants};
+use crate::figures;
 use crate::harness::{Suite, reason};
 use crate::records::{may_retry, query, request_id};
 use crate::walk::{self, Walked, told};
-use crate::figures;
 
 on_each_database!(what_holds_of_every_ledger_holds_of_a_random_one);
 
@@ -38,6 +38,9 @@ const MORE_ROUNDS: usize = 30;
 
 /// A call is made at most so often, each time amended after a refusal.
 const TRIES: usize = 8;
+
+/// A record is drawn at most so often until one can be created.
+const CREATIONS: usize = 4;
 
 /// One in so many calls is made in every way that must write once or not at all; so is each method
 /// that was not yet.
@@ -77,7 +80,8 @@ impl Kept {
             };
             at.field("order_by").is_some() && lists(at.method.output())
         });
-        let standard = ["Create", "Update", "Delete", "Undelete"].map(|verb| format!("{verb}{name}"));
+        let standard =
+            ["Create", "Update", "Delete", "Undelete"].map(|verb| format!("{verb}{name}"));
         let custom = of_role.clone().filter(|at| {
             let writes = at.field("validate_only").is_some() && at.method.output() == resource;
             writes && !standard.iter().any(|standard| at.method.name() == standard)
@@ -111,6 +115,7 @@ impl Kept {
 #[derive(Default)]
 struct Seen {
     succeeded: BTreeMap<String, usize>,
+    called: BTreeMap<String, usize>,
     refused: BTreeMap<(String, String), usize>,
     looked_at: BTreeSet<String>,
     states: BTreeMap<String, BTreeSet<String>>,
@@ -133,7 +138,9 @@ async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
     let seed = std::env::var("TAIZHANG_TEST_SEED").map(|seed| seed.parse().unwrap());
     let seed: u64 = seed.unwrap_or_else(|_| rand::random_range(0..1_000_000));
     println!("TAIZHANG_TEST_SEED={seed}");
-    let offices: Vec<String> = (0..OFFICES).map(|i| format!("offices/random-{i}")).collect();
+    let offices: Vec<String> = (0..OFFICES)
+        .map(|i| format!("offices/random-{i}"))
+        .collect();
     let names: Vec<&str> = offices.iter().map(String::as_str).collect();
     let mut databases = BTreeMap::new();
     for role in ROLES {
@@ -158,7 +165,13 @@ async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
     join_all(offices.iter().map(Office::figures)).await;
     println!("figures after {:?}", started.elapsed());
     println!("counted: {:?}", ledgers.seen.lock().unwrap().counted);
-    join_all(offices.iter_mut().enumerate().map(|(i, office)| office.lists(i))).await;
+    join_all(
+        offices
+            .iter_mut()
+            .enumerate()
+            .map(|(i, office)| office.lists(i)),
+    )
+    .await;
     println!("lists after {:?}", started.elapsed());
     for role in ROLES {
         assert_eq!(suite.audit(role.name).await.findings, [], "{}", role.name);
@@ -199,7 +212,10 @@ impl Ledgers<'_> {
 
     /// The test would be worth nothing if everything had been refused.
     fn every_kind_came_far(&self) {
-        let excused: BTreeSet<String> = NEVER.iter().map(|(method, _)| (*method).to_owned()).collect();
+        let excused: BTreeSet<String> = NEVER
+            .iter()
+            .map(|(method, _)| (*method).to_owned())
+            .collect();
         assert_eq!(self.missing(), excused, "methods that never succeeded");
         let seen = self.seen.lock().unwrap();
         for kept in &self.kept {
@@ -253,7 +269,9 @@ impl<'a> Office<'a> {
                 return;
             }
             for kept in &self.ledgers.kept {
-                let done = !kept.writing().any(|at| missing.contains(at.method.full_name()));
+                let done = !kept
+                    .writing()
+                    .any(|at| missing.contains(at.method.full_name()));
                 if round >= ROUNDS && done && self.rng.random_bool(0.7) {
                     continue;
                 }
@@ -261,22 +279,23 @@ impl<'a> Office<'a> {
                     self.create(kept, create).await;
                 }
                 // The newest goes on, and so do some others.
-                for step in 0..10 {
-                    self.step(kept, step < 6).await;
+                let steps = (kept.custom.len() + 1).min(10);
+                for step in 0..steps + 3 {
+                    self.step(kept, step < steps).await;
                 }
             }
         }
     }
 
     async fn create(&mut self, kept: &Kept, create: &Walked) -> Option<DynamicMessage> {
-        for _ in 0..TRIES {
+        for _ in 0..CREATIONS {
             let at = self.some_time();
             let density = self.density();
-            let resource = self.draw(at, density).message(&kept.resource);
+            let resource = self.draw(at, density, 60).message(&kept.resource);
             let mut request = DynamicMessage::new(create.method.input());
             request.set_field_by_name("parent", Value::String(self.name.clone()));
             request.set_field(&create.resource_field().unwrap(), Value::Message(resource));
-            match self.call(kept, create, request).await {
+            match self.call(kept, create, request, at).await {
                 Ok(record) => return Some(record),
                 // What it refers to is not there, or does not suit.
                 Err(_) => continue,
@@ -290,14 +309,23 @@ impl<'a> Office<'a> {
         let collection = kept.kind.collection();
         let deleted = !newest && self.rng.random_bool(0.3);
         let names = if deleted { &self.deleted } else { &self.live };
-        let Some(names) = names.get(collection) else { return };
-        let name = if newest { names.last() } else { names.choose(&mut self.rng) };
+        let Some(names) = names.get(collection) else {
+            return;
+        };
+        let name = if newest {
+            names.last()
+        } else {
+            names.choose(&mut self.rng)
+        };
         let Some(name) = name.cloned() else { return };
         let record = self.get(kept, &name).await;
-        let Some(at) = self.chosen(kept, &record) else { return };
-        let request = self.request(at, &name, &record);
+        let Some(at) = self.chosen(kept, &record) else {
+            return;
+        };
+        let since = self.since(&record);
+        let request = self.request(at, &name, &record, since);
         // A refusal is fine.
-        let _ = self.call(kept, at, request).await;
+        let _ = self.call(kept, at, request, since).await;
     }
 
     async fn get(&self, kept: &Kept, name: &str) -> DynamicMessage {
@@ -327,22 +355,31 @@ impl<'a> Office<'a> {
             allowed.is_none_or(|allowed| allowed.contains(&state))
         });
         let fitting: Vec<&Walked> = fitting.collect();
-        // What succeeded least has the best chance.
-        let times = |at: &&Walked| seen.succeeded.get(at.method.full_name()).copied();
+        // What was called least has the best chance.
+        let times = |at: &&Walked| seen.called.get(at.method.full_name()).copied();
         if self.rng.random_bool(0.4) {
-            return fitting.into_iter().min_by_key(|at| times(at));
+            return fitting.into_iter().min_by_key(times);
         }
         let any = fitting.choose(&mut self.rng).copied();
         any.or(kept.update.as_ref())
     }
 
     /// A request to change a record.
-    fn request(&mut self, at: &Walked, name: &str, record: &DynamicMessage) -> DynamicMessage {
+    fn request(
+        &mut self,
+        at: &Walked,
+        name: &str,
+        record: &DynamicMessage,
+        since: DateTime<Utc>,
+    ) -> DynamicMessage {
         let given = record.get_field_by_name("etag").unwrap().into_owned();
-        let etag = if self.rng.random_bool(0.5) { given } else { Value::String(String::new()) };
-        let since = self.since(record);
+        let etag = if self.rng.random_bool(0.5) {
+            given
+        } else {
+            Value::String(String::new())
+        };
         let density = self.density();
-        let mut draw = self.draw(since, density);
+        let mut draw = self.draw(since, density, 10);
         let Some(field) = at.resource_field() else {
             let mut request = draw.message(&at.method.input());
             request.set_field_by_name("name", Value::String(name.into()));
@@ -350,7 +387,11 @@ impl<'a> Office<'a> {
             return request;
         };
         let mut changed = draw.message(&record.descriptor());
-        for field in record.descriptor().fields().filter(|f| walk::rule(f).immutable) {
+        for field in record
+            .descriptor()
+            .fields()
+            .filter(|f| walk::rule(f).immutable)
+        {
             match record.has_field(&field) {
                 true => changed.set_field(&field, record.get_field(&field).into_owned()),
                 false => changed.clear_field(&field),
@@ -381,12 +422,27 @@ impl<'a> Office<'a> {
         kept: &Kept,
         at: &Walked,
         mut request: DynamicMessage,
+        since: DateTime<Utc>,
     ) -> Result<DynamicMessage, Status> {
         let method = at.method.full_name().to_owned();
         let mut tries = 1;
         loop {
             request.set_field_by_name("request_id", Value::String(request_id()));
-            let new = !self.ledgers.seen.lock().unwrap().looked_at.contains(&method);
+            *self
+                .ledgers
+                .seen
+                .lock()
+                .unwrap()
+                .called
+                .entry(method.clone())
+                .or_default() += 1;
+            let new = !self
+                .ledgers
+                .seen
+                .lock()
+                .unwrap()
+                .looked_at
+                .contains(&method);
             let answer = if new || self.rng.random_ratio(1, LOOKED_AT) {
                 self.every_way(kept, at, &request).await
             } else {
@@ -426,8 +482,7 @@ impl<'a> Office<'a> {
             }
             tries += 1;
             for refused in &bad {
-                let since = self.some_time();
-                self.draw(since, 0.5).amend(&mut request, refused);
+                self.draw(since, 0.5, 10).amend(&mut request, refused);
             }
         }
     }
@@ -445,7 +500,11 @@ impl<'a> Office<'a> {
         let mut asked = request.clone();
         asked.set_field_by_name("validate_only", Value::Bool(true));
         let asked = ask(&asked).await;
-        assert_eq!(self.written(kept).await, before, "{at} wrote when only asked");
+        assert_eq!(
+            self.written(kept).await,
+            before,
+            "{at} wrote when only asked"
+        );
 
         let (one, other) = tokio::join!(ask(request), ask(request));
         let answer = match (one, other) {
@@ -459,7 +518,8 @@ impl<'a> Office<'a> {
             }
             (Err(status), Err(_)) => Err(status),
         };
-        let code = |answer: &Result<_, Status>| answer.as_ref().err().map(|s| (s.code(), reason(s)));
+        let code =
+            |answer: &Result<_, Status>| answer.as_ref().err().map(|s| (s.code(), reason(s)));
         assert_eq!(code(&asked), code(&answer), "{at} in earnest, to {request}");
         let after = self.written(kept).await;
         let Ok(record) = answer else {
@@ -472,7 +532,11 @@ impl<'a> Office<'a> {
         assert_eq!(again.as_ref().ok(), Some(&record), "{at} again: {again:?}");
         let refused = ask(&self.another(at, request)).await.unwrap_err();
         let reused = (Code::InvalidArgument, "REQUEST_ID_REUSED".to_owned());
-        assert_eq!((refused.code(), reason(&refused)), reused, "{at}: {refused:?}");
+        assert_eq!(
+            (refused.code(), reason(&refused)),
+            reused,
+            "{at}: {refused:?}"
+        );
         assert_eq!(self.written(kept).await, after, "{at} wrote again");
         let name = record.get_field_by_name("name").unwrap();
         let stored = self.get(kept, name.as_str().unwrap()).await;
@@ -503,8 +567,14 @@ impl<'a> Office<'a> {
     /// How much the service has stored of the office: records, and entries of the history.
     async fn written(&self, kept: &Kept) -> (i64, i64) {
         let (_, office) = self.name.split_once('/').unwrap();
-        let count = |table: &str| format!("(SELECT COUNT(*) FROM {table} WHERE office = '{office}')");
-        let records: Vec<String> = kept.role.kinds.iter().map(|kind| count(kind.table())).collect();
+        let count =
+            |table: &str| format!("(SELECT COUNT(*) FROM {table} WHERE office = '{office}')");
+        let records: Vec<String> = kept
+            .role
+            .kinds
+            .iter()
+            .map(|kind| count(kind.table()))
+            .collect();
         let sql = format!("SELECT {}, {}", records.join(" + "), count("history"));
         let rows = query(&self.ledgers.databases[kept.role.name], &sql).await;
         let number = |i| rows[0].try_get_by_index(i).unwrap();
@@ -529,12 +599,13 @@ impl<'a> Office<'a> {
         }
     }
 
-    fn draw(&mut self, at: DateTime<Utc>, density: f64) -> Draw<'_> {
+    fn draw(&mut self, at: DateTime<Utc>, density: f64, stride: i64) -> Draw<'_> {
         Draw {
             rng: &mut self.rng,
             names: &self.live,
             density,
             at,
+            stride,
         }
     }
 
@@ -549,13 +620,12 @@ impl<'a> Office<'a> {
         first + TimeDelta::minutes(self.rng.random_range(0..3 * 365 * 24 * 60))
     }
 
-    /// When a record may go on: mostly after all that it tells of, and not in the future.
+    /// When a record goes on: after something that it tells of, and not in the future.
     fn since(&mut self, record: &DynamicMessage) -> DateTime<Utc> {
         let now = Utc::now();
-        let told: Vec<_> = instants(record).into_iter().filter(|at| *at <= now).collect();
-        let one = if self.rng.random_bool(0.6) { told.last() } else { told.choose(&mut self.rng) };
-        let one = one.copied();
-        one.unwrap_or_else(|| self.some_time())
+        let told = instants(record).into_iter().filter(|at| *at <= now);
+        told.choose(&mut self.rng)
+            .unwrap_or_else(|| self.some_time())
     }
 }
 
@@ -612,12 +682,22 @@ impl Office<'_> {
                 let after = self.list(list, &order, 1000).await;
 
                 let names: BTreeSet<&String> = listed.iter().map(|(name, _)| name).collect();
-                assert_eq!(names.len(), listed.len(), "{collection} by {order}: one twice");
+                assert_eq!(
+                    names.len(),
+                    listed.len(),
+                    "{collection} by {order}: one twice"
+                );
                 // What stayed as it was is listed, and where it was.
                 let after: BTreeSet<_> = after.into_iter().collect();
-                let stays: Vec<_> = before.iter().filter(|record| after.contains(record)).collect();
+                let stays: Vec<_> = before
+                    .iter()
+                    .filter(|record| after.contains(record))
+                    .collect();
                 let kept: BTreeSet<_> = stays.iter().map(|(name, _)| name).collect();
-                let listed: Vec<_> = listed.iter().filter(|(name, _)| kept.contains(name)).collect();
+                let listed: Vec<_> = listed
+                    .iter()
+                    .filter(|(name, _)| kept.contains(name))
+                    .collect();
                 assert_eq!(listed, stays, "{collection} by {order}");
             }
         }
@@ -652,11 +732,14 @@ impl Office<'_> {
     async fn busy(&mut self, kept: &Kept, done: &AtomicBool) {
         while !done.load(Relaxed) {
             let Some(create) = &kept.create else { return };
-            let Some(record) = self.create(kept, create).await else { continue };
+            let Some(record) = self.create(kept, create).await else {
+                continue;
+            };
             if let Some(delete) = &kept.delete {
                 let name = record.get_field_by_name("name").unwrap();
-                let request = self.request(delete, name.as_str().unwrap(), &record);
-                self.call(kept, delete, request).await.unwrap();
+                let since = Utc::now();
+                let request = self.request(delete, name.as_str().unwrap(), &record, since);
+                self.call(kept, delete, request, since).await.unwrap();
             }
         }
     }

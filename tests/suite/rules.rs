@@ -13,10 +13,19 @@ fn every_rule_is_tested_by_its_name() {
     let mut tested = BTreeSet::new();
     for file in sources(&root.join("services")) {
         let text = fs::read_to_string(&file).unwrap();
-        let (code, tests) = if is_test(&file) { ("", text.as_str()) } else { parts(&text) };
+        let (code, tests) = if is_test(&file) {
+            ("", text.as_str())
+        } else {
+            parts(&text)
+        };
         tested.extend(ids(tests));
         let given = code.split("refused(").skip(1).filter_map(first_text);
-        rules.extend(ids(code).into_iter().chain(given).map(|id| (id, file.clone())));
+        rules.extend(
+            ids(code)
+                .into_iter()
+                .chain(given)
+                .map(|id| (id, file.clone())),
+        );
     }
     for file in sources(&root.join("tests")) {
         tested.extend(ids(&fs::read_to_string(file).unwrap()));
@@ -46,7 +55,9 @@ fn is_test(file: &Path) -> bool {
 /// The code of a file, and the tests that stand at its end.
 fn parts(text: &str) -> (&str, &str) {
     let begin = text.match_indices("#[cfg(test)]").find(|(at, _)| {
-        let module = text[*at..].lines().find(|line| line.trim_start().starts_with("mod "));
+        let module = text[*at..]
+            .lines()
+            .find(|line| line.trim_start().starts_with("mod "));
         module.is_some_and(|line| line.ends_with('{'))
     });
     begin.map_or((text, ""), |(at, _)| text.split_at(at))
@@ -56,7 +67,9 @@ fn parts(text: &str) -> (&str, &str) {
 fn ids(code: &str) -> BTreeSet<String> {
     let is_id = |text: &&str| {
         let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-        text.contains('_') && text.starts_with(|c: char| c.is_ascii_uppercase()) && text.chars().all(fits)
+        text.contains('_')
+            && text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text.chars().all(fits)
     };
     code.split('"').filter(is_id).map(str::to_owned).collect()
 }
