@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use chrono::Utc;
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 
-use super::{Kept, Ledgers, OFFICES, Office};
+use super::kept::Kept;
+use super::office::Office;
+use super::{Ledgers, OFFICES};
 use crate::walk::Walked;
 
 impl Office<'_> {

@@ -6,7 +6,8 @@ use futures::future::join_all;
 use prost_reflect::{DynamicMessage, Value};
 use tonic::{Code, Status};
 
-use super::{Kept, Office};
+use super::kept::Kept;
+use super::office::Office;
 use crate::harness::reason;
 use crate::records::{may_retry, query};
 use crate::walk::Walked;
@@ -69,7 +70,7 @@ impl Office<'_> {
         assert_eq!(stored, record, "{at} answered what is not stored");
         let done = (at.clone(), request.clone(), record.clone());
         self.answered.push(done);
-        let mut seen = self.ledgers.seen.lock().unwrap();
+        let mut seen = self.ledgers.seen();
         seen.looked_at.insert(at.method.full_name().to_owned());
         Ok(record)
     }
