@@ -32,6 +32,12 @@ const OFFICES: usize = 2;
 /// Methods that no random ledger brings to success, and why.
 const NEVER: &[(&str, &str)] = &[];
 
+fn is_excused(at: &Walked) -> bool {
+    NEVER
+        .iter()
+        .any(|(method, _)| *method == at.method.full_name())
+}
+
 /// The ledgers of some offices, and who writes them.
 struct Ledgers<'a> {
     suite: &'a Suite,
@@ -67,10 +73,7 @@ async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
     join_all(offices.iter_mut().map(Office::walk)).await;
     join_all(offices.iter().map(Office::retries)).await;
     join_all(offices.iter().map(Office::figures)).await;
-    let never = NEVER.iter().map(|(method, _)| (*method).to_owned());
-    ledgers
-        .seen()
-        .assert_went_far(&ledgers.kept, &never.collect());
+    ledgers.seen().assert_went_far(&ledgers.kept);
     let lists = offices.iter_mut().enumerate();
     let lists = lists.map(|(i, office)| office.lists(i));
     let came: usize = join_all(lists).await.into_iter().sum();
@@ -89,7 +92,8 @@ impl Ledgers<'_> {
     /// Whether a method that writes a kind of record has never succeeded.
     fn lacks(&self, kept: &Kept) -> bool {
         let seen = self.seen();
-        kept.writing().any(|at| !seen.succeeded(at))
+        kept.writing()
+            .any(|at| !is_excused(at) && !seen.succeeded(at))
     }
 
     async fn ask(&self, at: &Walked, request: DynamicMessage) -> Result<DynamicMessage, Status> {

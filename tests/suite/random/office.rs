@@ -110,7 +110,7 @@ impl<'a> Office<'a> {
     /// Calls some method that changes a record, the newest one or any.
     async fn step(&mut self, kept: &Kept, newest: bool) {
         let collection = kept.kind.collection();
-        let deleted = !newest && self.rng.random_bool(0.3);
+        let deleted = !newest && self.rng.random_bool(0.4);
         let names = if deleted { &self.deleted } else { &self.live };
         let Some(names) = names.get(collection) else {
             return;
@@ -143,16 +143,18 @@ impl<'a> Office<'a> {
         if record.has_field_by_name("delete_time") {
             return kept.undelete.as_ref();
         }
+        let seen = self.ledgers.seen();
+        let lacks = |at: &&Walked| !seen.succeeded(at);
         let standard = match self.rng.random_range(0..40) {
             0 => kept.delete.as_ref(),
             1..6 => kept.update.as_ref(),
+            6..12 => kept.delete.as_ref().filter(lacks),
             _ => None,
         };
         if standard.is_some() {
             return standard;
         }
         let anyway = self.rng.random_bool(0.05);
-        let seen = self.ledgers.seen();
         let fitting = kept.custom.iter();
         let fitting: Vec<&Walked> = fitting
             .filter(|at| anyway || seen.fits(at, record))
@@ -278,6 +280,7 @@ impl<'a> Office<'a> {
         let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).unwrap();
         let deleted: BTreeSet<&String> = self.deleted.values().flatten().collect();
         for source in figures::sources(self.ledgers.suite, &self.ledgers.token) {
+            let mut counted = 0;
             for period in [
                 (day(1, 1, 1), day(9999, 12, 31)),
                 (day(2022, 1, 1), day(2022, 12, 31)),
@@ -286,9 +289,11 @@ impl<'a> Office<'a> {
                 for (indicator, records) in behind {
                     let gone = records.iter().find(|record| deleted.contains(record));
                     assert_eq!(gone, None, "{indicator} counts what is deleted");
+                    counted += records.len();
                     self.ledgers.seen().note_counted(indicator, records.len());
                 }
             }
+            assert!(counted > 0, "{}: a source counted nothing", self.name);
             figures::check_months(&source, &self.name, 2022).await;
         }
     }
