@@ -184,7 +184,7 @@ impl Draw<'_> {
 fn is_drawn(field: &FieldDescriptor) -> bool {
     let parent = field.parent_message();
     let request = parent.get_field_by_name("validate_only").is_some();
-    let whole = request || pattern(&parent).is_some();
+    let whole = request || pattern(parent).is_some();
     // The id that a new record is to have is its resource's name with `_id`.
     let id = request && field.name().ends_with("_id");
     !(rule(field).output_only || id || whole && COMMON.contains(&field.name()))
