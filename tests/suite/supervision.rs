@@ -508,7 +508,7 @@ async fn inspecting_a_unit_twice_is_a_warning(suite: Suite) {
         ..inspection("甲镇", day("2022-05-31"))
     };
     let again = new_inspection(&api, again).await.unwrap();
-    assert_eq!(again.overlapping, [first.name.clone()]);
+    assert_eq!(again.overlapping, std::slice::from_ref(&first.name));
     new_inspection(&api, inspection("乙镇", day("2022-05-10")))
         .await
         .unwrap();
