@@ -332,7 +332,10 @@ async fn a_day_has_one_reminder_however_often_it_is_asked_for(suite: Suite) {
         ..Default::default()
     };
     let listed = reminders.list_daily_reminders(request).await.unwrap();
-    assert_eq!(listed.into_inner().daily_reminders, [first.clone()]);
+    assert_eq!(
+        listed.into_inner().daily_reminders,
+        std::slice::from_ref(first)
+    );
     let request = GetDailyReminderRequest {
         name: first.name.clone(),
     };
