@@ -94,7 +94,9 @@ async fn one_trace(suite: Suite) {
     }
     assert!(told.contains("ListIndicators"), "{told:?}");
     // Each source was asked for two years.
-    let counting = taizhang::roles::ROLES.iter().filter(|role| role.is_source());
+    let counting = taizhang::roles::ROLES
+        .iter()
+        .filter(|role| role.is_source());
     assert_eq!(sources, 2 * counting.count(), "{told:?}");
     collector.abort();
 }
