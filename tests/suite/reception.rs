@@ -31,7 +31,7 @@ struct Receptions(ReceptionServiceClient<Authorized>);
 macro_rules! call {
     ($api:ident.$method:ident($request:ident { name: $name:expr $(, $field:ident: $value:expr)* })) => {
         $api.0.clone().$method($request {
-            name: $name.clone(),
+            name: $name.to_owned(),
             $($field: $value,)*
             ..Default::default()
         }).await.map(tonic::Response::into_inner)
@@ -64,7 +64,7 @@ impl Receptions {
         Ok(updated?.into_inner())
     }
 
-    async fn approve(&self, name: &String, on: &str) -> Result<Reception, Status> {
+    async fn approve(&self, name: &str, on: &str) -> Result<Reception, Status> {
         let api = self;
         call!(api.approve_reception(ApproveReceptionRequest {
             name: name,
