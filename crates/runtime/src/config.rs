@@ -248,6 +248,17 @@ impl Config {
     }
 }
 
+impl Tls {
+    /// The scheme of our own addresses.
+    pub fn scheme(&self) -> &'static str {
+        if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
+        }
+    }
+}
+
 impl Source {
     /// How long it may take.
     pub fn deadline(&self) -> Duration {

@@ -244,7 +244,10 @@ impl Connecting {
     pub(crate) fn connect(&self, address: &Uri) -> Made {
         let connector = TlsConnector::from(self.0.get());
         let host = address.host().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         let port = address.port_u16().unwrap_or(443);
         Box::pin(async move {
             let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
