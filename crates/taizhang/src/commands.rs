@@ -43,6 +43,16 @@ enum Command {
         /// Stays up afterwards and prints calls to paste.
         #[arg(long)]
         serve: bool,
+        /// The machine of a suite that runs already, to make the records there: of the offices
+        /// `demo` and `neighbour`. Not for a ledger that is in earnest.
+        #[arg(long, requires_all = ["token", "ca"], conflicts_with_all = ["data", "serve"])]
+        at: Option<String>,
+        /// With `--at`: the file of a token.
+        #[arg(long, requires = "at")]
+        token: Option<PathBuf>,
+        /// With `--at`: the authority that signed its certificates.
+        #[arg(long, requires = "at")]
+        ca: Option<PathBuf>,
     },
     /// Runs services; all of them if none is named.
     Serve {
@@ -87,12 +97,20 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             out,
             data,
             serve,
+            at,
+            token,
+            ca,
         } => {
+            let running = match (at, token, ca) {
+                (Some(host), Some(token), Some(ca)) => Some(trial::Running { host, token, ca }),
+                _ => None,
+            };
             trial::run(trial::Options {
                 plan,
                 out,
                 data,
                 serve,
+                running,
             })
             .await
         }
