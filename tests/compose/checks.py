@@ -75,7 +75,8 @@ class Suite:
 
     def kill(self, service: str) -> None:
         """As the kernel would: `docker kill` would not be followed by a restart."""
-        os.kill(self.containers(service)[0]["State"]["Pid"], signal.SIGKILL)
+        running = [c["State"]["Pid"] for c in self.containers(service) if c["State"]["Running"]]
+        os.kill(running[0], signal.SIGKILL)
 
     # Calls.
 
@@ -117,6 +118,18 @@ def code(call) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
+def again(call, seconds=60):
+    """Repeats a call while what it needs is not back yet."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except grpc.RpcError as error:
+            if error.code() not in PASSING or time.monotonic() > until:
+                raise
+            time.sleep(0.25)
+
+
 class Load:
     """Writes from many callers at once, each repeating what was not answered."""
 
@@ -140,24 +153,17 @@ class Load:
                 facility=m.Facility(title=title, kind=m.FACILITY_KIND_ROOM),
                 request_id=str(uuid.uuid4()),
             )
-            until = time.monotonic() + 90
-            while True:
-                try:
-                    stub.CreateFacility(request, metadata=self.suite.bearing(), timeout=8)
-                    self.acknowledged.append(title)
-                    break
-                except grpc.RpcError as error:
-                    assert error.code() in PASSING and time.monotonic() < until, error
-                    time.sleep(0.2)
+            again(lambda: stub.CreateFacility(request, metadata=self.suite.bearing(), timeout=8))
+            self.acknowledged.append(title)
 
     def more(self, count: int) -> None:
         """Waits until so many more are acknowledged."""
         aim = len(self.acknowledged) + count
-        wait(lambda: len(self.acknowledged) >= aim or self._failed(), 90, f"{count} more writes")
-        assert not self._failed()
+        wait(lambda: len(self.acknowledged) >= aim or self._raised(), 90, f"{count} more writes")
+        assert not self._raised(), self._raised()
 
-    def _failed(self) -> bool:
-        return any(w.done() for w in self._writers)
+    def _raised(self) -> list:
+        return [w.exception() for w in self._writers if w.done()]
 
     def stop(self) -> None:
         self._stop.set()
@@ -170,7 +176,7 @@ class Load:
         found, token = [], ""
         while True:
             request = m.ListFacilitiesRequest(parent=OFFICE, page_size=1000, page_token=token)
-            page = stub.ListFacilities(request, metadata=self.suite.bearing(), timeout=10)
+            page = again(lambda: stub.ListFacilities(request, metadata=self.suite.bearing(), timeout=10))
             found += [f.title for f in page.facilities if self._run in f.title]
             token = page.next_page_token
             if not token:
@@ -255,18 +261,21 @@ def a_year_is_counted(suite: Suite) -> None:
 
 
 def no_role_enters_another_database(suite: Suite) -> None:
-    def enter(role: str, database: str) -> subprocess.CompletedProcess:
-        url = (suite.folder / f"secrets/{role}.url").read_text().strip()
-        url = url.replace(f"@postgres/{role}", f"@127.0.0.1/{database}")
-        command = ["docker", "exec", suite.containers(DATABASE)[0]["Id"], "psql", url, "-c", "select 1"]
-        return subprocess.run(command, capture_output=True, text=True)
-
+    databases = [*suite.ports, "postgres", "template1"]
+    script = []
     for role in suite.ports:
-        assert enter(role, role).returncode == 0
-        for database in (*suite.ports, "postgres", "template1"):
-            if database != role:
-                done = enter(role, database)
-                assert done.returncode and "permission denied for database" in done.stderr, (role, database, done)
+        url = (suite.folder / f"secrets/{role}.url").read_text().strip()
+        for database in databases:
+            of = url.replace(f"@postgres/{role}", f"@127.0.0.1/{database}")
+            script.append(f"echo {role} {database} $(psql {of} -Atc 'select 1' 2>&1)")
+    command = ["docker", "exec", "-i", suite.containers(DATABASE)[0]["Id"], "bash"]
+    said = subprocess.run(command, input="\n".join(script), capture_output=True, text=True, check=True).stdout
+    lines = said.splitlines()
+    assert len(lines) == len(script), said
+    for line in lines:
+        role, database, answer = line.split(" ", 2)
+        assert ("permission denied for database" in answer) == (role != database), line
+        assert (answer == "1") == (role == database), line
 
 
 def the_histories_verify(suite: Suite) -> None:
@@ -330,10 +339,11 @@ def refresh(suite: Suite, year: int):
     m = messages("reporting", "annual_report")
     stub = suite.stub("reporting", "annual_report", "AnnualReportService")
     bearing = suite.bearing()
-    listed = stub.ListAnnualReports(m.ListAnnualReportsRequest(parent=OFFICE), metadata=bearing, timeout=10)
+    listing = m.ListAnnualReportsRequest(parent=OFFICE)
+    listed = again(lambda: stub.ListAnnualReports(listing, metadata=bearing, timeout=10))
     (report,) = [r for r in listed.annual_reports if r.year == year]
     request = m.RefreshAnnualReportRequest(name=report.name)
-    report = stub.RefreshAnnualReport(request, metadata=bearing, timeout=25)
+    report = again(lambda: stub.RefreshAnnualReport(request, metadata=bearing, timeout=25))
     return {figure.indicator: figure.current for figure in report.figures}
 
 
