@@ -87,8 +87,8 @@ impl Drop for Server {
 /// A call that writes one record; its title is like no other.
 #[derive(Debug, Clone)]
 enum Call {
-    Meeting(CreateMeetingRequest),
-    Matter(CreateMatterRequest),
+    Meeting(Box<CreateMeetingRequest>),
+    Matter(Box<CreateMatterRequest>),
 }
 
 impl Call {
@@ -102,16 +102,16 @@ impl Call {
             } else {
                 String::new()
             };
-            Self::Meeting(CreateMeetingRequest {
+            Self::Meeting(Box::new(CreateMeetingRequest {
                 meeting_id,
                 request_id,
                 ..new_meeting(meeting(&title))
-            })
+            }))
         } else {
-            Self::Matter(CreateMatterRequest {
+            Self::Matter(Box::new(CreateMatterRequest {
                 request_id,
                 ..new_matter(matter(&title))
-            })
+            }))
         }
     }
 
@@ -124,8 +124,8 @@ impl Call {
 
     async fn make(&self, api: &Api) -> Result<Answer, Status> {
         Ok(match self.clone() {
-            Self::Meeting(request) => Answer::from(api.create_meeting(request).await?),
-            Self::Matter(request) => Answer::from(api.create_matter(request).await?),
+            Self::Meeting(request) => Answer::from(api.create_meeting(*request).await?),
+            Self::Matter(request) => Answer::from(api.create_matter(*request).await?),
         })
     }
 }

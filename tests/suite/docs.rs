@@ -12,10 +12,9 @@ use std::path::PathBuf;
 use prost_reflect::{EnumDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor};
 use taizhang::roles::ROLES;
 use taizhang_contracts::descriptors::pool;
-use taizhang_contracts::statistics::Measure;
+use taizhang_contracts::statistics::Indicator;
 use taizhang_contracts::{Error, METHODS, Reason};
 use taizhang_ledger::column::Type;
-use taizhang_ledger::figures::Indicator;
 use taizhang_ledger::transition::Machine;
 use taizhang_runtime::Config;
 use tonic::Status;
@@ -107,17 +106,25 @@ fn filters() {
 
 #[test]
 fn states() {
-    let mut text = String::new();
-    let mut told = BTreeSet::new();
-    machine(&mut text, &mut told, &taizhang_meetings::MEETING_STATES);
-    machine(&mut text, &mut told, &taizhang_meetings::BOOKING_STATES);
-    machine(&mut text, &mut told, &taizhang_meetings::LECTURE_STATES);
-    machine(&mut text, &mut told, &taizhang_supervision::MATTER_STATES);
-    machine(
-        &mut text,
-        &mut told,
-        &taizhang_reporting::ANNUAL_REPORT_STATES,
-    );
+    let machines = [
+        machine(&taizhang_meetings::MEETING_STATES),
+        machine(&taizhang_meetings::BOOKING_STATES),
+        machine(&taizhang_meetings::LECTURE_STATES),
+        machine(&taizhang_supervision::MATTER_STATES),
+        machine(&taizhang_supervision::ISSUE_STATES),
+        machine(&taizhang_supervision::INSPECTION_STATES),
+        machine(&taizhang_supervision::INTERVIEW_STATES),
+        machine(&taizhang_supervision::REFORM_TASK_STATES),
+        machine(&taizhang_reception::RECEPTION_STATES),
+        machine(&taizhang_reception::SUPPORT_ASSIGNMENT_STATES),
+        machine(&taizhang_research::TOPIC_STATES),
+        machine(&taizhang_research::FIELD_SURVEY_STATES),
+        machine(&taizhang_research::RESEARCH_REPORT_STATES),
+        machine(&taizhang_research::BULLETIN_STATES),
+        machine(&taizhang_reporting::ANNUAL_REPORT_STATES),
+    ];
+    let told: BTreeSet<&str> = machines.iter().map(|(resource, _)| *resource).collect();
+    let text = machines.into_iter().map(|(_, text)| text).collect();
     // None was forgotten.
     let kinds = ROLES.iter().flat_map(|role| role.kinds);
     let with_states: BTreeSet<&str> = kinds
@@ -131,27 +138,55 @@ fn states() {
 #[test]
 fn indicators() {
     let mut text = String::new();
-    let mut told = Vec::new();
-    indicators_of(
-        &mut text,
-        &mut told,
-        taizhang_meetings::NAME,
-        &taizhang_meetings::indicators(),
-    );
-    indicators_of(
-        &mut text,
-        &mut told,
-        taizhang_supervision::NAME,
-        &taizhang_supervision::indicators(),
-    );
-    // None was forgotten.
-    let sources: Vec<_> = ROLES
-        .iter()
-        .filter(|r| r.is_source)
-        .map(|r| r.name)
-        .collect();
-    assert_eq!(told, sources);
+    for role in ROLES.iter().filter(|role| role.is_source()) {
+        writeln!(text, "## {}\n", role.name).unwrap();
+        text.push_str("| Id | 名称 | 单位 | 口径 | Counts | 其中 Part of |\n");
+        text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+        for indicator in (role.indicators)() {
+            indicator_row(&mut text, &indicator);
+        }
+        text.push('\n');
+    }
     says("indicators.md", "indicators", text);
+}
+
+#[test]
+fn reception_rules() {
+    use taizhang_reception::{RULES, Source, Step};
+    let mut table = String::from(
+        "| Id | No. | 规则 | 改正办法 | 出处 | From | Until | Asked at | Known | Then |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let day = |(year, month, day): taizhang_reception::Day| format!("{year}-{month:02}-{day:02}");
+    for rule in RULES {
+        let (known, then) = match rule.stands.source {
+            Source::Verified => ("read", "refuses"),
+            Source::Remembered => ("remembered", "warns"),
+            Source::Local => ("local", "warns"),
+        };
+        let step = match rule.step {
+            Step::Approval => "approval 审批",
+            Step::Signature => "signature 审签",
+            Step::Settlement => "settlement 结算",
+        };
+        let regulation = rule.stands.regulation;
+        row(
+            &mut table,
+            &[
+                &format!("`{}`", rule.id),
+                rule.number,
+                rule.zh.0,
+                rule.zh.1,
+                &format!("{}{}", regulation.titles().0, rule.article().0),
+                &day(regulation.from()),
+                &rule.stands.until.map(day).unwrap_or_default(),
+                step,
+                known,
+                then,
+            ],
+        );
+    }
+    says("reception-rules.md", "rules", table);
 }
 
 #[test]
@@ -261,12 +296,8 @@ fn table_of_values(values: &EnumDescriptor) -> String {
 }
 
 /// The diagram of a state machine, its states and its methods.
-fn machine<S: Copy + PartialEq + Debug>(
-    text: &mut String,
-    told: &mut BTreeSet<&'static str>,
-    machine: &Machine<S>,
-) {
-    told.insert(machine.resource);
+fn machine<S: Copy + PartialEq + Debug>(machine: &Machine<S>) -> (&'static str, String) {
+    let mut text = String::new();
     let initial = (machine.name)(&machine.initial);
     let states = pool()
         .all_enums()
@@ -298,43 +329,34 @@ fn machine<S: Copy + PartialEq + Debug>(
         let from: Vec<_> = transition.from.iter().map(short).collect();
         let method = format!("`{}`", transition.method);
         let to = transition.to.as_ref().map_or("stays", short);
-        row(text, &[&method, transition.label, &from.join(", "), to]);
-    }
-    text.push('\n');
-}
-
-/// The indicators of one service.
-fn indicators_of<S>(
-    text: &mut String,
-    told: &mut Vec<&'static str>,
-    service: &'static str,
-    indicators: &[Indicator<S>],
-) {
-    told.push(service);
-    writeln!(text, "## {service}\n").unwrap();
-    text.push_str("| Id | 名称 | 单位 | 口径 | Counts | 其中 Part of |\n");
-    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
-    for indicator in indicators {
-        let indicator = indicator.message();
-        let measure = Measure::try_from(indicator.measure).unwrap().as_str_name();
-        let measure = measure.trim_start_matches("MEASURE_").to_lowercase();
-        let part_of = match indicator.part_of.as_str() {
-            "" => String::new(),
-            whole => format!("`{whole}`"),
-        };
         row(
-            text,
-            &[
-                &format!("`{}`", indicator.id),
-                &indicator.label,
-                &indicator.unit,
-                &indicator.definition,
-                &format!("`{}`, {measure}", indicator.collection),
-                &part_of,
-            ],
+            &mut text,
+            &[&method, transition.label, &from.join(", "), to],
         );
     }
     text.push('\n');
+    (machine.resource, text)
+}
+
+/// The indicators of one service.
+fn indicator_row(text: &mut String, indicator: &Indicator) {
+    let measure = indicator.measure().as_str_name();
+    let measure = measure.trim_start_matches("MEASURE_").to_lowercase();
+    let part_of = match indicator.part_of.as_str() {
+        "" => String::new(),
+        whole => format!("`{whole}`"),
+    };
+    row(
+        text,
+        &[
+            &format!("`{}`", indicator.id),
+            &indicator.label,
+            &indicator.unit,
+            &indicator.definition,
+            &format!("`{}`, {measure}", indicator.collection),
+            &part_of,
+        ],
+    );
 }
 
 /// `MeetingKind` makes `MEETING_KIND`.

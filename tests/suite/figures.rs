@@ -1,9 +1,11 @@
 //! Figures: over random ledgers, every figure is what its records add up to.
 
+mod supervision;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, Months, NaiveDate, TimeDelta, Utc};
 use futures::future::join_all;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -32,12 +34,12 @@ on_each_database!(
 );
 
 /// One service's statistics.
-type Counting = StatisticsServiceClient<Authorized>;
+pub type Counting = StatisticsServiceClient<Authorized>;
 
 /// Every service that counts.
-fn sources(suite: &Suite, token: &str) -> Vec<Counting> {
+pub fn sources(suite: &Suite, token: &str) -> Vec<Counting> {
     let source = |service| Authorized::new(suite.channel(service), Bearer::of(token));
-    let counting = ROLES.iter().filter(|role| role.is_source);
+    let counting = ROLES.iter().filter(|role| role.is_source());
     counting
         .map(|role| StatisticsServiceClient::new(source(role.name)))
         .collect()
@@ -147,6 +149,7 @@ enum Planned {
         days: u64,
         end: MatterEnd,
     },
+    Supervision(supervision::Planned),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -300,12 +303,16 @@ fn planned() -> impl Strategy<Value = (Planned, bool)> {
                 end,
             },
         );
-    let record = prop_oneof![3 => meeting, 2 => lecture, 1 => facility, 3 => matter];
+    let others = supervision::planned().prop_map(Planned::Supervision);
+    let record = prop_oneof![3 => meeting, 2 => lecture, 1 => facility, 3 => matter, 4 => others];
     (record, prop::bool::weighted(0.15))
 }
 
 async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Result<(), Status> {
     match planned {
+        Planned::Supervision(planned) => {
+            supervision::write(api, office, planned, deleted).await?;
+        }
         Planned::Meeting {
             start,
             kind,
@@ -560,6 +567,7 @@ struct World {
     lectures: Vec<Lecture>,
     facilities: Vec<Facility>,
     matters: Vec<Matter>,
+    supervision: supervision::World,
 }
 
 impl World {
@@ -621,6 +629,7 @@ impl World {
             lectures,
             facilities,
             matters,
+            supervision: supervision::World::of(api, office).await,
         }
     }
 
@@ -705,13 +714,13 @@ impl World {
             }
             "matters_registered" => counted(&self.matters, |m| within(&m.registered_on)),
             "matters_closed" => counted(&self.matters, closed),
-            _ => None,
+            _ => self.supervision.count(id, within),
         }
     }
 }
 
 const LEDGERS: usize = 8;
-const RECORDS: usize = 45;
+const RECORDS: usize = 60;
 
 async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
     let mut runner = TestRunner::deterministic();
@@ -745,15 +754,19 @@ async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
             }
             let world = World::of(api, office).await;
             let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).unwrap();
-            let mut counted = BTreeSet::new();
+            let mut counted = Vec::new();
             for (first, last) in [
                 (day(2022, 1, 1), day(2022, 12, 31)),
                 (day(2022, 12, 31), day(2022, 12, 31)),
                 (day(1, 1, 1), day(9999, 12, 31)),
                 other,
             ] {
+                let within =
+                    |date: &Option<Date>| naive(date).is_some_and(|d| (first..=last).contains(&d));
                 for source in sources {
-                    counted.extend(check(source, office, &world, (first, last)).await);
+                    let defined = |id: &str| world.count(id, &within);
+                    let behind = check(source, office, (first, last), defined).await;
+                    counted.extend(behind.into_iter().filter(|(id, _)| defined(id).is_some()));
                 }
             }
             counted
@@ -761,26 +774,28 @@ async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
     }))
     .await;
 
-    // Every indicator was tried on something.
-    let counted: BTreeSet<String> = counted.into_iter().flatten().collect();
-    for source in &sources {
-        for indicator in indicators(source, &offices[0]).await {
-            let id = &indicator.id;
-            assert!(
-                counted.contains(id),
-                "no random ledger has a record that {id} counts"
-            );
-        }
+    // Every definition was tried on something.
+    let mut records: BTreeMap<String, usize> = BTreeMap::new();
+    for (id, behind) in counted.into_iter().flatten() {
+        *records.entry(id).or_default() += behind.len();
+    }
+    for (id, records) in records {
+        assert!(
+            records > 0,
+            "no random ledger has a record that {id} counts"
+        );
     }
 }
 
-/// Checks all of a source's figures of a period; gives the indicators that counted something.
-async fn check(
+/// Checks all of a source's figures of a period: that they are what their records add up to, and, of
+/// indicators that `defined` knows, the value and the number of records that it gives. Gives the
+/// records behind each indicator.
+pub async fn check(
     source: &Counting,
     office: &str,
-    world: &World,
     (first, last): (NaiveDate, NaiveDate),
-) -> Vec<String> {
+    defined: impl Fn(&str) -> Option<(i64, i64)>,
+) -> BTreeMap<String, BTreeSet<String>> {
     let indicators = indicators(source, office).await;
     let whole = period(first, last);
     let figures = gather(source, office, whole, &[]).await;
@@ -798,7 +813,7 @@ async fn check(
     again.reverse();
     assert_eq!(again, figures);
 
-    let mut behind: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut behind: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (indicator, figure) in indicators.iter().zip(&figures) {
         let id = indicator.id.as_str();
         let context = format!("{office} {id} {first}..{last}");
@@ -828,11 +843,10 @@ async fn check(
         let order = |e: &Evidence| (naive(&e.date), e.record.clone());
         assert!(evidence.iter().map(order).is_sorted(), "{context}: by day");
 
-        let within = |date: &Option<Date>| naive(date).is_some_and(|d| (first..=last).contains(&d));
-        if let Some(independent) = world.count(id, &within) {
+        if let Some(independent) = defined(id) {
             assert_eq!((figure.value, figure.records), independent, "{context}");
         }
-        behind.insert(id, names);
+        behind.insert(id.to_owned(), names);
     }
     for (indicator, part) in indicators
         .iter()
@@ -882,11 +896,25 @@ async fn check(
             }
         }
     }
-    figures
-        .into_iter()
-        .filter(|f| f.value > 0)
-        .map(|f| f.indicator)
-        .collect()
+    behind
+}
+
+/// Checks that a year is the sum of its months, for whatever is not counted once only.
+pub async fn check_months(source: &Counting, office: &str, year: i32) {
+    let months = (1..=12).map(|month| {
+        let first = NaiveDate::from_ymd_opt(year, month, 1).unwrap();
+        let next = first.checked_add_months(Months::new(1)).unwrap();
+        gather(source, office, period(first, next.pred_opt().unwrap()), &[])
+    });
+    let months = join_all(months).await;
+    let whole = gather(source, office, Period::year(year), &[]).await;
+    let indicators = indicators(source, office).await;
+    for (i, indicator) in indicators.iter().enumerate() {
+        if indicator.measure() != Measure::Distinct {
+            let sum: i64 = months.iter().map(|month| month[i].value).sum();
+            assert_eq!(whole[i].value, sum, "{office} {} {year}", indicator.id);
+        }
+    }
 }
 
 /// The figures of a year by their ids.

@@ -2,9 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use futures::future::join_all;
 use taizhang_contracts::common::{Date, Level};
 use taizhang_contracts::meetings::*;
 use taizhang_contracts::supervision::*;
@@ -17,7 +15,6 @@ use crate::records::*;
 on_each_database!(
     every_order_is_total_and_pages_follow_it,
     pages_survive_inserts_and_deletes,
-    pages_survive_a_busy_writer,
     a_token_is_bound_to_its_request,
     page_sizes_follow_aip_158,
     a_page_of_large_records_is_short,
@@ -251,39 +248,6 @@ async fn pages_survive_inserts_and_deletes(suite: Suite) {
         n > 80 && pointed_at > 5,
         "{n} changes between pages, {pointed_at} of the last record"
     );
-}
-
-async fn pages_survive_a_busy_writer(suite: Suite) {
-    let api = Api::of(&suite);
-    let present = join_all((0..40).map(|i| add(&api, "", varied(i)))).await;
-    let done = AtomicBool::new(false);
-    let writer = async {
-        let mut written = 0;
-        while !done.load(Relaxed) {
-            let made = join_all((0..4).map(|i| add(&api, "", varied(written + i)))).await;
-            join_all(made.iter().map(|f| remove(&api, &f.name))).await;
-            written += 4;
-        }
-        written
-    };
-    let reader = async {
-        for order in ORDERS {
-            let mut request = every(order, 3);
-            let mut listed = Vec::new();
-            loop {
-                let (records, token) = page(&api, &request).await;
-                listed.extend(records);
-                if token.is_empty() {
-                    break;
-                }
-                request.page_token = token;
-            }
-            whole(order, &listed, &present);
-        }
-        done.store(true, Relaxed);
-    };
-    let (written, ()) = tokio::join!(writer, reader);
-    assert!(written > 20, "{written}");
 }
 
 async fn a_token_is_bound_to_its_request(suite: Suite) {

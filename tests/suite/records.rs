@@ -14,7 +14,13 @@ use taizhang_contracts::meetings::lecture_service_client::LectureServiceClient;
 use taizhang_contracts::meetings::meeting_series_service_client::MeetingSeriesServiceClient;
 use taizhang_contracts::meetings::meeting_service_client::MeetingServiceClient;
 use taizhang_contracts::meetings::*;
+use taizhang_contracts::supervision::inspection_service_client::InspectionServiceClient;
+use taizhang_contracts::supervision::interview_service_client::InterviewServiceClient;
+use taizhang_contracts::supervision::issue_series_service_client::IssueSeriesServiceClient;
+use taizhang_contracts::supervision::issue_service_client::IssueServiceClient;
 use taizhang_contracts::supervision::matter_service_client::MatterServiceClient;
+use taizhang_contracts::supervision::reform_plan_service_client::ReformPlanServiceClient;
+use taizhang_contracts::supervision::reform_task_service_client::ReformTaskServiceClient;
 use taizhang_contracts::supervision::*;
 use taizhang_ledger::Database;
 use tonic::{Code, Response, Status};
@@ -30,6 +36,12 @@ pub struct Api {
     pub lectures: LectureServiceClient<Authorized>,
     pub series: MeetingSeriesServiceClient<Authorized>,
     pub matters: MatterServiceClient<Authorized>,
+    pub issue_series: IssueSeriesServiceClient<Authorized>,
+    pub issues: IssueServiceClient<Authorized>,
+    pub inspections: InspectionServiceClient<Authorized>,
+    pub interviews: InterviewServiceClient<Authorized>,
+    pub reform_plans: ReformPlanServiceClient<Authorized>,
+    pub reform_tasks: ReformTaskServiceClient<Authorized>,
     /// The history of meetings, and that of supervision.
     pub history: HistoryServiceClient<Authorized>,
     pub supervision_history: HistoryServiceClient<Authorized>,
@@ -50,6 +62,12 @@ impl Api {
             lectures: LectureServiceClient::new(meetings.clone()),
             series: MeetingSeriesServiceClient::new(meetings.clone()),
             matters: MatterServiceClient::new(supervision.clone()),
+            issue_series: IssueSeriesServiceClient::new(supervision.clone()),
+            issues: IssueServiceClient::new(supervision.clone()),
+            inspections: InspectionServiceClient::new(supervision.clone()),
+            interviews: InterviewServiceClient::new(supervision.clone()),
+            reform_plans: ReformPlanServiceClient::new(supervision.clone()),
+            reform_tasks: ReformTaskServiceClient::new(supervision.clone()),
             history: HistoryServiceClient::new(meetings),
             supervision_history: HistoryServiceClient::new(supervision),
         }
@@ -169,6 +187,72 @@ pub fn matter(title: &str) -> Matter {
         lead_unit: "县水利局".into(),
         registered_on: Some(day("2022-03-01")),
         due_date: Some(day("2022-04-01")),
+        ..Default::default()
+    }
+}
+
+pub fn issue_series(title: &str, kind: IssueKind) -> IssueSeries {
+    IssueSeries {
+        title: title.into(),
+        kind: kind.into(),
+        ..Default::default()
+    }
+}
+
+pub fn issue(series: &str, title: &str) -> Issue {
+    Issue {
+        series: series.into(),
+        title: title.into(),
+        topic: SupervisionTopic::Other.into(),
+        ..Default::default()
+    }
+}
+
+/// An inspection of one day.
+pub fn inspection(object: &str, day: Date) -> Inspection {
+    Inspection {
+        kind: InspectionKind::Supervision.into(),
+        title: "督查".into(),
+        objects: vec![object.into()],
+        first_day: Some(day),
+        last_day: Some(day),
+        ..Default::default()
+    }
+}
+
+pub fn interview(target: &str, day: Date) -> Interview {
+    Interview {
+        target: target.into(),
+        target_kind: InterviewTargetKind::MiningEnterprise.into(),
+        date: Some(day),
+        reason: "扬尘治理不力".into(),
+        interviewers: vec!["李四".into()],
+        ..Default::default()
+    }
+}
+
+/// A plan of the year 2022.
+pub fn reform_plan(categories: &[&str], adopted_on: Date) -> ReformPlan {
+    let category = |id: &&str| ReformCategory {
+        id: (*id).into(),
+        title: format!("{id}类"),
+    };
+    ReformPlan {
+        year: 2022,
+        title: "2022年改革工作要点".into(),
+        adopted_on: Some(adopted_on),
+        categories: categories.iter().map(category).collect(),
+        ..Default::default()
+    }
+}
+
+pub fn reform_task(plan: &str, category: &str, due_date: Date) -> ReformTask {
+    ReformTask {
+        plan: plan.into(),
+        category: category.into(),
+        title: "改革任务".into(),
+        lead_unit: "县发改局".into(),
+        due_date: Some(due_date),
         ..Default::default()
     }
 }

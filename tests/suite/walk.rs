@@ -119,14 +119,14 @@ impl Walked {
         }
     }
 
-    /// Calls the method with some metadata.
+    /// Calls the method with some metadata; of a stream the first message is the answer.
     pub async fn call(
         &self,
         suite: &Suite,
         metadata: &[(&'static str, &str)],
         message: DynamicMessage,
     ) -> Result<DynamicMessage, Status> {
-        assert!(!self.method.is_client_streaming() && !self.method.is_server_streaming());
+        assert!(!self.method.is_client_streaming());
         let mut client = tonic::client::Grpc::new(suite.shared_channel(self.role.name));
         client.ready().await.unwrap();
         let mut request = Request::new(message);
@@ -134,7 +134,13 @@ impl Walked {
             request.metadata_mut().insert(*key, value.parse().unwrap());
         }
         let path = self.path().parse().unwrap();
-        let answer = client.unary(request, path, Dynamic(self.method.output()));
+        let codec = Dynamic(self.method.output());
+        if self.method.is_server_streaming() {
+            let answer = client.server_streaming(request, path, codec).await?;
+            let first = answer.into_inner().message().await?;
+            return Ok(first.unwrap_or_else(|| panic!("{self} ended at once")));
+        }
+        let answer = client.unary(request, path, codec);
         Ok(answer.await?.into_inner())
     }
 

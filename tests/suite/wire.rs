@@ -564,6 +564,7 @@ impl StatisticsService for Township {
             definition: "完成清淤的山塘".into(),
             collection: "ponds".into(),
             measure: Measure::Count.into(),
+            decimals: 0,
             part_of: String::new(),
         };
         Ok(Response::new(ListIndicatorsResponse {

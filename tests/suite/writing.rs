@@ -20,7 +20,6 @@ use crate::records::*;
 on_each_database!(
     an_id_is_the_callers_or_a_uuid_in_the_order_of_time,
     a_taken_id_is_refused_and_its_holder_named,
-    a_retry_is_answered_alike_and_writes_once,
     of_identical_calls_at_one_instant_one_writes,
     a_request_id_belongs_to_one_request,
     a_failed_call_is_not_remembered,
@@ -122,84 +121,6 @@ async fn a_taken_id_is_refused_and_its_holder_named(suite: Suite) {
     request.parent = ANOTHER.into();
     api.create_meeting(request).await.unwrap();
     assert_eq!(stored(&suite, "meetings", "meetings").await, (2, 3));
-}
-
-async fn a_retry_is_answered_alike_and_writes_once(suite: Suite) {
-    let api = Api::of(&suite);
-    let create = CreateMeetingRequest {
-        request_id: request_id(),
-        ..new_meeting(past_meeting("常委会会议", "2022-03-01T01:00:00Z"))
-    };
-    let created = api.create_meeting(create.clone()).await.unwrap();
-    assert_eq!(
-        api.create_meeting(create.clone())
-            .await
-            .unwrap()
-            .encode_to_vec(),
-        created.encode_to_vec()
-    );
-
-    let update = UpdateMeetingRequest {
-        meeting: Some(Meeting {
-            name: created.name.clone(),
-            etag: created.etag.clone(),
-            note: "改到下午".into(),
-            ..Default::default()
-        }),
-        request_id: request_id(),
-        ..Default::default()
-    };
-    let updated = api.update_meeting(update.clone()).await.unwrap();
-    assert_eq!(updated.note, "改到下午");
-    // The etag of the request is stale by now; the answer is still the first one.
-    assert_eq!(
-        api.update_meeting(update.clone())
-            .await
-            .unwrap()
-            .encode_to_vec(),
-        updated.encode_to_vec()
-    );
-
-    let convene = ConveneMeetingRequest {
-        name: created.name.clone(),
-        request_id: request_id(),
-        ..Default::default()
-    };
-    let mut meetings = api.meetings.clone();
-    let convened = meetings
-        .convene_meeting(convene.clone())
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(convened.state(), MeetingState::Convened);
-    let again = meetings
-        .convene_meeting(convene)
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(again.encode_to_vec(), convened.encode_to_vec());
-
-    let delete = DeleteMeetingRequest {
-        name: created.name.clone(),
-        request_id: request_id(),
-        ..Default::default()
-    };
-    let deleted = api.delete_meeting(delete.clone()).await.unwrap();
-    assert_eq!(
-        api.delete_meeting(delete).await.unwrap().encode_to_vec(),
-        deleted.encode_to_vec()
-    );
-
-    // Whatever happened since, a retry tells what its call did.
-    assert_eq!(
-        api.create_meeting(create).await.unwrap().encode_to_vec(),
-        created.encode_to_vec()
-    );
-    assert_eq!(
-        api.update_meeting(update).await.unwrap().encode_to_vec(),
-        updated.encode_to_vec()
-    );
-    assert_eq!(stored(&suite, "meetings", "meetings").await, (1, 4));
 }
 
 /// What one call among many identical ones may be told: the one answer, or to come again.

@@ -254,6 +254,14 @@ fn admit(
             continue;
         }
         match (field.kind(), field.cardinality()) {
+            (Kind::String, Cardinality::Repeated) if !rule.reference.is_empty() => {
+                items(out, &rule, name, &own)?;
+                writeln!(
+                    out,
+                    "for (i, item) in {own}.iter().enumerate() {{ v.item({name:?}, i, |v| rules::reference(v, \"\", item, true, {:?})); }}",
+                    rule.reference
+                )?;
+            }
             (Kind::String, Cardinality::Repeated) => {
                 bounded(&rule, &field)?;
                 items(out, &rule, name, &own)?;
@@ -561,6 +569,24 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
             "impl Change for {ty} {{ type Resource = {}; fn name(&self) -> &str {{ &self.name }} fn etag(&self) -> &str {{ &self.etag }} }}",
             rust_type(output.full_name())
         )?;
+    } else if has("request_id") && is_resource(&output) {
+        writeln!(out, "impl Write for {ty} {{ {WRITE} }}")?;
+    } else if method.is_server_streaming() {
+        let watched = output.fields().find_map(|f| match f.kind() {
+            Kind::Message(m) if is_resource(&m) => Some((f.name().to_owned(), m)),
+            _ => None,
+        });
+        let (field, message) =
+            watched.ok_or_else(|| format!("{} streams no resource", output.full_name()))?;
+        let (of, answer) = (
+            rust_type(message.full_name()),
+            rust_type(output.full_name()),
+        );
+        writeln!(out, "impl Watch for {ty} {{ type Resource = {of}; type Response = {answer};
+            fn resume_token(&self) -> &str {{ &self.resume_token }}
+            fn change(change: Changed<{of}>, resume_token: String) -> {answer} {{ {answer} {{
+                {field}: Some(change.record), method: change.method, time: Some(change.time), caller: change.caller, resume_token }} }}
+            fn heartbeat(resume_token: String) -> {answer} {{ {answer} {{ resume_token, ..Default::default() }} }} }}")?;
     } else if name.starts_with("Get") && is_resource(&output) {
         writeln!(
             out,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::error::{Error, Reason, Result, Violations};
@@ -53,6 +54,24 @@ impl Until {
     /// How much time is left; nothing once it is over.
     pub fn remaining(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Tells a call that never ends by itself that the service is about to stop. Stands in the
+/// request's extensions.
+#[derive(Debug, Clone)]
+pub struct Stopping(pub watch::Receiver<bool>);
+
+impl Stopping {
+    /// Whether it stops.
+    pub fn has_come(&self) -> bool {
+        // Whoever would tell may be gone, which also is an end.
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
+    /// Waits until it stops.
+    pub async fn wait(&mut self) {
+        let _ = self.0.wait_for(|stopping| *stopping).await;
     }
 }
 

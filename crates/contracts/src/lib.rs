@@ -13,10 +13,10 @@ pub mod request;
 pub mod resource;
 pub mod rules;
 
-pub use caller::{Caller, Context, Until};
+pub use caller::{Caller, Context, Stopping, Until};
 pub use error::{Error, Reason, Result, Violations};
 pub use name::{Name, Office};
-pub use request::{Admit, Call, Change, Create, Get, List, Update, Write};
+pub use request::{Admit, Call, Change, Changed, Create, Get, List, Update, Watch, Write};
 pub use resource::{Resource, Stored};
 
 #[allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)]
@@ -26,7 +26,8 @@ mod packages {
 pub use packages::taizhang;
 pub use taizhang::{
     common::v1 as common, history::v1 as history, meetings::v1 as meetings,
-    reporting::v1 as reporting, statistics::v1 as statistics, supervision::v1 as supervision,
+    reception::v1 as reception, reporting::v1 as reporting, research::v1 as research,
+    statistics::v1 as statistics, supervision::v1 as supervision,
 };
 
 /// One method of one service.
@@ -44,7 +45,7 @@ pub struct Method {
 
 mod derived {
     #![allow(clippy::all)]
-    use crate::request::{Admit, Call, Change, Create, Get, List, Update, Write};
+    use crate::request::{Admit, Call, Change, Changed, Create, Get, List, Update, Watch, Write};
     use crate::resource::{Resource, Stored};
     use crate::{Method, Violations, rules};
     include!(concat!(env!("OUT_DIR"), "/derived.rs"));

@@ -1,7 +1,7 @@
 //! What requests have in common. The build implements these traits from the descriptors, so that
 //! a handler of a standard method is one line and no field is forgotten.
 
-use prost_types::FieldMask;
+use prost_types::{FieldMask, Timestamp};
 
 use crate::Violations;
 use crate::resource::Resource;
@@ -58,6 +58,33 @@ pub trait List: Call {
     fn show_deleted(&self) -> bool;
     /// The answer with one page.
     fn response(items: Vec<Self::Resource>, next_page_token: String) -> Self::Response;
+}
+
+/// A request to follow the changes of a kind of record.
+pub trait Watch: Call {
+    /// What is followed.
+    type Resource: Resource;
+    /// One message of the stream.
+    type Response: Send;
+    /// Where to go on; empty to begin with the first change.
+    fn resume_token(&self) -> &str;
+    /// The message of one change.
+    fn change(change: Changed<Self::Resource>, resume_token: String) -> Self::Response;
+    /// The message that only tells where one stands.
+    fn heartbeat(resume_token: String) -> Self::Response;
+}
+
+/// One change of a record.
+#[derive(Debug, Clone)]
+pub struct Changed<R> {
+    /// The record after the change.
+    pub record: R,
+    /// The method that made it, such as `CreateMeeting`.
+    pub method: String,
+    /// When it was made.
+    pub time: Timestamp,
+    /// The calling system.
+    pub caller: String,
 }
 
 /// AIP-133.

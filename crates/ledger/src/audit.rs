@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, Statement, Value,
+    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
+    Value,
 };
 
 use crate::Kind;
@@ -67,7 +67,7 @@ pub async fn verify(
 pub async fn is_empty(database: &Database) -> Result<bool, DbErr> {
     let first = history::Entity::find()
         .limit(1)
-        .one(&database.reader)
+        .one(database.reader())
         .await?;
     Ok(first.is_none())
 }
@@ -80,7 +80,7 @@ struct Audit<'a> {
 impl Audit<'_> {
     async fn rows(&self, sql: String, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
         let statement = Statement::from_sql_and_values(self.database.backend(), sql, values);
-        self.database.reader.query_all_raw(statement).await
+        self.database.reader.all(statement).await
     }
 
     async fn offices(&self, kinds: &[Kind]) -> Result<Vec<String>, DbErr> {
@@ -111,7 +111,7 @@ impl Audit<'_> {
                 .filter(history::Column::Seq.gt(last))
                 .order_by_asc(history::Column::Seq)
                 .limit(BATCH)
-                .all(&self.database.reader)
+                .all(self.database.reader())
                 .await?;
             if rows.is_empty() {
                 return Ok((last, before, None));

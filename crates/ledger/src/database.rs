@@ -1,5 +1,8 @@
 //! The database of one service: SQLite or PostgreSQL.
 
+mod connections;
+mod lanes;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,12 +12,15 @@ use sea_orm::{
 };
 use taizhang_contracts::{Error, Reason};
 
+pub(crate) use connections::Connections;
+use lanes::Lanes;
+
 /// Connections to one service's database.
 #[derive(Debug, Clone)]
 pub struct Database {
-    pub(crate) reader: DatabaseConnection,
-    /// On SQLite a single connection: there is one writer. On PostgreSQL the same pool.
-    pub(crate) writer: DatabaseConnection,
+    pub(crate) reader: Connections,
+    /// On SQLite a single connection: there is one writer. On PostgreSQL the same ones.
+    pub(crate) writer: Connections,
 }
 
 impl Database {
@@ -30,8 +36,12 @@ impl Database {
                 std::fs::create_dir_all(folder).map_err(|e| DbErr::Custom(e.to_string()))?;
             }
             let url = format!("sqlite://{file}?mode=rwc");
-            let writer = SeaOrm::connect(sqlite(&url, 1)).await?;
-            let reader = SeaOrm::connect(sqlite(&url, pool)).await?;
+            let connections = async |most| {
+                let pool = SeaOrm::connect(sqlite(&url, most)).await?;
+                Ok::<_, DbErr>(Connections { pool, lanes: None })
+            };
+            let writer = connections(1).await?;
+            let reader = connections(pool).await?;
             return Ok(Self { reader, writer });
         }
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
@@ -41,35 +51,49 @@ impl Database {
         }
         let mut options = common(url, pool);
         options.statement_timeout(statement_timeout);
-        let pool = SeaOrm::connect(options).await?;
+        let single = SeaOrm::connect(options.clone()).await?;
+        let lanes = Lanes::over(
+            single.get_postgres_connection_pool().clone(),
+            pool,
+            PATIENCE,
+        );
+        // Transactions have connections of their own, opened when they are wanted.
+        options.min_connections(0);
+        let connections = Connections {
+            pool: SeaOrm::connect(options).await?,
+            lanes: Some(lanes),
+        };
         Ok(Self {
-            reader: pool.clone(),
-            writer: pool,
+            reader: connections.clone(),
+            writer: connections,
         })
     }
 
     /// Which of the two it is.
     pub fn backend(&self) -> DbBackend {
-        self.writer.get_database_backend()
+        self.writer.backend()
     }
 
     /// Where to write; for migrations.
     pub fn writer(&self) -> &DatabaseConnection {
-        &self.writer
+        &self.writer.pool
     }
 
     /// Where to read.
     pub fn reader(&self) -> &DatabaseConnection {
-        &self.reader
+        &self.reader.pool
     }
 }
+
+/// How long a call waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn common(url: &str, pool: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(pool)
         .min_connections(1)
-        .acquire_timeout(Duration::from_secs(5))
+        .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
         .sqlx_logging(false)
         .record_stmt_in_spans(false);

@@ -6,7 +6,8 @@ mod gather;
 
 use std::marker::PhantomData;
 
-use sea_orm::Value;
+use chrono::NaiveDate;
+use sea_orm::{DbBackend, Value};
 use taizhang_contracts::Resource;
 use taizhang_contracts::statistics::{self, Measure};
 
@@ -51,7 +52,24 @@ struct Holds {
 #[derive(Debug, Clone)]
 struct Case {
     when: Vec<Holds>,
-    placed_by: &'static str,
+    placed: Placed,
+}
+
+/// What places a record in a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Placed {
+    /// A day in it.
+    By(&'static str),
+    /// Days from the first to the last, some of which are in it.
+    Over(&'static str, &'static str),
+}
+
+/// The days that are counted, and the present one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Days {
+    pub(crate) first: NaiveDate,
+    pub(crate) last: NaiveDate,
+    pub(crate) today: NaiveDate,
 }
 
 /// How records become a value.
@@ -60,6 +78,7 @@ enum How {
     Count,
     Sum(&'static str),
     Distinct(&'static str),
+    Days,
 }
 
 /// Something that the service `S` can count.
@@ -69,6 +88,7 @@ pub struct Indicator<S> {
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
+    decimals: u32,
     part_of: &'static str,
     table: &'static str,
     collection: &'static str,
@@ -110,6 +130,17 @@ pub fn distinct<S: 'static, R: Record<S>>(
     declare(id, label, unit, definition, How::Distinct(of.field.column))
 }
 
+/// Counts the days from a first to a last one, both included, that lie in the period and have come:
+/// what spans two years counts in each with its own days.
+pub fn days<S: 'static, R: Record<S>>(
+    id: &'static str,
+    label: &'static str,
+    unit: &'static str,
+    definition: &'static str,
+) -> Declaration<S, R> {
+    declare(id, label, unit, definition, How::Days)
+}
+
 fn declare<S: 'static, R: Record<S>>(
     id: &'static str,
     label: &'static str,
@@ -122,6 +153,7 @@ fn declare<S: 'static, R: Record<S>>(
         label,
         unit,
         definition,
+        decimals: 0,
         part_of: "",
         table: R::TABLE,
         collection: <R as Resource>::COLLECTION,
@@ -155,12 +187,19 @@ impl<S, R> Declaration<S, R> {
 
     /// The day that places a record in a period. A record without one is in none.
     #[must_use]
-    pub fn placed_by(mut self, day: Column<R>) -> Indicator<S> {
-        let case = Case {
-            when: self.tests,
-            placed_by: day.field.column,
-        };
-        self.indicator.cases.push(case);
+    pub fn placed_by(self, day: Column<R>) -> Indicator<S> {
+        self.placed(Placed::By(day.field.column))
+    }
+
+    /// The days that a record lasts; it is in every period that has some of them.
+    #[must_use]
+    pub fn placed_over(self, first: Column<R>, last: Column<R>) -> Indicator<S> {
+        self.placed(Placed::Over(first.field.column, last.field.column))
+    }
+
+    fn placed(mut self, placed: Placed) -> Indicator<S> {
+        let when = self.tests;
+        self.indicator.cases.push(Case { when, placed });
         self.indicator
     }
 }
@@ -170,6 +209,13 @@ impl<S> Indicator<S> {
     #[must_use]
     pub fn part_of(mut self, whole: &'static str) -> Self {
         self.part_of = whole;
+        self
+    }
+
+    /// How many of the value's last digits are decimals: with 2, 123456 is 1234.56.
+    #[must_use]
+    pub fn decimals(mut self, decimals: u32) -> Self {
+        self.decimals = decimals;
         self
     }
 
@@ -188,6 +234,7 @@ impl<S> Indicator<S> {
             label,
             unit,
             definition,
+            decimals: first.decimals,
             part_of: "",
             cases: parts.iter().flat_map(|part| part.cases.clone()).collect(),
             table: first.table,
@@ -209,6 +256,7 @@ impl<S> Indicator<S> {
             How::Count => Measure::Count,
             How::Sum(_) => Measure::Sum,
             How::Distinct(_) => Measure::Distinct,
+            How::Days => Measure::Days,
         };
         statistics::Indicator {
             id: self.id.into(),
@@ -218,15 +266,16 @@ impl<S> Indicator<S> {
             collection: self.collection.into(),
             measure: measure.into(),
             part_of: self.part_of.into(),
+            decimals: i32::try_from(self.decimals).unwrap_or(0),
         }
     }
 
     /// The condition under which a record is counted, with its values bound from `$2` and `$3`
     /// (the period) and on.
-    fn condition(&self, values: &mut Vec<Value>) -> String {
+    fn condition(&self, days: Days, values: &mut Vec<Value>) -> String {
         let mut cases = Vec::new();
         for case in &self.cases {
-            let mut all = vec![format!("{} BETWEEN $2 AND $3", case.placed_by)];
+            let mut all = vec![case.placed.within(days, values)];
             for test in &case.when {
                 all.push(test.sql(values));
             }
@@ -235,10 +284,29 @@ impl<S> Indicator<S> {
         format!("({})", cases.join(" OR "))
     }
 
+    /// The days that a counted record adds.
+    fn lasting(&self, backend: DbBackend, days: Days, values: &mut Vec<Value>) -> String {
+        // Days are only counted of records of one case.
+        match self.cases.first().map(|case| case.placed) {
+            Some(Placed::Over(first, last)) => {
+                let until = days.until(values);
+                match backend {
+                    DbBackend::Postgres => format!(
+                        "CAST(LEAST({last}, {until}) - GREATEST({first}, $2) + 1 AS BIGINT)"
+                    ),
+                    _ => format!(
+                        "CAST(julianday(MIN({last}, {until})) - julianday(MAX({first}, $2)) + 1 AS BIGINT)"
+                    ),
+                }
+            }
+            _ => "CAST(1 AS BIGINT)".to_owned(),
+        }
+    }
+
     /// The day that places a counted record.
-    fn day(&self, values: &mut Vec<Value>) -> String {
+    fn day(&self, backend: DbBackend, values: &mut Vec<Value>) -> String {
         if let [only] = self.cases.as_slice() {
-            return only.placed_by.to_owned();
+            return only.placed.day(backend);
         }
         let mut arms = String::new();
         for case in &self.cases {
@@ -248,9 +316,59 @@ impl<S> Indicator<S> {
             } else {
                 tests.join(" AND ")
             };
-            arms.push_str(&format!(" WHEN {tests} THEN {}", case.placed_by));
+            let day = case.placed.day(backend);
+            arms.push_str(&format!(" WHEN {tests} THEN {day}"));
         }
         format!("CASE{arms} END")
+    }
+}
+
+impl Days {
+    /// The last day that is counted, bound: of what still lasts, no day to come.
+    fn until(&self, values: &mut Vec<Value>) -> String {
+        values.push(self.last.min(self.today).into());
+        format!("${}", values.len())
+    }
+}
+
+impl Placed {
+    /// Whether a record is in the period.
+    fn within(self, days: Days, values: &mut Vec<Value>) -> String {
+        match self {
+            Self::By(day) => format!("{day} BETWEEN $2 AND $3"),
+            Self::Over(first, last) => {
+                let until = days.until(values);
+                format!(
+                    "({first} <= {until} AND {last} >= $2 AND $2 <= {until} AND {first} <= {last})"
+                )
+            }
+        }
+    }
+
+    /// The day of a counted record that places it.
+    fn day(self, backend: DbBackend) -> String {
+        match self {
+            Self::By(day) => day.to_owned(),
+            Self::Over(first, _) if backend == DbBackend::Postgres => {
+                format!("GREATEST({first}, $2)")
+            }
+            Self::Over(first, _) => format!("MAX({first}, $2)"),
+        }
+    }
+
+    /// The column that has an index of its own.
+    fn column(self) -> &'static str {
+        match self {
+            Self::By(day) | Self::Over(day, _) => day,
+        }
+    }
+
+    /// A condition that the index answers, and that holds for all records that are counted.
+    fn indexed(self) -> String {
+        match self {
+            Self::By(day) => format!("{day} BETWEEN $2 AND $3"),
+            Self::Over(first, last) => format!("({first} <= $3 AND {last} >= $2)"),
+        }
     }
 }
 

@@ -46,6 +46,11 @@ impl Kind {
         }
     }
 
+    /// The table that keeps it.
+    pub const fn table(&self) -> &'static str {
+        self.table
+    }
+
     /// The part of its names after the office, such as `meetings`.
     pub const fn collection(&self) -> &'static str {
         self.collection

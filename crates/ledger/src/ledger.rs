@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, SelectStatement};
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, StatementBuilder};
+use sea_orm::{DbBackend, QueryResult, StatementBuilder};
 use taizhang_contracts::{Context, Error, Name, Office, Resource, Result, Stored, Violations};
 
 use crate::clock::Clock;
@@ -106,15 +106,11 @@ impl<S: 'static> Ledger<S> {
         });
         record
     }
+
     /// Reads one record, also a deleted one.
     pub(crate) async fn find<R: Record<S>>(&self, office: &Office, id: &str) -> Result<Option<R>> {
         let statement = sql::get::<S, R>(self.backend(), office, id);
-        let row = self
-            .database
-            .reader
-            .query_one_raw(statement)
-            .await
-            .map_err(refusal)?;
+        let row = self.database.reader.one(statement).await.map_err(refusal)?;
         row.map(|row| decode(&row)).transpose()
     }
 
@@ -137,14 +133,38 @@ impl<S: 'static> Ledger<S> {
         self.bodies(select).await
     }
 
+    /// Hands over every record that fulfils a condition over declared columns, deleted ones aside,
+    /// in the order of their ids; reads so many at once.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn each<R: Record<S>>(
+        &self,
+        office: &Office,
+        condition: Condition,
+        page: u64,
+        mut take: impl FnMut(R) + Send,
+    ) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let beyond = condition.clone().add(Expr::col("id").gt(after.as_str()));
+            let records: Vec<R> = self.select(office, beyond, page).await?;
+            let last = records.last().map(|last| last.stored().name);
+            let next = match last.and_then(Name::<R>::parse) {
+                Some(name) if records.len() as u64 == page => Some(name.id().to_owned()),
+                _ => None,
+            };
+            records.into_iter().for_each(&mut take);
+            match next {
+                Some(next) => after = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
     pub(crate) async fn bodies<R: Record<S>>(&self, select: SelectStatement) -> Result<Vec<R>> {
         let statement = StatementBuilder::build(&select, &self.backend());
-        let rows = self
-            .database
-            .reader
-            .query_all_raw(statement)
-            .await
-            .map_err(refusal)?;
+        let rows = self.database.reader.all(statement).await.map_err(refusal)?;
         rows.iter().map(decode).collect()
     }
 

@@ -3,13 +3,16 @@
 /// Serves a gRPC service by methods of the handler's `ledger`, a line a method:
 /// `rpc(Request) -> Answer: method;` or `rpc(Request) -> Answer: method(rule);`. What follows in
 /// `and { … }` is served by functions: `rpc(Request) -> Answer = function;` calls
-/// `function(handler, context, request)`.
+/// `function(handler, context, request)`. What follows in `streams { … }` answers many messages:
+/// `rpc(Request) -> Stream of Answer: method;`, where `Stream` is the name of the service's type.
 #[macro_export]
 macro_rules! serve {
     ($service:ident for $handler:ty {
         $($rpc:ident($request:ty) -> $answer:ty : $method:ident $(($rule:expr))?;)*
     } $(and {
         $($other:ident($other_request:ty) -> $other_answer:ty = $function:path;)*
+    })? $(streams {
+        $($stream_rpc:ident($stream_request:ty) -> $stream:ident of $message:ty : $stream_method:ident;)*
     })?) => {
         #[tonic::async_trait]
         impl $service for $handler {
@@ -25,6 +28,14 @@ macro_rules! serve {
             ) -> Result<tonic::Response<$other_answer>, tonic::Status> {
                 let (context, request) = taizhang_contracts::Context::enter(request)?;
                 Ok(tonic::Response::new($function(self, &context, &request).await?))
+            })*)?
+            $($(type $stream = $crate::Messages<$message>;
+
+            async fn $stream_rpc(
+                &self,
+                request: tonic::Request<$stream_request>,
+            ) -> Result<tonic::Response<Self::$stream>, tonic::Status> {
+                self.ledger.$stream_method(request).await
             })*)?
         }
     };

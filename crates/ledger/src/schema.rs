@@ -168,6 +168,41 @@ pub async fn create_record_table(
     manager.create_table(create).await
 }
 
+/// Gives a record's table another column, which holds a default in the rows that are there.
+///
+/// # Errors
+/// If the database refuses.
+pub async fn add_column(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    name: &'static str,
+    holds: ColumnType,
+) -> Result<(), DbErr> {
+    let mut column = ColumnDef::new(name);
+    match holds {
+        ColumnType::Text => column.text().not_null().default(""),
+        ColumnType::Number => column.big_integer().not_null().default(0),
+        ColumnType::Bool => column.boolean().not_null().default(false),
+        ColumnType::Day => column.date(),
+        ColumnType::Instant => column.timestamp_with_time_zone(),
+    };
+    let alter = Table::alter().table(table).add_column(column).to_owned();
+    manager.alter_table(alter).await
+}
+
+/// Removes an index of a record's table.
+///
+/// # Errors
+/// If the database refuses.
+pub async fn drop_index(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    name: &'static str,
+) -> Result<(), DbErr> {
+    let drop = Index::drop().name(name).table(table).to_owned();
+    manager.drop_index(drop).await
+}
+
 /// Makes an index of a record's table over the office and these columns.
 ///
 /// # Errors

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use prost_reflect::{DynamicMessage, ReflectMessage, SerializeOptions};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult};
+use sea_orm::{DbErr, QueryResult};
+use taizhang_contracts::common::Period;
 use taizhang_contracts::history::history_service_server::{HistoryService, HistoryServiceServer};
 use taizhang_contracts::history::{
     FieldChange, HistoryEntry, ListHistoryRequest, ListHistoryResponse,
@@ -21,8 +22,8 @@ use taizhang_contracts::{Context, Error, Result, Violations, date, descriptors};
 use tonic::{Request, Response, Status};
 
 use crate::database::refusal;
-use crate::figures::{self, Indicator};
-use crate::{Kind, Ledger, page, sql};
+use crate::figures::{self, Days, Indicator};
+use crate::{Kind, Ledger, Moment, page, sql};
 
 /// Serves the history of a service's records.
 pub struct History<S> {
@@ -70,7 +71,7 @@ impl<S: 'static> History<S> {
             .ledger
             .database
             .reader
-            .query_all_raw(statement)
+            .all(statement)
             .await
             .map_err(refusal)?;
         if rows.is_empty() && after == 0 {
@@ -190,7 +191,7 @@ impl<S: 'static> Statistics<S> {
         context: &Context,
         q: &GatherFiguresRequest,
     ) -> Result<GatherFiguresResponse> {
-        let period = days(q.period.as_ref())?;
+        let days = days(q.period.as_ref(), self.ledger.moment())?;
         let mut wanted: Vec<&Indicator<S>> = Vec::new();
         let mut v = Violations::default();
         for (i, id) in q.indicators.iter().enumerate() {
@@ -203,7 +204,7 @@ impl<S: 'static> Statistics<S> {
         if q.indicators.is_empty() {
             wanted = self.indicators.iter().collect();
         }
-        figures::gather(&self.ledger, context, period, &wanted).await
+        figures::gather(&self.ledger, context, days, &wanted).await
     }
 
     async fn evidence(
@@ -211,7 +212,7 @@ impl<S: 'static> Statistics<S> {
         context: &Context,
         q: &ListEvidenceRequest,
     ) -> Result<ListEvidenceResponse> {
-        let period = days(q.period.as_ref())?;
+        let days = days(q.period.as_ref(), self.ledger.moment())?;
         let mut v = Violations::default();
         let indicator = self.find(&q.indicator);
         if indicator.is_none() {
@@ -221,7 +222,7 @@ impl<S: 'static> Statistics<S> {
         let Some(indicator) = indicator else {
             return Ok(ListEvidenceResponse::default());
         };
-        figures::evidence(&self.ledger, &context.office, period, indicator, q).await
+        figures::evidence(&self.ledger, &context.office, days, indicator, q).await
     }
 }
 
@@ -233,12 +234,12 @@ fn unknown(v: &mut Violations, id: &str) {
     );
 }
 
-fn days(
-    period: Option<&taizhang_contracts::common::Period>,
-) -> Result<(chrono::NaiveDate, chrono::NaiveDate)> {
-    period
-        .and_then(|p| p.days())
-        .ok_or_else(|| Violations::of("period", "必填", "is required"))
+fn days(period: Option<&Period>, at: Moment) -> Result<Days> {
+    let (first, last) = period
+        .and_then(Period::days)
+        .ok_or_else(|| Violations::of("period", "必填", "is required"))?;
+    let today = at.today();
+    Ok(Days { first, last, today })
 }
 
 #[tonic::async_trait]

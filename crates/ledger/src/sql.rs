@@ -149,6 +149,27 @@ pub(crate) fn last_entry(backend: DbBackend, office: &Office) -> Statement {
     statement(backend, sql.into(), vec![office.id().into()])
 }
 
+/// The entries of a collection after one entry and up to another, in order.
+pub(crate) fn changes(
+    backend: DbBackend,
+    office: &Office,
+    collection: &str,
+    (after, up_to): (i64, i64),
+    limit: u64,
+) -> Statement {
+    let sql = "SELECT seq, time, caller, method, body FROM history WHERE office = $1 \
+        AND seq > $2 AND seq <= $3 AND collection = $4 ORDER BY seq LIMIT $5";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = vec![
+        office.id().into(),
+        after.into(),
+        up_to.into(),
+        collection.into(),
+        limit.into(),
+    ];
+    statement(backend, sql.into(), values)
+}
+
 /// The entries of one record from an entry on, each with the body of the version before.
 pub(crate) fn record_history(
     backend: DbBackend,

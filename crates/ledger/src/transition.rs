@@ -7,7 +7,7 @@ use taizhang_contracts::{Error, Reason, Result};
 /// A row of a state machine: a method takes a record from one of some states to another.
 #[derive(Debug)]
 pub struct Transition<S: 'static> {
-    /// The method, such as `HoldMeeting`.
+    /// The method, such as `HoldMeeting`; if it is called on another record, with that in brackets.
     pub method: &'static str,
     /// What the office calls it, such as 会议召开.
     pub label: &'static str,

@@ -11,9 +11,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
-use sea_orm::{ConnectionTrait, QueryResult, TransactionTrait};
+use sea_orm::{ConnectionTrait, QueryResult};
 use sha2::{Digest as _, Sha256};
 use taizhang_contracts::{Context, Error, Office, Reason, Resource, Result, Write};
+use tokio::sync::watch;
 
 use crate::database::{Fault, fault, refusal};
 use crate::ledger::Ledger;
@@ -35,12 +36,20 @@ pub(crate) struct Head {
     mac: Digest,
 }
 
-/// The heads of all offices. The lock of an office is held by the write that is under way.
+/// An office's turn, held by the write that is under way, and its news.
 #[derive(Debug, Default)]
-pub(crate) struct Heads(Mutex<HashMap<Office, Arc<tokio::sync::Mutex<Option<Head>>>>>);
+pub(crate) struct Turn {
+    head: tokio::sync::Mutex<Option<Head>>,
+    /// Changes with every commit of this process.
+    pub(crate) news: watch::Sender<()>,
+}
+
+/// The turns of all offices.
+#[derive(Debug, Default)]
+pub(crate) struct Heads(Mutex<HashMap<Office, Arc<Turn>>>);
 
 impl Heads {
-    fn of(&self, office: &Office) -> Arc<tokio::sync::Mutex<Option<Head>>> {
+    pub(crate) fn of(&self, office: &Office) -> Arc<Turn> {
         let mut heads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         heads.entry(office.clone()).or_default().clone()
     }
@@ -120,8 +129,8 @@ impl<S: 'static> Ledger<S> {
         R: Record<S>,
         F: for<'t> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>> + Send + Sync,
     {
-        let lock = self.heads.of(&context.office);
-        let mut known = lock.lock().await;
+        let turn = self.heads.of(&context.office);
+        let mut known = turn.head.lock().await;
         for _ in 0..ATTEMPTS {
             // Taken out, so that a call dropped half-way leaves no stale head behind.
             let head = match known.take() {
@@ -130,7 +139,10 @@ impl<S: 'static> Ledger<S> {
             };
             let attempt = self.attempt(context, &key, head, &mut known, &work).await;
             let outcome = match attempt {
-                Attempt::Done(record) => return Ok(record),
+                Attempt::Done(record) => {
+                    turn.news.send_replace(());
+                    return Ok(record);
+                }
                 Attempt::Refused(error) => Err(error),
                 Attempt::Lost => Ok(()),
             };
@@ -160,6 +172,7 @@ impl<S: 'static> Ledger<S> {
             context,
             at: self.moment(),
             changes: Vec::new(),
+            numbers: HashMap::new(),
         };
         let done = work(&mut tx).await;
         let changes = tx.changes;
@@ -235,7 +248,7 @@ impl<S: 'static> Ledger<S> {
         let writer = &self.database.writer;
         // A statement is a transaction of its own.
         if let [only] = statements.as_slice() {
-            writer.execute_raw(only.clone()).await.map_err(fault)?;
+            writer.execute(only.clone()).await.map_err(fault)?;
             return Ok(head);
         }
         let transaction = writer.begin().await.map_err(fault)?;
@@ -255,7 +268,7 @@ impl<S: 'static> Ledger<S> {
             if self
                 .database
                 .writer
-                .query_one_raw(exists)
+                .one(exists)
                 .await
                 .map_err(refusal)?
                 .is_some()
@@ -280,13 +293,7 @@ impl<S: 'static> Ledger<S> {
     ) -> Result<Option<R>> {
         let Some(id) = &key.id else { return Ok(None) };
         let statement = sql::answered(self.backend(), &context.office, &context.caller.system, id);
-        let Some(row) = self
-            .database
-            .writer
-            .query_one_raw(statement)
-            .await
-            .map_err(refusal)?
-        else {
+        let Some(row) = self.database.writer.one(statement).await.map_err(refusal)? else {
             return Ok(None);
         };
         let digest: Vec<u8> = row.try_get_by_index(0).map_err(refusal)?;
@@ -301,12 +308,7 @@ impl<S: 'static> Ledger<S> {
 
     async fn last_entry(&self, office: &Office) -> Result<Head> {
         let statement = sql::last_entry(self.backend(), office);
-        let row = self
-            .database
-            .writer
-            .query_one_raw(statement)
-            .await
-            .map_err(refusal)?;
+        let row = self.database.writer.one(statement).await.map_err(refusal)?;
         let Some(row) = row else {
             return Ok(Head {
                 seq: 0,

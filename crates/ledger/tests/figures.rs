@@ -21,7 +21,7 @@ use taizhang_contracts::statistics::statistics_service_client::StatisticsService
 use taizhang_contracts::statistics::statistics_service_server::StatisticsServiceServer;
 use taizhang_contracts::statistics::*;
 use taizhang_ledger::column::day;
-use taizhang_ledger::figures::{Indicator, count, distinct, is, sum};
+use taizhang_ledger::figures::{Indicator, count, days, distinct, is, sum};
 use taizhang_ledger::schema::{ColumnType, History, create_record_table};
 use taizhang_ledger::shared::Statistics;
 use taizhang_ledger::{Clock, Column, Database, Key, Ledger, Record, enum_column};
@@ -106,7 +106,15 @@ fn indicators() -> Vec<Indicator<Counting>> {
         seats.unwrap(),
         // Of a column that may be null.
         distinct("days", "日数", "天", "改造的日数", RENOVATED_ON).placed_by(INSTALLED_ON),
+        // From the installation to the renovation, if that is not before it.
+        days("in_use", "使用天数", "天", "安装至改造的天数")
+            .placed_over(INSTALLED_ON, RENOVATED_ON),
     ]
+}
+
+/// The ledger's present day, in the midst of the facilities' days: days to come do not count.
+fn today() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2022, 1, 3).unwrap()
 }
 
 /// The value and the records of an indicator, counted by hand.
@@ -123,6 +131,17 @@ fn by_hand(id: &str, all: &[Facility], first: NaiveDate, last: NaiveDate) -> (i6
         "places_of_lines" | "line_seats" => all.iter().filter(line).collect(),
         _ => all.iter().filter(|f| room(f) || line(f)).collect(),
     };
+    let overlap = |f: &Facility| {
+        let (from, to) = (f.installed_on?.naive()?, f.renovated_on?.naive()?);
+        let to = [to, last, today()].into_iter().min()?;
+        let from_here = if from > first { from } else { first };
+        Some((to - from_here).num_days() + 1)
+            .filter(|days| from <= f.renovated_on.and_then(|d| d.naive()).unwrap() && *days > 0)
+    };
+    if id == "in_use" {
+        let lasting: Vec<i64> = all.iter().filter_map(overlap).collect();
+        return (lasting.iter().sum(), lasting.len() as i64);
+    }
     let places: BTreeSet<&str> = of.iter().map(|f| f.place.as_str()).collect();
     let days: BTreeSet<_> = of.iter().filter_map(|f| f.renovated_on?.naive()).collect();
     let seats = of.iter().map(|f| i64::from(f.seats)).sum();
@@ -214,7 +233,7 @@ async fn figures_are_their_evidence(url: &str) {
     let ledger: Ledger<Counting> = Ledger::new(
         database.clone(),
         key,
-        Clock::system(),
+        Clock::new(|| today().and_hms_opt(4, 0, 0).unwrap().and_utc()),
         chrono_tz::Asia::Shanghai,
     );
     let client = StatisticsServiceClient::new(Statistics::server(ledger.clone(), indicators()));

@@ -4,9 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use taizhang_contracts::descriptors;
+use taizhang_contracts::{Stopping, descriptors};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -75,7 +75,8 @@ pub async fn serve(
 
     // Health and reflection stand beside the stack: they need no identity and have no limits.
     let (health, health_service) = health_reporter();
-    let stacked = stack::around(service, limits, verifier);
+    let (ending, ended) = watch::channel(false);
+    let stacked = stack::around(service, limits, verifier, Stopping(ended));
     let mut routes = Routes::from(stacked).add_service(health_service);
     if config.reflection {
         routes = reflection(routes, grpc_services)?;
@@ -109,6 +110,7 @@ pub async fn serve(
         set_health(&health, grpc_services, ServingStatus::NotServing).await;
         let _ = stop.send(());
         // Ends the streams of those who watch, which would hold their connections open.
+        let _ = ending.send(true);
         clear_health(health, grpc_services).await;
         tokio::time::sleep(limits.deadline()).await;
     };

@@ -23,7 +23,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use taizhang_contracts::error::Language;
-use taizhang_contracts::{Error, Reason, Result, Until};
+use taizhang_contracts::{Error, Reason, Result, Stopping, Until};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::config::Limits;
@@ -39,16 +39,23 @@ struct Stack {
     load: load::Load,
     longest: Duration,
     message_bytes: usize,
+    stopping: Stopping,
 }
 
 /// A service's routes with the stack around them.
-pub(crate) fn around(service: Service, limits: &Limits, verifier: Arc<Verifier>) -> Router {
+pub(crate) fn around(
+    service: Service,
+    limits: &Limits,
+    verifier: Arc<Verifier>,
+    stopping: Stopping,
+) -> Router {
     let stack = Stack {
         methods: method::Methods::of(service.name, service.services),
         verifier,
         load: load::Load::new(limits.calls),
         longest: limits.deadline(),
         message_bytes: limits.message_bytes,
+        stopping,
     };
     let router = service.routes.into_axum_router();
     router.layer(from_fn_with_state(Arc::new(stack), call))
@@ -105,8 +112,9 @@ async fn admit(
     if deadline.remaining().is_zero() {
         return Err(Error::new(Reason::DeadlineExceeded));
     }
-    // The handler finds its caller and its deadline in the extensions.
+    // The handler finds its caller, its deadline, and whether to end early in the extensions.
     request.extensions_mut().insert(caller);
     request.extensions_mut().insert(Until(deadline.instant()));
+    request.extensions_mut().insert(stack.stopping.clone());
     Ok((next.run(request).await, place))
 }

@@ -8,7 +8,8 @@ use futures::future::BoxFuture;
 use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
 use taizhang_contracts::METHODS;
-use taizhang_ledger::{Clock, Database, Key, Kind, Ledger};
+use taizhang_contracts::statistics::Indicator;
+use taizhang_ledger::{Clock, Database, Key, Kind, Ledger, figures};
 use taizhang_reporting::Source;
 use tonic::service::Routes;
 
@@ -22,14 +23,21 @@ pub struct Role {
     pub grpc_services: &'static [&'static str],
     /// The kinds of record that it keeps.
     pub kinds: &'static [Kind],
-    /// Whether it answers `StatisticsService`, and so is a source of the summary.
-    pub is_source: bool,
+    /// What it counts; a service that counts something is a source of the summary.
+    pub indicators: fn() -> Vec<Indicator>,
     /// Its gRPC services over a database.
     pub routes: fn(Parts) -> Routes,
     /// Brings its database to its present schema.
     pub migrate: fn(&DatabaseConnection) -> Done<'_, ()>,
     /// The migrations that its database lacks; an error if the database is newer than the program.
     pub pending: fn(&DatabaseConnection) -> Done<'_, Vec<String>>,
+}
+
+impl Role {
+    /// Whether the summary is gathered from it.
+    pub fn is_source(&self) -> bool {
+        !(self.indicators)().is_empty()
+    }
 }
 
 /// What a database will have done.
@@ -62,7 +70,7 @@ pub const ROLES: &[Role] = &[
         port: 7100,
         grpc_services: taizhang_reporting::GRPC_SERVICES,
         kinds: taizhang_reporting::KINDS,
-        is_source: false,
+        indicators: Vec::new,
         routes: |mut parts| {
             let sources = std::mem::take(&mut parts.sources);
             taizhang_reporting::routes(parts.ledger(), sources)
@@ -75,7 +83,7 @@ pub const ROLES: &[Role] = &[
         port: 7101,
         grpc_services: taizhang_meetings::GRPC_SERVICES,
         kinds: taizhang_meetings::KINDS,
-        is_source: true,
+        indicators: || told(&taizhang_meetings::indicators()),
         routes: |parts| taizhang_meetings::routes(parts.ledger()),
         migrate: migrate::<taizhang_meetings::Migrator>,
         pending: pending::<taizhang_meetings::Migrator>,
@@ -85,10 +93,30 @@ pub const ROLES: &[Role] = &[
         port: 7102,
         grpc_services: taizhang_supervision::GRPC_SERVICES,
         kinds: taizhang_supervision::KINDS,
-        is_source: true,
+        indicators: || told(&taizhang_supervision::indicators()),
         routes: |parts| taizhang_supervision::routes(parts.ledger()),
         migrate: migrate::<taizhang_supervision::Migrator>,
         pending: pending::<taizhang_supervision::Migrator>,
+    },
+    Role {
+        name: taizhang_reception::NAME,
+        port: 7103,
+        grpc_services: taizhang_reception::GRPC_SERVICES,
+        kinds: taizhang_reception::KINDS,
+        indicators: || told(&taizhang_reception::indicators()),
+        routes: |parts| taizhang_reception::routes(parts.ledger()),
+        migrate: migrate::<taizhang_reception::Migrator>,
+        pending: pending::<taizhang_reception::Migrator>,
+    },
+    Role {
+        name: taizhang_research::NAME,
+        port: 7104,
+        grpc_services: taizhang_research::GRPC_SERVICES,
+        kinds: taizhang_research::KINDS,
+        indicators: || told(&taizhang_research::indicators()),
+        routes: |parts| taizhang_research::routes(parts.ledger()),
+        migrate: migrate::<taizhang_research::Migrator>,
+        pending: pending::<taizhang_research::Migrator>,
     },
 ];
 
@@ -124,6 +152,10 @@ pub fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Role>> {
             })
         })
         .collect()
+}
+
+fn told<S: 'static>(indicators: &[figures::Indicator<S>]) -> Vec<Indicator> {
+    indicators.iter().map(figures::Indicator::message).collect()
 }
 
 fn migrate<M: MigratorTrait + 'static>(database: &DatabaseConnection) -> Done<'_, ()> {

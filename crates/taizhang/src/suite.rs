@@ -205,13 +205,13 @@ fn sources(
     let reports = roles
         .iter()
         .any(|role| role.name == taizhang_reporting::NAME);
-    if reports && !roles.iter().any(|role| role.is_source) {
+    if reports && !roles.iter().any(|role| role.is_source()) {
         bail!("sources: reporting has none; name them in the configuration");
     }
     let scheme = config.tls.scheme();
     roles
         .iter()
-        .filter(|role| role.is_source)
+        .filter(|role| role.is_source())
         .filter_map(|role| Some((role, addresses.get(role.name)?)))
         .map(|(role, address)| {
             let address = format!("{scheme}://{}", reachable(*address));

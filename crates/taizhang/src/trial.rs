@@ -1,11 +1,16 @@
 //! `taizhang try`: a year of records made and counted, from an empty folder to the summary.
 
 mod client;
-mod jobs;
+mod job;
 mod load;
+mod matters;
+mod meetings;
 mod people;
 mod plan;
+mod reception;
+mod research;
 mod summary;
+mod supervision;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,7 +27,7 @@ use taizhang_runtime::identity::{Grant, Keyring};
 use crate::roles::{ROLES, scopes};
 use crate::suite::Suite;
 use client::Clients;
-use jobs::Whose;
+use job::Whose;
 use plan::Plan;
 
 /// The office whose year it is.
@@ -117,7 +122,7 @@ async fn in_folder(options: &Options, plan: &Plan, data: &Path) -> anyhow::Resul
 
 /// The records of a plan, and the report over them.
 async fn made(clients: &Clients, plan: &Plan, out: &Path) -> anyhow::Result<AnnualReport> {
-    load::load(clients, &jobs::jobs(plan)).await?;
+    load::load(clients, &job::jobs(plan)).await?;
     summary::make(clients, plan, out).await
 }
 

@@ -73,29 +73,8 @@ impl Record<Meetings> for Booking {
             return Ok(());
         }
         let facility: Facility = tx.refer("booking.facility", &self.facility).await?;
-        if !matches!(
-            facility.kind(),
-            FacilityKind::Room | FacilityKind::VideoLine
-        ) {
-            return Err(Error::refused(
-                "ROOMS_AND_LINES_ARE_BOOKED",
-                &self.facility,
-                "只有会议室和视频线路可以预订",
-                "only rooms and video lines can be booked",
-            ));
-        }
         let meeting: Meeting = tx.refer("booking.meeting", &self.meeting).await?;
-        if !matches!(
-            meeting.state(),
-            MeetingState::Planned | MeetingState::Convened
-        ) {
-            return Err(Error::refused(
-                "BOOKED_FOR_A_COMING_MEETING",
-                &self.meeting,
-                "会议已召开、推迟或取消，不能预订",
-                "the meeting is neither planned nor convened",
-            ));
-        }
+        bookable(&facility, &meeting)?;
         match tx.select::<Self>(overlapping(self), 1).await?.first() {
             None => Ok(()),
             Some(holder) => Err(Error::new(Reason::SlotTaken)
@@ -108,6 +87,33 @@ impl Record<Meetings> for Booking {
                 .with("booking", &holder.name)),
         }
     }
+}
+
+/// What can be booked, and for what.
+fn bookable(facility: &Facility, meeting: &Meeting) -> Result<()> {
+    if !matches!(
+        facility.kind(),
+        FacilityKind::Room | FacilityKind::VideoLine
+    ) {
+        return Err(Error::refused(
+            "ROOMS_AND_LINES_ARE_BOOKED",
+            &facility.name,
+            "只有会议室和视频线路可以预订",
+            "only rooms and video lines can be booked",
+        ));
+    }
+    if !matches!(
+        meeting.state(),
+        MeetingState::Planned | MeetingState::Convened
+    ) {
+        return Err(Error::refused(
+            "BOOKED_FOR_A_COMING_MEETING",
+            &meeting.name,
+            "会议已召开、推迟或取消，不能预订",
+            "the meeting is neither planned nor convened",
+        ));
+    }
+    Ok(())
 }
 
 fn overlapping(booking: &Booking) -> Condition {
@@ -129,5 +135,40 @@ serve! {
         get_booking(GetBookingRequest) -> Booking: get;
         list_bookings(ListBookingsRequest) -> ListBookingsResponse: list;
         release_booking(ReleaseBookingRequest) -> Booking: change(release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_and_lines_are_booked_for_coming_meetings() {
+        let of_kind = |kind: FacilityKind| Facility {
+            kind: kind.into(),
+            ..Default::default()
+        };
+        let meeting = |state: MeetingState| Meeting {
+            state: state.into(),
+            ..Default::default()
+        };
+        let refused = |facility: FacilityKind, state: MeetingState| {
+            let error = bookable(&of_kind(facility), &meeting(state)).err()?;
+            Some(error.preconditions().first()?.rule.clone())
+        };
+        for kind in [FacilityKind::Room, FacilityKind::VideoLine] {
+            assert_eq!(refused(kind, MeetingState::Planned), None);
+            assert_eq!(refused(kind, MeetingState::Convened), None);
+            for state in [
+                MeetingState::Held,
+                MeetingState::Postponed,
+                MeetingState::Cancelled,
+            ] {
+                let rule = refused(kind, state);
+                assert_eq!(rule.as_deref(), Some("BOOKED_FOR_A_COMING_MEETING"));
+            }
+        }
+        let rule = refused(FacilityKind::VideoSystem, MeetingState::Planned);
+        assert_eq!(rule.as_deref(), Some("ROOMS_AND_LINES_ARE_BOOKED"));
     }
 }

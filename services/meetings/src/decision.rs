@@ -1,5 +1,6 @@
 //! What meetings decided (决定事项).
 
+use taizhang_contracts::common::Date;
 use taizhang_contracts::meetings::decision_service_server::DecisionService;
 use taizhang_contracts::meetings::{
     CreateDecisionRequest, Decision, DeleteDecisionRequest, GetDecisionRequest,
@@ -29,15 +30,7 @@ impl Record<Meetings> for Decision {
     async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Meetings>) -> Result<()> {
         if before.is_none() {
             let meeting: Meeting = tx.refer("decision.meeting", &self.meeting).await?;
-            if !meeting::was_held(&meeting) {
-                return Err(Error::refused(
-                    "DECIDED_BY_A_HELD_MEETING",
-                    &meeting.name,
-                    "会议尚未召开，不能登记决定事项",
-                    "only a meeting that was held decides",
-                ));
-            }
-            self.decided_on = meeting.held_on;
+            self.decided_on = decided_on(&meeting)?;
         }
         let early = |d: &Self| Some(d.due_date?.naive()? < d.decided_on?.naive()?);
         if early(self) == Some(true) {
@@ -51,6 +44,19 @@ impl Record<Meetings> for Decision {
     }
 }
 
+/// The day on which a meeting decides.
+fn decided_on(meeting: &Meeting) -> Result<Option<Date>> {
+    if meeting::was_held(meeting) {
+        return Ok(meeting.held_on);
+    }
+    Err(Error::refused(
+        "DECIDED_BY_A_HELD_MEETING",
+        &meeting.name,
+        "会议尚未召开，不能登记决定事项",
+        "only a meeting that was held decides",
+    ))
+}
+
 serve! {
     DecisionService for Meetings {
         create_decision(CreateDecisionRequest) -> Decision: create;
@@ -59,5 +65,30 @@ serve! {
         update_decision(UpdateDecisionRequest) -> Decision: update;
         delete_decision(DeleteDecisionRequest) -> Decision: delete;
         undelete_decision(UndeleteDecisionRequest) -> Decision: undelete;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use taizhang_contracts::meetings::MeetingState;
+
+    #[test]
+    fn only_a_meeting_that_was_held_decides() {
+        let day = Date {
+            year: 2022,
+            month: 3,
+            day: 1,
+        };
+        let mut meeting = Meeting {
+            held_on: Some(day),
+            state: MeetingState::Held.into(),
+            ..Default::default()
+        };
+        assert_eq!(decided_on(&meeting).unwrap(), Some(day));
+        meeting.set_state(MeetingState::Convened);
+        let error = decided_on(&meeting).unwrap_err();
+        assert_eq!(error.preconditions()[0].rule, "DECIDED_BY_A_HELD_MEETING");
     }
 }

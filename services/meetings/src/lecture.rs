@@ -102,3 +102,32 @@ serve! {
         cancel_lecture(CancelLectureRequest) -> Lecture: change(cancel);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+
+    #[test]
+    fn a_lecture_is_held_from_its_day_on() {
+        let at = Moment {
+            now: Default::default(),
+            zone: chrono_tz::Asia::Shanghai,
+        };
+        let mut lecture = Lecture {
+            date: Some(at.today().into()),
+            state: MACHINE.initial.into(),
+            ..Default::default()
+        };
+        let request = HoldLectureRequest::default();
+        let day_before = Moment {
+            now: at.now - TimeDelta::days(1),
+            ..at
+        };
+        let error = hold(&mut lecture.clone(), &request, day_before).unwrap_err();
+        assert_eq!(error.preconditions()[0].rule, "LECTURE_DAY_HAS_COME");
+        hold(&mut lecture, &request, at).unwrap();
+        assert_eq!(lecture.state(), LectureState::Held);
+    }
+}

@@ -219,3 +219,20 @@ serve! {
         list_indicators(ListIndicatorsRequest) -> ListIndicatorsResponse = list_indicators;
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_that_can_not_be_rendered_is_refused() {
+        let office = Office::of("offices/demo").unwrap();
+        let template = Template {
+            text: "甲\n{{ year|unit }}".into(),
+            ..Default::default()
+        };
+        let error = text(&template, &office, 2022, &[]).unwrap_err();
+        assert_eq!(error.preconditions()[0].rule, "TEMPLATE_RENDERS");
+    }
+}

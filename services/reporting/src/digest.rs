@@ -8,7 +8,7 @@
 //! 1. the text `taizhang.AnnualReport.1`
 //! 2. the year
 //! 3. the report's text
-//! 4. the figures, each: indicator, label, unit, source, part_of, current, previous
+//! 4. the figures, each: indicator, label, unit, source, part_of, decimals, current, previous
 //!    - current and previous, each: whether it is there, and then: value, records,
 //!      missing_reason, opening_source
 
@@ -30,6 +30,7 @@ pub(crate) fn digest(report: &AnnualReport) -> String {
         parts.text(&figure.unit);
         parts.text(&figure.source);
         parts.text(&figure.part_of);
+        parts.number(figure.decimals.into());
         parts.value(figure.current.as_ref());
         parts.value(figure.previous.as_ref());
     }
@@ -81,6 +82,7 @@ mod tests {
                 unit: "次".into(),
                 source: "meetings".into(),
                 part_of: String::new(),
+                decimals: 0,
                 current: Some(ReportValue {
                     value: Some(475),
                     records: 475,
@@ -99,7 +101,7 @@ mod tests {
     fn the_digest_covers_year_text_and_figures_and_nothing_else() {
         let sealed = digest(&report());
         assert_eq!(sealed.len(), 64);
-        let changed: [fn(&mut AnnualReport); 8] = [
+        let changed: [fn(&mut AnnualReport); 9] = [
             |r| r.year = 2021,
             |r| r.text.push(' '),
             |r| r.figures.clear(),
@@ -110,6 +112,7 @@ mod tests {
                 r.figures[0].unit = "议次".into();
             },
             |r| r.figures[0].current.as_mut().unwrap().value = Some(476),
+            |r| r.figures[0].decimals = 1,
             |r| r.figures[0].previous = None,
             |r| r.figures[0].previous.as_mut().unwrap().value = Some(0),
         ];
@@ -136,5 +139,5 @@ mod tests {
         assert_eq!(digest(&report()), EXPECTED);
     }
 
-    const EXPECTED: &str = "7997f23ef031d0a40047d1b940f8a03ea1eadf03fe910a7ed594a172096e7c7f";
+    const EXPECTED: &str = "b2953fab03f85cd1a88124c50aa56d24a9d1e6da1eeff212408d6bc0516b4a09";
 }

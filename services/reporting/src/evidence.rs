@@ -1,8 +1,10 @@
 //! From a figure of a report to the records behind it, wherever they live (明细).
 
 use taizhang_contracts::common::Period;
-use taizhang_contracts::reporting::{AnnualReport, ListEvidenceRequest, ListEvidenceResponse};
-use taizhang_contracts::{Context, Error, Reason, Violations, statistics};
+use taizhang_contracts::reporting::{
+    AnnualReport, ListEvidenceRequest, ListEvidenceResponse, ReportFigure,
+};
+use taizhang_contracts::{Context, Error, Reason, Result, Violations, statistics};
 use tonic::{Code, Status};
 
 use crate::source::{Source, reason};
@@ -42,17 +44,7 @@ pub(crate) async fn list(
         )
         .into());
     }
-    let source = sources
-        .iter()
-        .find(|s| s.name == figure.source)
-        .ok_or_else(|| {
-            Error::refused(
-                "SOURCE_CONFIGURED",
-                figure.source.as_str(),
-                "提供该数的来源未配置，无法查阅明细",
-                "the source of the figure is not configured",
-            )
-        })?;
+    let source = source_of(sources, figure)?;
     let forwarded = statistics::ListEvidenceRequest {
         parent: context.office.to_string(),
         period: Some(Period::year(year)),
@@ -70,6 +62,18 @@ pub(crate) async fn list(
     }
 }
 
+fn source_of<'a>(sources: &'a [Source], figure: &ReportFigure) -> Result<&'a Source> {
+    let source = sources.iter().find(|s| s.name == figure.source);
+    source.ok_or_else(|| {
+        Error::refused(
+            "SOURCE_CONFIGURED",
+            figure.source.as_str(),
+            "提供该数的来源未配置，无法查阅明细",
+            "the source of the figure is not configured",
+        )
+    })
+}
+
 /// What the caller did wrong it learns in the source's own words; for the rest it can only try
 /// again.
 fn passed_on(source: &str, status: &Status) -> Status {
@@ -84,5 +88,17 @@ fn passed_on(source: &str, status: &Status) -> Status {
                 .with("source", source)
                 .into()
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_records_behind_a_figure_are_with_its_source() {
+        let error = source_of(&[], &ReportFigure::default()).unwrap_err();
+        assert_eq!(error.preconditions()[0].rule, "SOURCE_CONFIGURED");
     }
 }

@@ -20,6 +20,8 @@ use crate::{Reporting, source};
 const MOST_INDICATORS: usize = 500;
 /// The longest label or unit word that is taken over, in characters.
 const LONGEST_WORD: usize = 100;
+/// The most decimals that a source's figures can have.
+const MOST_DECIMALS: i32 = 9;
 /// The most opening figures of two years.
 const MOST_OPENING_FIGURES: u64 = 10_000;
 /// The most earlier reports that are asked for the indicators of a source that is away.
@@ -173,6 +175,7 @@ impl Answer {
                     label: word(&i.label),
                     unit: word(&i.unit),
                     part_of: word(&i.part_of),
+                    decimals: i.decimals.clamp(0, MOST_DECIMALS),
                     ..i.clone()
                 })
                 .collect();
@@ -185,6 +188,7 @@ impl Answer {
                     label: figure.label.clone(),
                     unit: figure.unit.clone(),
                     part_of: figure.part_of.clone(),
+                    decimals: figure.decimals,
                     ..Default::default()
                 });
             }
@@ -202,6 +206,7 @@ impl Answer {
             label: indicator.label,
             unit: indicator.unit,
             part_of: indicator.part_of,
+            decimals: indicator.decimals,
         }
     }
 
@@ -280,6 +285,7 @@ fn nobodys(id: &str, answers: &[Answer], background: &Background) -> ReportFigur
         unit: last.map(|f| f.unit.clone()).unwrap_or_default(),
         source: last.map(|f| f.source.clone()).unwrap_or_default(),
         part_of: last.map(|f| f.part_of.clone()).unwrap_or_default(),
+        decimals: last.map(|f| f.decimals).unwrap_or_default(),
         current: Some(missing(why.clone())),
         previous: Some(match background.opening(id, background.year - 1) {
             Some(opening) => entered(opening),

@@ -278,6 +278,16 @@ fn reason(status: &Status) -> String {
         .unwrap_or_default()
 }
 
+/// The rule that refuses.
+fn rule(status: &Status) -> String {
+    assert_eq!(reason(status), "RULE_REFUSES");
+    let failure = status.get_details_precondition_failure();
+    failure
+        .and_then(|failure| failure.violations.into_iter().next())
+        .map(|violation| violation.r#type)
+        .unwrap_or_default()
+}
+
 fn violations(status: &Status) -> String {
     let details = status.get_error_details();
     let fields = details
@@ -586,7 +596,7 @@ async fn opening_figures_are_one_a_year_and_shown_as_such() {
         .enter("again", "matters_registered", 2021)
         .await
         .unwrap_err();
-    assert_eq!(reason(&second), "RULE_REFUSES");
+    assert_eq!(rule(&second), "ONE_OPENING_FIGURE_A_YEAR");
     office
         .enter("m2020", "matters_registered", 2020)
         .await
@@ -616,7 +626,7 @@ async fn opening_figures_are_one_a_year_and_shown_as_such() {
         .undelete_opening_figure(undelete)
         .await
         .unwrap_err();
-    assert_eq!(reason(&refused), "RULE_REFUSES");
+    assert_eq!(rule(&refused), "ONE_OPENING_FIGURE_A_YEAR");
     let update = UpdateOpeningFigureRequest {
         opening_figure: Some(OpeningFigure {
             name: format!("{OFFICE}/openingFigures/new"),
@@ -652,7 +662,7 @@ async fn opening_figures_are_one_a_year_and_shown_as_such() {
         .evidence(&report.name, "matters_registered", true)
         .await
         .unwrap_err();
-    assert_eq!(reason(&refused), "RULE_REFUSES");
+    assert_eq!(rule(&refused), "EVIDENCE_OF_COUNTED_FIGURES");
     assert!(
         office
             .evidence(&report.name, "matters_registered", false)

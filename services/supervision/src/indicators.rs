@@ -1,4 +1,6 @@
-//! What the office's matters add up to.
+//! What the office's records add up to; here for its matters.
+
+mod beside_matters;
 
 use taizhang_contracts::common::Level;
 use taizhang_contracts::supervision::{Matter, MatterState, SourceKind};
@@ -12,6 +14,17 @@ fn from(kind: SourceKind) -> Test<Matter> {
 
 fn of_level(level: Level) -> Test<Matter> {
     is(matter::SOURCE_LEVEL, level as i64)
+}
+
+/// Stands for a paper or an order of its own, and is not a part of another matter. Without this,
+/// one paper would count as often as it has parts.
+fn of_its_own() -> Test<Matter> {
+    is(matter::SPLIT_FROM, "")
+}
+
+/// Is worked on itself: neither merged into another matter nor split into parts.
+fn worked_on() -> Test<Matter> {
+    is(matter::SUPERSEDED, false)
 }
 
 fn closed() -> Test<Matter> {
@@ -36,9 +49,10 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
         "city_secretary_instructions_closed",
         "办结市委书记批示件",
         "件",
-        "市委书记的批示件中已办结的，按办结日期计",
+        "市委书记的批示件中已办结的，一件批示分解为几项的计一件，各项均办结后计，按办结日期计",
     )
     .when(from(SourceKind::Instruction))
+    .when(of_its_own())
     .when(of_level(Level::City))
     .when(is(matter::BY_SECRETARY, true))
     .when(closed())
@@ -47,9 +61,10 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
         "city_supervision_notices_implemented",
         "落实市委督查通知",
         "件",
-        "市级督查通知中反馈完毕的（含审核中和已办结的），按反馈完毕日期计",
+        "市级督查通知中反馈完毕的（含审核中和已办结的），分解为几项的计一件，各项均办结后计，按反馈完毕日期计",
     )
     .when(from(SourceKind::SupervisionNotice))
+    .when(of_its_own())
     .when(of_level(Level::City))
     .when(implemented())
     .placed_by(matter::REPORTED_ON);
@@ -57,9 +72,10 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
         "county_leader_instructions_handled",
         "办理县委领导批示件",
         "件",
-        "县级领导的批示件，不论办理到哪一步，按立项日期计",
+        "县级领导的批示件，不论办理到哪一步，分解为几项的计一件，按立项日期计",
     )
     .when(from(SourceKind::Instruction))
+    .when(of_its_own())
     .when(of_level(Level::County))
     .placed_by(matter::REGISTERED_ON);
     let handled = Indicator::total(
@@ -76,17 +92,21 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
             "matters_registered",
             "立项督查事项",
             "件",
-            "立项的督查事项，按立项日期计",
+            "立项的督查事项，已分解的以各项计、本身不计，已并入其他事项的不计，按立项日期计",
         )
+        .when(worked_on())
         .placed_by(matter::REGISTERED_ON),
         count(
             "matters_closed",
             "办结督查事项",
             "件",
-            "已办结的督查事项，按办结日期计",
+            "已办结的督查事项，已分解的以各项计、本身不计，已并入其他事项的不计，按办结日期计",
         )
+        .when(worked_on())
         .when(closed())
         .placed_by(matter::CLOSED_ON),
     ]);
+    all.extend(beside_matters::of_supervision());
+    all.extend(beside_matters::of_reform());
     all
 }

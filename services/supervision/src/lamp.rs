@@ -4,6 +4,9 @@
 //! A day on which something happens counts for what was before: on the day of its closing or of its
 //! suspension a matter is still open, and on the day of a granted extension the old due date still
 //! binds. So what was red stays so, whatever is recorded later on that day.
+//!
+//! A matter that was merged or split is no longer worked on itself: its lamp stays as it was on that
+//! day, as it does after a closing.
 
 use chrono::NaiveDate;
 use taizhang_contracts::supervision::{
@@ -28,6 +31,11 @@ impl Warning {
             days: usize::try_from(settings.warning_working_days).unwrap_or(0),
         }
     }
+
+    /// The office's calendar.
+    pub(crate) fn workdays(&self) -> &Workdays {
+        &self.workdays
+    }
 }
 
 /// The lamp on a day.
@@ -35,11 +43,12 @@ pub(crate) fn lamp(matter: &Matter, today: NaiveDate, warning: &Warning) -> Lamp
     let Some(due) = naive(matter.due_date) else {
         return Lamp::Unspecified;
     };
-    let red = match naive(matter.closed_on) {
-        Some(closed) => closed > due,
+    let ended = ended(matter);
+    let red = match ended {
+        Some(ended) => ended > due,
         None => overdue(matter, today),
     };
-    let waits = matter.closed_on.is_some() || stopped(matter, today).is_some();
+    let waits = ended.is_some() || stopped(matter, today).is_some();
     if red {
         Lamp::Red
     } else if !waits && warning.workdays.at_most(warning.days, today, due) {
@@ -53,7 +62,7 @@ pub(crate) fn lamp(matter: &Matter, today: NaiveDate, warning: &Warning) -> Lamp
 /// it was on the day of the suspension.
 pub(crate) fn overdue(matter: &Matter, on: NaiveDate) -> bool {
     let registered = naive(matter.registered_on).is_some_and(|d| d <= on);
-    let closed = naive(matter.closed_on).is_some_and(|d| d <= on);
+    let closed = closings(matter).any(|(from, until)| holds(from, until, on));
     let due = granted(matter)
         .take_while(|(decided, _)| *decided <= on)
         .last()
@@ -66,7 +75,7 @@ pub(crate) fn overdue(matter: &Matter, on: NaiveDate) -> bool {
 /// Whether, on any day up to today, the matter was open, not suspended, and past the due date that
 /// then bound.
 pub(crate) fn ever_red(matter: &Matter, today: NaiveDate) -> bool {
-    let last = naive(matter.closed_on).map_or(today, |closed| closed.min(today));
+    let last = ended(matter).map_or(today, |ended| ended.min(today));
     let Some(mut due) = naive(matter.original_due_date) else {
         return false;
     };
@@ -86,22 +95,43 @@ fn granted(matter: &Matter) -> impl Iterator<Item = (NaiveDate, NaiveDate)> {
     matter.extensions.iter().filter(granted).filter_map(days)
 }
 
+/// The day on which the work on the matter itself came to its end, if it did.
+pub(crate) fn ended(matter: &Matter) -> Option<NaiveDate> {
+    let superseded = naive(matter.merged_on).or(naive(matter.split_on));
+    superseded.or(naive(matter.closed_on))
+}
+
 /// The day since which the matter was suspended at the end of a day, if it was.
 fn stopped(matter: &Matter, on: NaiveDate) -> Option<NaiveDate> {
     suspensions(matter)
-        .find(|(from, until)| *from <= on && until.is_none_or(|until| until > on))
+        .find(|(from, until)| holds(*from, *until, on))
         .map(|(from, _)| from)
 }
 
-/// Whether there is a day after `due`, up to `last`, on which the matter was not suspended.
+/// Whether what began and perhaps ended on some days held at the end of a day.
+fn holds(from: NaiveDate, until: Option<NaiveDate>, on: NaiveDate) -> bool {
+    from <= on && until.is_none_or(|until| until > on)
+}
+
+/// Whether there is a day after `due`, up to `last`, on which the matter was open and not suspended.
 fn worked_past(matter: &Matter, due: NaiveDate, last: NaiveDate) -> bool {
+    let mut pauses: Vec<_> = suspensions(matter).chain(closings(matter)).collect();
+    pauses.sort();
     let mut first = due.succ_opt();
-    for (from, until) in suspensions(matter) {
+    for (from, until) in pauses {
         if first.is_some_and(|d| from < d && until.is_none_or(|until| d < until)) {
             first = until;
         }
     }
     first.is_some_and(|d| d <= last)
+}
+
+/// From when until when it was closed, or no longer worked on itself. A closing that a recheck undid
+/// has an end; the days in between are those that do not count.
+fn closings(matter: &Matter) -> impl Iterator<Item = (NaiveDate, Option<NaiveDate>)> {
+    let undone = matter.rechecks.iter().filter(|r| !r.passed);
+    let undone = undone.filter_map(|r| Some((naive(r.closed_on)?, Some(naive(r.date)?))));
+    undone.chain(ended(matter).map(|ended| (ended, None)))
 }
 
 /// From when until when it was suspended, in order; the days in between are those that do not count.

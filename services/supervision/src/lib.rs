@@ -1,25 +1,45 @@
 //! The supervision service (督查督办): matters from their registration to their closing, their
-//! lamps, and how the units that answer for them rank.
+//! lamps, and how the units that answer for them rank; numbered issues, inspections, interviews,
+//! and the year's plan for reform with its tasks.
 
 mod indicators;
+mod inspection;
+mod interview;
+mod issue;
+mod issue_series;
 mod lamp;
 mod matter;
 mod migration;
 mod ranking;
+mod reform_plan;
+mod reform_task;
+mod reminder;
 mod settings;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod workdays;
 
 pub use indicators::indicators;
+pub use inspection::MACHINE as INSPECTION_STATES;
+pub use interview::MACHINE as INTERVIEW_STATES;
+pub use issue::MACHINE as ISSUE_STATES;
 pub use matter::MACHINE as MATTER_STATES;
 pub use migration::Migrator;
+pub use reform_task::MACHINE as REFORM_TASK_STATES;
 
-use chrono::NaiveDate;
-use taizhang_contracts::common::Date;
 use taizhang_contracts::supervision as api;
+use taizhang_contracts::supervision::daily_reminder_service_server::DailyReminderServiceServer;
+use taizhang_contracts::supervision::inspection_service_server::InspectionServiceServer;
+use taizhang_contracts::supervision::interview_service_server::InterviewServiceServer;
+use taizhang_contracts::supervision::issue_series_service_server::IssueSeriesServiceServer;
+use taizhang_contracts::supervision::issue_service_server::IssueServiceServer;
 use taizhang_contracts::supervision::matter_service_server::MatterServiceServer;
+use taizhang_contracts::supervision::reform_plan_service_server::ReformPlanServiceServer;
+use taizhang_contracts::supervision::reform_task_service_server::ReformTaskServiceServer;
 use taizhang_contracts::supervision::supervision_settings_service_server::SupervisionSettingsServiceServer;
+use taizhang_ledger::days::naive;
 use taizhang_ledger::shared::{History, Statistics};
 use taizhang_ledger::{Kind, Ledger};
 use tonic::service::Routes;
@@ -30,13 +50,27 @@ pub const NAME: &str = "supervision";
 /// The kinds of record that the service keeps.
 pub const KINDS: &[Kind] = &[
     Kind::of::<Supervision, api::Matter>(),
+    Kind::of::<Supervision, api::DailyReminder>(),
     Kind::of::<Supervision, api::SupervisionSettings>(),
+    Kind::of::<Supervision, api::IssueSeries>(),
+    Kind::of::<Supervision, api::Issue>(),
+    Kind::of::<Supervision, api::Inspection>(),
+    Kind::of::<Supervision, api::Interview>(),
+    Kind::of::<Supervision, api::ReformPlan>(),
+    Kind::of::<Supervision, api::ReformTask>(),
 ];
 
 /// The gRPC services that it serves.
 pub const GRPC_SERVICES: &[&str] = &[
     api::matter_service_server::SERVICE_NAME,
+    api::daily_reminder_service_server::SERVICE_NAME,
     api::supervision_settings_service_server::SERVICE_NAME,
+    api::issue_series_service_server::SERVICE_NAME,
+    api::issue_service_server::SERVICE_NAME,
+    api::inspection_service_server::SERVICE_NAME,
+    api::interview_service_server::SERVICE_NAME,
+    api::reform_plan_service_server::SERVICE_NAME,
+    api::reform_task_service_server::SERVICE_NAME,
     taizhang_contracts::history::history_service_server::SERVICE_NAME,
     taizhang_contracts::statistics::statistics_service_server::SERVICE_NAME,
 ];
@@ -53,12 +87,14 @@ pub fn routes(ledger: Ledger<Supervision>) -> Routes {
         ledger: ledger.clone(),
     };
     Routes::new(MatterServiceServer::new(supervision.clone()))
-        .add_service(SupervisionSettingsServiceServer::new(supervision))
+        .add_service(DailyReminderServiceServer::new(supervision.clone()))
+        .add_service(SupervisionSettingsServiceServer::new(supervision.clone()))
+        .add_service(IssueSeriesServiceServer::new(supervision.clone()))
+        .add_service(IssueServiceServer::new(supervision.clone()))
+        .add_service(InspectionServiceServer::new(supervision.clone()))
+        .add_service(InterviewServiceServer::new(supervision.clone()))
+        .add_service(ReformPlanServiceServer::new(supervision.clone()))
+        .add_service(ReformTaskServiceServer::new(supervision))
         .add_service(History::server(ledger.clone(), KINDS))
         .add_service(Statistics::server(ledger, indicators()))
-}
-
-/// A day of a record as chrono's; `None` if it has none.
-fn naive(date: Option<Date>) -> Option<NaiveDate> {
-    date.and_then(|d| d.naive())
 }

@@ -1,7 +1,9 @@
 //! Matters (督查事项).
 
+mod bonds;
 mod rules;
 mod states;
+mod timeline;
 
 use chrono::Datelike;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
@@ -9,19 +11,22 @@ use taizhang_contracts::common::Level;
 use taizhang_contracts::supervision::matter_service_server::MatterService;
 use taizhang_contracts::supervision::{
     AcceptMatterRequest, AssignMatterRequest, CloseMatterRequest, CreateMatterRequest,
-    DeleteMatterRequest, GetMatterRequest, GrantExtensionRequest, ListMattersRequest,
-    ListMattersResponse, Matter, MatterState, RankUnitsRequest, RankUnitsResponse,
+    DeleteMatterRequest, GetMatterRequest, GetMatterTimelineRequest, GetMatterTimelineResponse,
+    GrantExtensionRequest, ListMattersRequest, ListMattersResponse, Matter, MatterState,
+    MergeMatterRequest, RankUnitsRequest, RankUnitsResponse, RecheckMatterRequest,
     RefuseExtensionRequest, RequestExtensionRequest, ResumeMatterRequest, ReturnMatterRequest,
-    ReviewMatterRequest, SourceKind, SubmitFeedbackRequest, SupervisionSettings,
-    SuspendMatterRequest, UndeleteMatterRequest, UpdateMatterRequest, UrgeMatterRequest,
+    ReviewMatterRequest, SourceKind, SplitMatterRequest, SubmitFeedbackRequest,
+    SupervisionSettings, SuspendMatterRequest, UndeleteMatterRequest, UpdateMatterRequest,
+    UrgeMatterRequest, WatchMattersRequest, WatchMattersResponse,
 };
-use taizhang_contracts::{Error, Office, Result, Violations};
+use taizhang_contracts::{Office, Result, Violations};
 use taizhang_ledger::column::day;
 use taizhang_ledger::{Column, Ledger, Moment, Record, Tx, enum_column, serve};
 
 use crate::lamp::{self, Warning};
 use crate::{Supervision, naive, ranking};
 pub use states::MACHINE;
+pub(crate) use states::OPEN;
 
 pub(crate) const STATE: Column<Matter> = enum_column!(Matter, state: MatterState);
 pub(crate) const SOURCE_KIND: Column<Matter> = Column::enumeration(
@@ -49,6 +54,10 @@ pub(crate) const REPORTED_ON: Column<Matter> =
     Column::day("reported_on", |m| day(m.reported_on.as_ref()));
 pub(crate) const CLOSED_ON: Column<Matter> =
     Column::day("closed_on", |m| day(m.closed_on.as_ref()));
+/// The matter that it is a part of; empty for one that stands for a paper of its own.
+pub(crate) const SPLIT_FROM: Column<Matter> =
+    Column::text("split_from", |m| m.split_from.as_str().into());
+pub(crate) const SUPERSEDED: Column<Matter> = Column::bool("superseded", |m| m.superseded.into());
 
 impl Record<Supervision> for Matter {
     const TABLE: &'static str = "matters";
@@ -66,6 +75,8 @@ impl Record<Supervision> for Matter {
         Column::day("due_date", |m| day(m.due_date.as_ref())),
         Column::text("lead_unit", |m| m.lead_unit.as_str().into()),
         Column::text("title", |m| m.title.as_str().into()),
+        SPLIT_FROM,
+        SUPERSEDED,
     ];
 
     fn title(&self) -> &str {
@@ -80,16 +91,17 @@ impl Record<Supervision> for Matter {
         rules::check(self, v);
     }
 
-    /// Numbers a new matter. The writes of an office follow one another, so the next number is free
-    /// and none is left out; a deleted matter keeps its own.
+    /// Numbers a new matter; a deleted one keeps its number. What changes may concern the matters
+    /// that it is bound to.
     async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
         rules::place(self, before.is_none(), tx.office(), tx.at())?;
-        if before.is_none() {
+        let Some(before) = before else {
             let same_year = Condition::all().add(Expr::col("year").eq(i64::from(year(self))));
-            let last = tx.greatest::<Self>("number", same_year).await?;
-            self.number = i32::try_from(last + 1).map_err(Error::internal)?;
-        }
-        Ok(())
+            self.number = tx.next_number::<Self>("number", same_year).await?;
+            return Ok(());
+        };
+        rules::bound_stay(self)?;
+        bonds::settle(self, before, tx).await
     }
 
     const SHOWS: bool = true;
@@ -135,7 +147,13 @@ serve! {
         refuse_extension(RefuseExtensionRequest) -> Matter: change(rules::refuse_extension);
         suspend_matter(SuspendMatterRequest) -> Matter: change(rules::suspend);
         resume_matter(ResumeMatterRequest) -> Matter: change(rules::resume);
+        recheck_matter(RecheckMatterRequest) -> Matter: change(rules::recheck);
+        merge_matter(MergeMatterRequest) -> Matter: change(bonds::merge);
+        split_matter(SplitMatterRequest) -> Matter: change(bonds::split);
     } and {
+        get_matter_timeline(GetMatterTimelineRequest) -> GetMatterTimelineResponse = timeline::get;
         rank_units(RankUnitsRequest) -> RankUnitsResponse = ranking::rank_units;
+    } streams {
+        watch_matters(WatchMattersRequest) -> WatchMattersStream of WatchMattersResponse: watch;
     }
 }

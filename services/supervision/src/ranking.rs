@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait};
 use taizhang_contracts::supervision::{Matter, RankUnitsRequest, RankUnitsResponse, UnitRank};
-use taizhang_contracts::{Context, Name, Office, Result, Violations};
+use taizhang_contracts::{Context, Office, Result, Violations};
 use taizhang_ledger::Ledger;
 
 use crate::{Supervision, lamp, naive};
@@ -51,18 +51,8 @@ async fn add_all(
                 .add(Expr::col("closed_on").is_null())
                 .add(Expr::col("closed_on").gte(ranking.first)),
         );
-    let mut after = String::new();
-    loop {
-        let next = part.clone().add(Expr::col("id").gt(after.as_str()));
-        let matters: Vec<Matter> = ledger.select(office, next, page).await?;
-        for matter in &matters {
-            ranking.add(matter);
-        }
-        match matters.last().and_then(|m| Name::<Matter>::parse(&m.name)) {
-            Some(name) if matters.len() as u64 == page => after = name.id().to_owned(),
-            _ => return Ok(()),
-        }
-    }
+    let add = |matter| ranking.add(&matter);
+    ledger.each(office, part, page, add).await
 }
 
 /// A ranking in the making: matters are added one by one.
@@ -87,7 +77,8 @@ impl Ranking {
 
     fn add(&mut self, matter: &Matter) {
         let within = |day| (self.first..=self.last).contains(&day);
-        let closed = naive(matter.closed_on).filter(|day| within(*day));
+        // What was merged or split was closed by the work of others.
+        let closed = naive(matter.closed_on).filter(|day| within(*day) && !matter.superseded);
         let late = closed > naive(matter.due_date);
         let returns = matter.returns.iter().filter_map(|r| naive(r.returned_on));
         // A matter has at most 100 returns.

@@ -66,7 +66,7 @@ fn june(day: u32) -> Option<Date> {
 
 impl Trial {
     /// It is noon of a day of June 2022.
-    fn is(&self, day: u32) {
+    pub(crate) fn is(&self, day: u32) {
         let noon = NaiveDate::from_ymd_opt(2022, 6, day)
             .and_then(|d| d.and_hms_opt(4, 0, 0))
             .unwrap();
@@ -104,7 +104,7 @@ impl Trial {
 }
 
 /// A request of a caller that may see two offices.
-fn call<T>(message: T) -> Request<T> {
+pub(crate) fn call<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     let offices = ["demo", "other"].map(|id| Office::from_id(id).unwrap());
     request.extensions_mut().insert(Arc::new(Caller {
@@ -464,5 +464,7 @@ async fn figures_tell_closed_implemented_and_handled_apart() {
         ("matters_closed", 5),
     ];
     let expected: Vec<_> = expected.map(|(id, n)| (id.to_owned(), n)).into();
-    assert_eq!(t.figures().await, expected);
+    let mut figures = t.figures().await;
+    figures.retain(|(_, n)| *n > 0);
+    assert_eq!(figures, expected);
 }

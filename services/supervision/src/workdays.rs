@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use chrono::{Datelike, NaiveDate, Weekday};
 use taizhang_contracts::supervision::CalendarDay;
 
+/// The most working days that are counted.
+const MOST_DAYS: usize = 999;
+
 /// Tells working days: Monday to Friday, but for the days of the State Council's yearly plan, which
 /// takes some of them off and makes some weekend days working ones (调休).
 #[derive(Debug, Default)]
@@ -25,6 +28,20 @@ impl Workdays {
     pub(crate) fn works(&self, day: NaiveDate) -> bool {
         let planned = self.planned.get(&day).copied();
         planned.unwrap_or(!matches!(day.weekday(), Weekday::Sat | Weekday::Sun))
+    }
+
+    /// How many working days are left after `day` up to `until`, this one included; if it has
+    /// passed, by how many the day is late, as a negative number. At most [`MOST_DAYS`] are counted.
+    pub(crate) fn left(&self, day: NaiveDate, until: NaiveDate) -> i32 {
+        let count = |from: NaiveDate, to: NaiveDate| {
+            let days = from.iter_days().skip(1).take_while(|d| *d <= to);
+            days.filter(|d| self.works(*d)).take(MOST_DAYS).count() as i32
+        };
+        if day <= until {
+            count(day, until)
+        } else {
+            -count(until, day)
+        }
     }
 
     /// Whether at most `count` working days are left after `day` up to `until`, this one included.
@@ -79,6 +96,17 @@ mod tests {
         assert!(calendar.at_most(0, day(9, 30), day(10, 7)));
         assert!(Workdays::default().at_most(0, day(10, 10), day(10, 10)));
         assert!(!Workdays::default().at_most(60, day(10, 10), NaiveDate::MAX));
+    }
+
+    #[test]
+    fn days_left_and_days_late_are_counted() {
+        let calendar = national_day();
+        assert_eq!(calendar.left(day(9, 30), day(10, 10)), 3);
+        assert_eq!(calendar.left(day(9, 30), day(10, 7)), 0);
+        assert_eq!(calendar.left(day(10, 10), day(9, 30)), -3);
+        assert_eq!(calendar.left(day(10, 10), day(10, 10)), 0);
+        assert_eq!(calendar.left(day(1, 1), NaiveDate::MAX), 999);
+        assert_eq!(calendar.left(day(1, 1), NaiveDate::MIN), -999);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Evidence: the records behind one figure, each with what it adds.
 
 use chrono::NaiveDate;
-use sea_orm::{ConnectionTrait, Statement, Value};
+use sea_orm::{Statement, Value};
 use taizhang_contracts::rules::page_limit;
 use taizhang_contracts::statistics::{Evidence, ListEvidenceRequest, ListEvidenceResponse};
 use taizhang_contracts::{Office, Result};
 
-use super::{How, Indicator};
+use super::{Days, How, Indicator};
 use crate::database::refusal;
 use crate::ledger::Ledger;
 use crate::page;
@@ -18,21 +18,23 @@ use crate::page;
 pub(crate) async fn evidence<S: 'static>(
     ledger: &Ledger<S>,
     office: &Office,
-    (first, last): (NaiveDate, NaiveDate),
+    days: Days,
     indicator: &Indicator<S>,
     request: &ListEvidenceRequest,
 ) -> Result<ListEvidenceResponse> {
-    let period = format!("{first}/{last}");
+    let period = format!("{}/{}", days.first, days.last);
     let binding = ["evidence", office.id(), indicator.id, period.as_str()];
     let after = page::position(&ledger.key, &binding, &request.page_token)?;
     let limit = page_limit(request.page_size);
 
-    let mut values: Vec<Value> = vec![office.id().into(), first.into(), last.into()];
-    let counted = indicator.condition(&mut values);
-    let day = indicator.day(&mut values);
+    let backend = ledger.backend();
+    let mut values: Vec<Value> = vec![office.id().into(), days.first.into(), days.last.into()];
+    let counted = indicator.condition(days, &mut values);
+    let day = indicator.day(backend, &mut values);
     let adds = match indicator.how {
         How::Count => "CAST(1 AS BIGINT)".to_owned(),
         How::Sum(number) => number.to_owned(),
+        How::Days => indicator.lasting(backend, days, &mut values),
         // The first record of each value counts for all of them; no value is not one.
         How::Distinct(of) => format!(
             "CAST(CASE WHEN {of} IS NOT NULL \
@@ -55,11 +57,11 @@ pub(crate) async fn evidence<S: 'static>(
         indicator.table,
         limit + 1
     );
-    let statement = Statement::from_sql_and_values(ledger.backend(), sql, values);
+    let statement = Statement::from_sql_and_values(backend, sql, values);
     let rows = ledger
         .database
         .reader
-        .query_all_raw(statement)
+        .all(statement)
         .await
         .map_err(refusal)?;
 

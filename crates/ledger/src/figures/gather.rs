@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
-use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, Statement,
-    TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 use taizhang_contracts::statistics::{Figure, GatherFiguresResponse};
 use taizhang_contracts::{Context, Result, Until, date};
 
-use super::{How, Indicator};
+use super::{Days, How, Indicator, Placed};
 use crate::database::refusal;
 use crate::ledger::Ledger;
 
@@ -21,16 +17,15 @@ use crate::ledger::Ledger;
 pub(crate) async fn gather<S: 'static>(
     ledger: &Ledger<S>,
     context: &Context,
-    (first, last): (NaiveDate, NaiveDate),
+    days: Days,
     wanted: &[&Indicator<S>],
 ) -> Result<GatherFiguresResponse> {
-    let period: [Value; 3] = [context.office.id().into(), first.into(), last.into()];
     let snapshot_time = ledger.moment().now;
     let snapshot = snapshot(ledger, context.until).await.map_err(refusal)?;
     let mut figures: Vec<Figure> = Vec::new();
     for (_, places) in by_table(wanted) {
         let indicators: Vec<&Indicator<S>> = places.iter().map(|i| wanted[*i]).collect();
-        let found = scan(&snapshot, ledger.backend(), &period, &indicators).await;
+        let found = scan(&snapshot, context.office.id(), days, &indicators).await;
         figures.extend(found.map_err(refusal)?);
     }
     snapshot.rollback().await.map_err(refusal)?;
@@ -47,14 +42,10 @@ async fn snapshot<S: 'static>(
     ledger: &Ledger<S>,
     until: Option<Until>,
 ) -> Result<DatabaseTransaction, DbErr> {
-    let reader = &ledger.database.reader;
+    let snapshot = ledger.database.reader.snapshot().await?;
     if ledger.backend() != DbBackend::Postgres {
-        return reader.begin().await;
+        return Ok(snapshot);
     }
-    let isolation = Some(IsolationLevel::RepeatableRead);
-    let snapshot = reader
-        .begin_with_config(isolation, Some(AccessMode::ReadOnly))
-        .await?;
     if let Some(until) = until {
         // Zero would mean no limit.
         let left = until.remaining().as_millis().max(1);
@@ -76,42 +67,46 @@ fn by_table<S>(wanted: &[&Indicator<S>]) -> BTreeMap<&'static str, Vec<usize>> {
 /// The figures over one kind of record.
 async fn scan<S>(
     snapshot: &DatabaseTransaction,
-    backend: DbBackend,
-    period: &[Value; 3],
+    office: &str,
+    days: Days,
     indicators: &[&Indicator<S>],
 ) -> Result<Vec<Figure>, DbErr> {
-    let mut values = period.to_vec();
+    let backend = snapshot.get_database_backend();
+    let mut values: Vec<Value> = vec![office.into(), days.first.into(), days.last.into()];
     let mut columns = Vec::new();
-    let mut placed = Vec::new();
+    let mut placed: Vec<Placed> = Vec::new();
     for indicator in indicators {
-        let counted = indicator.condition(&mut values);
+        let counted = indicator.condition(days, &mut values);
         columns.push(match indicator.how {
             How::Count => format!("COUNT(*) FILTER (WHERE {counted})"),
             How::Sum(number) => {
                 format!("CAST(COALESCE(SUM({number}) FILTER (WHERE {counted}), 0) AS BIGINT)")
             }
             How::Distinct(of) => format!("COUNT(DISTINCT {of}) FILTER (WHERE {counted})"),
+            How::Days => {
+                let lasting = indicator.lasting(backend, days, &mut values);
+                format!("CAST(COALESCE(SUM({lasting}) FILTER (WHERE {counted}), 0) AS BIGINT)")
+            }
         });
         columns.push(match indicator.how {
             // The records are the value.
             How::Count => "CAST(-1 AS BIGINT)".to_owned(),
-            How::Sum(_) | How::Distinct(_) => format!("COUNT(*) FILTER (WHERE {counted})"),
+            How::Sum(_) | How::Distinct(_) | How::Days => {
+                format!("COUNT(*) FILTER (WHERE {counted})")
+            }
         });
-        placed.extend(indicator.cases.iter().map(|case| case.placed_by));
+        placed.extend(indicator.cases.iter().map(|case| case.placed));
     }
     placed.sort_unstable();
     placed.dedup();
     let table = indicators.first().map_or("", |i| i.table);
     // Each day's column has an index of its own that begins with the office.
-    for day in &placed {
+    for day in placed.iter().map(|placed| placed.column()) {
         columns.push(format!(
             "EXISTS(SELECT 1 FROM {table} WHERE office = $1 AND {day} <= $3 AND delete_time IS NULL)"
         ));
     }
-    let within: Vec<String> = placed
-        .iter()
-        .map(|day| format!("{day} BETWEEN $2 AND $3"))
-        .collect();
+    let within: Vec<String> = placed.iter().map(|placed| placed.indexed()).collect();
     let sql = format!(
         "SELECT {} FROM {table} WHERE office = $1 AND ({}) AND delete_time IS NULL",
         columns.join(", "),
@@ -124,9 +119,9 @@ async fn scan<S>(
         .ok_or_else(|| DbErr::RecordNotFound("an aggregate has one row".into()))?;
 
     let mut kept = BTreeMap::new();
-    for (i, day) in placed.iter().enumerate() {
+    for (i, placed) in placed.iter().enumerate() {
         kept.insert(
-            *day,
+            *placed,
             row.try_get_by_index::<bool>(indicators.len() * 2 + i)?,
         );
     }
@@ -141,7 +136,7 @@ async fn scan<S>(
             kept: indicator
                 .cases
                 .iter()
-                .any(|case| kept.get(case.placed_by) == Some(&true)),
+                .any(|case| kept.get(&case.placed) == Some(&true)),
         });
     }
     Ok(figures)

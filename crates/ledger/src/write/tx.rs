@@ -1,7 +1,10 @@
 //! What a write has read, and what it changes.
 
+use std::collections::HashMap;
+
+use futures::future::BoxFuture;
+use sea_orm::Statement;
 use sea_orm::sea_query::Condition;
-use sea_orm::{ConnectionTrait, Statement};
 use taizhang_contracts::{Context, Error, Name, Office, Result, Stored, date};
 
 use crate::database::refusal;
@@ -9,13 +12,16 @@ use crate::ledger::Ledger;
 use crate::record::{Moment, Record};
 use crate::sql;
 
-/// A write under way: reads at once, and keeps its changes for the commit. It does not read what
-/// it has itself changed.
+/// A write under way: reads at once, and keeps its changes for the commit. Reading by name sees
+/// what the write has itself changed, and a number is given once; whatever looks for records by
+/// their columns sees them as they were before.
 pub struct Tx<'a, S> {
     pub(super) ledger: &'a Ledger<S>,
     pub(super) context: &'a Context,
     pub(super) at: Moment,
     pub(super) changes: Vec<Pending>,
+    /// The last number given, for each way to number that was asked for.
+    pub(super) numbers: HashMap<String, i64>,
 }
 
 /// A change that waits for the commit.
@@ -40,12 +46,32 @@ impl<'a, S: 'static> Tx<'a, S> {
         &self.context.office
     }
 
+    /// The ledger, for what is read the same way inside of a write and outside.
+    pub fn ledger(&self) -> &'a Ledger<S> {
+        self.ledger
+    }
+
     /// Reads a record, also a deleted one.
     ///
     /// # Errors
     /// If the database is away.
     pub async fn find<R: Record<S>>(&self, name: &Name<R>) -> Result<Option<R>> {
-        self.ledger.find(self.office(), name.id()).await
+        let ours =
+            |change: &&Pending| change.record.0 == R::COLLECTION && change.record.1 == name.id();
+        match self.changes.iter().rfind(ours) {
+            Some(change) => R::decode(change.body.as_slice())
+                .map(Some)
+                .map_err(Error::internal),
+            None => self.ledger.find(self.office(), name.id()).await,
+        }
+    }
+
+    /// The office's only record of this type, or its defaults, as it was before the write.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn singleton<R: Record<S>>(&self) -> Result<R> {
+        self.ledger.singleton(self.office()).await
     }
 
     /// Reads a record that must be there and not deleted; `field` names it in the request.
@@ -72,6 +98,39 @@ impl<'a, S: 'static> Tx<'a, S> {
         self.ledger.select(self.office(), condition, limit).await
     }
 
+    /// Like [`Ledger::each`].
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn each<R: Record<S>>(
+        &self,
+        condition: Condition,
+        page: u64,
+        take: impl FnMut(R) + Send,
+    ) -> Result<()> {
+        self.ledger.each(self.office(), condition, page, take).await
+    }
+
+    /// The next number of a column among the records that fulfil a condition, deleted ones
+    /// included, from 1 without gaps: the writes of an office follow one another.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn next_number<R: Record<S>>(
+        &mut self,
+        column: &'static str,
+        within: Condition,
+    ) -> Result<i32> {
+        let (backend, office) = (self.ledger.backend(), self.office());
+        let asked = sql::greatest::<S, R>(backend, office, column, within.clone()).to_string();
+        let last = match self.numbers.get(&asked) {
+            Some(last) => *last,
+            None => self.greatest::<R>(column, within).await?,
+        };
+        self.numbers.insert(asked, last + 1);
+        i32::try_from(last + 1).map_err(Error::internal)
+    }
+
     /// The greatest value of a number's column; 0 if there is no record.
     ///
     /// # Errors
@@ -87,7 +146,7 @@ impl<'a, S: 'static> Tx<'a, S> {
             .ledger
             .database
             .writer
-            .query_one_raw(statement)
+            .one(statement)
             .await
             .map_err(refusal)?;
         Ok(row
@@ -123,7 +182,7 @@ impl<'a, S: 'static> Tx<'a, S> {
             update_time: Some(now),
             delete_time: None,
         });
-        Box::pin(record.settle(None, self)).await?;
+        settled(&mut record, None, self).await?;
         let statement =
             sql::insert::<S, _>(self.ledger.backend(), self.office(), name.id(), &record);
         let exists = id.map(|id| sql::get::<S, R>(self.ledger.backend(), self.office(), id));
@@ -145,7 +204,7 @@ impl<'a, S: 'static> Tx<'a, S> {
             delete_time,
             ..stored
         });
-        Box::pin(record.settle(Some(before), self)).await?;
+        settled(&mut record, Some(before), self).await?;
         let id = Name::<R>::parse(stored.name)
             .ok_or_else(|| Error::internal("a stored record without a name"))?;
         let statement = sql::update::<S, _>(
@@ -177,6 +236,15 @@ impl<'a, S: 'static> Tx<'a, S> {
             body: record.encode_to_vec(),
         });
     }
+}
+
+/// [`Record::settle`], which may change records of its own kind, and so come back here.
+fn settled<'s, S: 'static, R: Record<S>>(
+    record: &'s mut R,
+    before: Option<&'s R>,
+    tx: &'s mut Tx<'_, S>,
+) -> BoxFuture<'s, Result<()>> {
+    Box::pin(record.settle(before, tx))
 }
 
 /// The etag of a version.

@@ -7,7 +7,7 @@ const GIVEN: &[&str] = &[
     "知行", "立言", "景和", "念之", "望舒", "思齐", "怀远", "若谷", "守正", "清越", "明远",
 ];
 
-const UNITS: &[&str] = &[
+const BUREAUS: &[&str] = &[
     "县发展改革局",
     "县财政局",
     "县自然资源局",
@@ -17,11 +17,9 @@ const UNITS: &[&str] = &[
     "县住房城乡建设局",
     "县交通运输局",
     "县文化旅游局",
-    "青石镇",
-    "柳河镇",
-    "松岭乡",
-    "白云乡",
 ];
+
+const TOWNSHIPS: &[&str] = &["青石镇", "柳河镇", "松岭乡", "白云乡"];
 
 const PLACES: &[&str] = &[
     "县委常委会议室",
@@ -60,9 +58,19 @@ pub(super) fn person(i: usize) -> String {
     format!("{}{}", pick(SURNAMES, i), pick(GIVEN, i / 3 + i))
 }
 
-/// A unit.
+/// A unit of the county.
 pub(super) fn unit(i: usize) -> &'static str {
-    pick(UNITS, i)
+    if i % 3 == 2 { township(i) } else { bureau(i) }
+}
+
+/// A bureau.
+pub(super) fn bureau(i: usize) -> &'static str {
+    pick(BUREAUS, i)
+}
+
+/// A township.
+pub(super) fn township(i: usize) -> &'static str {
+    pick(TOWNSHIPS, i)
 }
 
 /// A place.

@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
+use super::{matters, meetings, reception, research, supervision};
+
 /// The figures of one year, by indicator.
 pub(super) type Figures = BTreeMap<String, u32>;
 
@@ -22,36 +24,27 @@ pub(super) struct Plan {
     pub(super) previous: Option<Figures>,
 }
 
-/// The figures that a plan can name, each with the whole that it is a part of.
-const PLANNED: &[(&str, Option<&str>)] = &[
-    ("meetings_total", None),
-    ("reform_group_meetings", Some("meetings_total")),
-    (
-        "joint_office_directors_meeting_cadence",
-        Some("meetings_total"),
-    ),
-    ("provincial_site_meetings_hosted", None),
-    ("video_systems_installed", None),
-    ("video_duty_rooms_renovated", None),
-    ("lectures_grassroots", None),
-    (
-        "lectures_by_standing_committee",
-        Some("lectures_grassroots"),
-    ),
-    ("city_secretary_instructions_closed", None),
-    ("city_supervision_notices_implemented", None),
-    ("county_leader_instructions_handled", None),
-];
+/// A figure that a plan can name, and the one that must not be less, such as its whole.
+pub(super) type Planned = (&'static str, Option<&'static str>);
 
-/// A sum that a plan may state; it must be right.
-const SUM: (&str, &[&str]) = (
-    "derived_supervision_handled_sum",
-    &[
-        "city_secretary_instructions_closed",
-        "city_supervision_notices_implemented",
-        "county_leader_instructions_handled",
-    ],
-);
+/// The figures that a plan can name.
+fn known() -> impl Iterator<Item = &'static Planned> {
+    let all = [
+        meetings::PLANNED,
+        matters::PLANNED,
+        supervision::PLANNED,
+        reception::PLANNED,
+        research::PLANNED,
+    ];
+    all.into_iter().flatten()
+}
+
+/// Sums that a plan may state; they must be right.
+const SUMS: &[(&str, &[&str])] = &[matters::SUM, reception::SUM, research::SUM];
+
+fn is_sum(id: &str) -> bool {
+    SUMS.iter().any(|(sum, _)| *sum == id)
+}
 
 /// The most records of one figure.
 const MOST: u32 = 1_000_000;
@@ -105,7 +98,7 @@ pub(super) fn planned(figures: &Figures, id: &str) -> u32 {
 
 fn check(table: &str, figures: &Figures, bad: &mut Vec<String>) {
     for (id, value) in figures {
-        let known = id == SUM.0 || PLANNED.iter().any(|(planned, _)| planned == id);
+        let known = is_sum(id) || known().any(|(planned, _)| planned == id);
         if !known {
             bad.push(format!("{table}.{id}：没有这个指标，或它由其他指标得出"));
         } else if *value > MOST {
@@ -113,7 +106,7 @@ fn check(table: &str, figures: &Figures, bad: &mut Vec<String>) {
         }
     }
     let mut parts: BTreeMap<&str, u32> = BTreeMap::new();
-    for (id, whole) in PLANNED {
+    for (id, whole) in known() {
         if let Some(whole) = whole {
             let sum = parts.entry(whole).or_default();
             *sum = sum.saturating_add(planned(figures, id));
@@ -125,10 +118,10 @@ fn check(table: &str, figures: &Figures, bad: &mut Vec<String>) {
             bad.push(format!("{table}.{whole} = {value}：小于其中各项之和{sum}"));
         }
     }
-    if let Some(value) = figures.get(SUM.0) {
-        let sum: u32 = SUM.1.iter().map(|id| planned(figures, id).min(MOST)).sum();
-        if *value != sum {
-            bad.push(format!("{table}.{} = {value}：应为各项之和{sum}", SUM.0));
+    for (id, parts) in SUMS {
+        let sum: u32 = parts.iter().map(|id| planned(figures, id).min(MOST)).sum();
+        if let Some(value) = figures.get(*id).filter(|value| **value != sum) {
+            bad.push(format!("{table}.{id} = {value}：应为各项之和{sum}"));
         }
     }
 }
@@ -139,9 +132,8 @@ fn made_up(figures: &Figures) -> Figures {
         .iter()
         .map(|(id, value)| (id.clone(), value - value / 12))
         .collect();
-    for whole in ["meetings_total", "lectures_grassroots"] {
-        let parts: u32 = PLANNED
-            .iter()
+    for whole in known().filter_map(|(_, whole)| *whole) {
+        let parts: u32 = known()
             .filter(|(_, of)| *of == Some(whole))
             .map(|(id, _)| planned(&made, id))
             .sum();
@@ -149,7 +141,7 @@ fn made_up(figures: &Figures) -> Figures {
             *value = parts.max(*value);
         }
     }
-    made.remove(SUM.0);
+    made.retain(|id, _| !is_sum(id));
     made
 }
 

@@ -170,13 +170,13 @@ mod tests {
         let error = seal(&mut report).unwrap_err();
         assert_eq!(error.reason(), Reason::FiguresMissing);
         assert_eq!(error.preconditions().len(), 1);
+        assert_eq!(error.preconditions()[0].rule, "FIGURE_MISSING");
 
         let mut report = in_review(vec![figure(Some(1), None)]);
         report.missing_sources.push(MissingSource::default());
-        assert_eq!(
-            seal(&mut report).unwrap_err().reason(),
-            Reason::FiguresMissing
-        );
+        let error = seal(&mut report).unwrap_err();
+        assert_eq!(error.reason(), Reason::FiguresMissing);
+        assert_eq!(error.preconditions()[0].rule, "SOURCE_MISSING");
 
         let mut report = in_review(vec![figure(None, None); 100]);
         assert_eq!(

@@ -238,6 +238,7 @@ fn trial(template: &str, known: &[Indicator]) -> Option<Failure> {
                 label: i.label.clone(),
                 unit: i.unit.clone(),
                 part_of: i.part_of.clone(),
+                decimals: i.decimals,
                 current: value.clone(),
                 previous: value.clone(),
                 ..Default::default()

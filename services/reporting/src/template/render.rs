@@ -12,7 +12,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 use taizhang_contracts::Office;
 use taizhang_contracts::reporting::{ReportFigure, ReportValue};
 
-use super::wording::Words;
+use super::wording::{Words, decimal};
 
 /// The variables beside the indicators; no indicator can have such an id.
 pub(super) const VARIABLES: &[&str] = &["figures", "office", "year"];
@@ -23,6 +23,7 @@ pub(super) const FILTERS: &[&str] = &[
     "yu_unit",
     "yoy",
     "of_which",
+    "rate",
     "missing_or",
     "cell",
 ];
@@ -100,6 +101,7 @@ pub(super) fn engine() -> Environment<'static> {
     engine.add_filter("yu_unit", |f: &Shown| f.0.lower_bound_with_unit());
     engine.add_filter("yoy", |f: &Shown| f.0.yoy());
     engine.add_filter("of_which", |f: &Shown| f.0.of_which());
+    engine.add_filter("rate", |f: &Shown| f.0.rate(f.1));
     engine.add_filter("missing_or", |f: &Shown, instead: String| {
         if f.0.number().is_none() && !instead.trim().is_empty() {
             instead
@@ -123,7 +125,9 @@ pub(crate) fn render(
     let mut context: BTreeMap<String, Value> = BTreeMap::new();
     let mut all = Vec::with_capacity(figures.len());
     for figure in figures {
-        let value = Value::from_object(Shown(figure.clone()));
+        let whole = figures.iter().find(|f| f.indicator == figure.part_of);
+        let whole = whole.and_then(Words::number);
+        let value = Value::from_object(Shown(figure.clone(), whole));
         context.insert(figure.indicator.clone(), value.clone());
         all.push(value);
     }
@@ -169,9 +173,9 @@ fn cell(text: &str) -> String {
         .replace(['\n', '\r'], " ")
 }
 
-/// A figure as a template sees it.
+/// A figure as a template sees it, and the number that it is a part of.
 #[derive(Debug)]
-struct Shown(ReportFigure);
+struct Shown(ReportFigure, Option<i64>);
 
 impl Object for Shown {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
@@ -188,8 +192,8 @@ impl Object for Shown {
             "unit" => f.unit.as_str().into(),
             "source" => f.source.as_str().into(),
             "part_of" => f.part_of.as_str().into(),
-            "value" => number_or_gap(&current),
-            "previous" => number_or_gap(&previous),
+            "value" => number_or_gap(&current, f.decimals),
+            "previous" => number_or_gap(&previous, f.decimals),
             "change" => f.change().into(),
             "records" => records(&current),
             "missing_reason" => current.missing_reason.into(),
@@ -211,9 +215,9 @@ impl Object for Shown {
 }
 
 /// For a table, where the label stands in the same row.
-fn number_or_gap(value: &ReportValue) -> Value {
+fn number_or_gap(value: &ReportValue, decimals: i32) -> Value {
     match value.value {
-        Some(number) => number.into(),
+        Some(number) => decimal(number, decimals).into(),
         None => format!("［缺：{}］", value.missing_reason).into(),
     }
 }

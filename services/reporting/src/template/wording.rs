@@ -18,6 +18,32 @@ pub(crate) fn yu(number: i64) -> String {
     }
 }
 
+/// A number whose last digits are decimals: 123456 with two is 「1234.56」.
+pub(crate) fn decimal(number: i64, decimals: i32) -> String {
+    let decimals = usize::try_from(decimals).unwrap_or(0).min(18);
+    if decimals == 0 {
+        return number.to_string();
+    }
+    let digits = format!("{:0>1$}", number.unsigned_abs(), decimals + 1);
+    let (whole, part) = digits.split_at(digits.len() - decimals);
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{whole}.{part}")
+}
+
+/// A part of a whole in percent, such as 「98.6%」: one decimal, half up.
+pub(crate) fn rate(part: i64, whole: i64) -> String {
+    if whole <= 0 || part < 0 {
+        return "总数为零，不计比率".into();
+    }
+    let tenths = tenths_of_percent(part.into(), whole.into());
+    format!("{}.{}%", tenths / 10, tenths % 10)
+}
+
+/// Tenths of a percent, half up: part × 1000 ÷ whole, and half of the divisor.
+fn tenths_of_percent(part: i128, whole: i128) -> i128 {
+    (2000 * part + whole) / (2 * whole)
+}
+
 /// The change from last year, such as 「减少12.6%」: one decimal, half up, without a sign.
 pub(crate) fn change(current: i64, previous: i64) -> String {
     if previous == 0 {
@@ -31,8 +57,7 @@ pub(crate) fn change(current: i64, previous: i64) -> String {
     }
     let (current, previous) = (i128::from(current), i128::from(previous));
     let difference = (current - previous).abs();
-    // Tenths of a percent: difference × 1000 ÷ previous, and half of the divisor for half up.
-    let tenths = (2000 * difference + previous) / (2 * previous);
+    let tenths = tenths_of_percent(difference, previous);
     if tenths == 0 {
         return "与上年基本持平".into();
     }
@@ -63,6 +88,8 @@ pub(crate) trait Words {
     fn lower_bound_with_unit(&self) -> String;
     /// A part of a whole: 「其中县委常委宣讲36场」.
     fn of_which(&self) -> String;
+    /// What part of its whole it is: 「98.6%」.
+    fn rate(&self, whole: Option<i64>) -> String;
     /// The change from last year in a table: 「减少12.6%」.
     fn change(&self) -> String;
     /// The change from last year in a sentence: 「同比减少12.6%」.
@@ -76,30 +103,32 @@ impl Words for ReportFigure {
 
     fn plain(&self) -> String {
         self.number()
-            .map_or_else(|| gap_of(self), |n| n.to_string())
+            .map_or_else(|| gap_of(self), |n| decimal(n, self.decimals))
     }
 
     fn with_unit(&self) -> String {
         match self.number() {
-            Some(n) => format!("{n}{}", self.unit),
+            Some(n) => format!("{}{}", decimal(n, self.decimals), self.unit),
             None => gap_of(self),
         }
     }
 
     fn lower_bound(&self) -> String {
-        self.number().map_or_else(|| gap_of(self), yu)
+        // A lower bound has no decimals.
+        let one = 10_i64.saturating_pow(u32::try_from(self.decimals).unwrap_or(0));
+        self.number().map_or_else(|| gap_of(self), |n| yu(n / one))
     }
 
     fn lower_bound_with_unit(&self) -> String {
         match self.number() {
-            Some(n) => format!("{}{}", yu(n), self.unit),
+            Some(_) => format!("{}{}", self.lower_bound(), self.unit),
             None => gap_of(self),
         }
     }
 
     fn of_which(&self) -> String {
         match self.number() {
-            Some(n) => format!("其中{}{n}{}", self.label, self.unit),
+            Some(_) => format!("其中{}{}", self.label, self.with_unit()),
             None => format!("其中{}", gap_of(self)),
         }
     }
@@ -109,6 +138,14 @@ impl Words for ReportFigure {
             (Some(current), Some(previous)) => change(current, previous),
             (None, _) => "本年数缺失，不作同比".into(),
             (_, None) => "上年数缺失，不作同比".into(),
+        }
+    }
+
+    fn rate(&self, whole: Option<i64>) -> String {
+        match (self.number(), whole) {
+            (Some(part), Some(whole)) => rate(part, whole),
+            (None, _) => gap_of(self),
+            (_, None) => gap(&self.label, "没有总数，不计比率"),
         }
     }
 
@@ -139,6 +176,27 @@ fn gap_of(figure: &ReportFigure) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn decimals_stand_after_a_point() {
+        for (number, decimals, text) in [
+            (123_456, 2, "1234.56"),
+            (5, 2, "0.05"),
+            (-5, 1, "-0.5"),
+            (0, 2, "0.00"),
+            (7, 0, "7"),
+        ] {
+            assert_eq!(decimal(number, decimals), text);
+        }
+    }
+
+    #[test]
+    fn rates_are_rounded_half_up() {
+        assert_eq!(rate(71, 72), "98.6%");
+        assert_eq!(rate(1, 2000), "0.1%");
+        assert_eq!(rate(72, 72), "100.0%");
+        assert_eq!(rate(0, 0), "总数为零，不计比率");
+    }
 
     #[test]
     fn lower_bounds_follow_the_genre() {

@@ -4,19 +4,21 @@
 //! the day on which the matter came into its present state.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use chrono::NaiveDate;
 use taizhang_contracts::common::Date;
 use taizhang_contracts::meetings::Decision;
 use taizhang_contracts::supervision::{
     AcceptMatterRequest, AssignMatterRequest, CloseMatterRequest, Extension, ExtensionState,
-    GrantExtensionRequest, Matter, MatterState, RefuseExtensionRequest, RequestExtensionRequest,
-    ResumeMatterRequest, Return, ReturnMatterRequest, ReviewMatterRequest, SourceKind,
-    SubmitFeedbackRequest, SuspendMatterRequest, Suspension, UrgeMatterRequest,
+    GrantExtensionRequest, Matter, MatterState, RecheckMatterRequest, RefuseExtensionRequest,
+    RequestExtensionRequest, ResumeMatterRequest, Return, ReturnMatterRequest, ReviewMatterRequest,
+    SourceKind, SubmitFeedbackRequest, SuspendMatterRequest, Suspension, UrgeMatterRequest,
 };
 use taizhang_contracts::{Error, Name, Office, Result, Violations};
 use taizhang_ledger::Moment;
+use taizhang_ledger::days::{FUTURE, day};
+use taizhang_ledger::lists::room;
 
 use super::MACHINE;
 use crate::naive;
@@ -24,8 +26,8 @@ use crate::naive;
 /// The most reports, and the most urgings, of one matter.
 const MOST_ENTRIES: usize = 200;
 
-/// The most extensions, returns and suspensions of one matter, of each.
-const MOST_TURNS: usize = 50;
+/// The most extensions, returns, suspensions, rechecks and merged matters of one matter, of each.
+pub(super) const MOST_TURNS: usize = 50;
 
 /// The rules between the fields that a caller sets.
 pub(super) fn check(matter: &Matter, v: &mut Violations) {
@@ -344,8 +346,70 @@ pub(super) fn resume(matter: &mut Matter, q: &ResumeMatterRequest, at: Moment) -
     Ok(())
 }
 
+/// RecheckMatter. One that does not pass is worked on again, as after a return.
+///
+/// # Errors
+/// WRONG_STATE; INVALID_ARGUMENT for a day out of order or missing findings; RULE_REFUSES if
+/// another matter or parts were worked on in its place, or if there are too many.
+pub(super) fn recheck(matter: &mut Matter, q: &RecheckMatterRequest, at: Moment) -> Result<()> {
+    let next = MACHINE.next("RecheckMatter", matter.state())?;
+    if matter.superseded {
+        return Err(Error::refused(
+            "RECHECK_WHAT_WAS_WORKED_ON",
+            matter.name.as_str(),
+            "已合并或分解的事项，应对并入的事项或分解的各项回头看",
+            "it was merged or split; recheck what it was merged into, or its parts",
+        ));
+    }
+    room(matter.rechecks.len(), MOST_TURNS, "matter.rechecks")?;
+    let mut recheck = q.recheck.clone().unwrap_or_default();
+    if !recheck.passed && recheck.findings.trim().is_empty() {
+        return Err(Violations::of(
+            "recheck.findings",
+            "未通过的须说明情况",
+            "is required if it does not pass",
+        ));
+    }
+    let before = matter.rechecks.last().and_then(|r| naive(r.date));
+    let earliest = since(matter).max(before);
+    recheck.date = Some(day("recheck.date", recheck.date, earliest, at)?);
+    recheck.closed_on = matter.closed_on;
+    recheck.conclusion.clone_from(&matter.conclusion);
+    if !recheck.passed {
+        withdraw_closing(matter);
+        matter.set_state(next);
+    }
+    matter.rechecks.push(recheck);
+    Ok(())
+}
+
+/// A matter that another one refers to, or that refers to another one, is not deleted: what was
+/// asked in it would be lost.
+///
+/// # Errors
+/// RULE_REFUSES.
+pub(super) fn bound_stay(matter: &Matter) -> Result<()> {
+    let bound = matter.superseded || !matter.merged.is_empty() || !matter.split_from.is_empty();
+    if matter.delete_time.is_none() || !bound {
+        return Ok(());
+    }
+    Err(Error::refused(
+        "BOUND_MATTERS_STAY",
+        matter.name.as_str(),
+        "与其他事项有合并或分解关系，不得删除",
+        "it is bound to other matters by a merge or a split, and can't be deleted",
+    ))
+}
+
+/// The closing no longer stands, nor what it was founded on.
+pub(super) fn withdraw_closing(matter: &mut Matter) {
+    withdraw_report(matter);
+    matter.closed_on = None;
+    matter.conclusion.clear();
+}
+
 /// The final report no longer stands: another one must follow.
-fn withdraw_report(matter: &mut Matter) {
+pub(super) fn withdraw_report(matter: &mut Matter) {
     matter.reported_on = None;
     matter.reviewed_on = None;
 }
@@ -383,7 +447,7 @@ fn decide(
 }
 
 /// The day on which the matter came into its present state.
-fn since(matter: &Matter) -> Option<NaiveDate> {
+pub(super) fn since(matter: &Matter) -> Option<NaiveDate> {
     let day = match matter.state() {
         MatterState::Unspecified | MatterState::Registered => matter.registered_on,
         MatterState::Assigned => matter.assigned_on,
@@ -391,42 +455,18 @@ fn since(matter: &Matter) -> Option<NaiveDate> {
         MatterState::UnderReview => matter.reviewed_on,
         MatterState::Closed => matter.closed_on,
         MatterState::Suspended => matter.suspensions.last().and_then(|s| s.suspended_on),
+        MatterState::Merged => matter.merged_on,
+        MatterState::Split => matter.split_on,
         MatterState::InProgress => {
             let returned = matter.returns.last().and_then(|r| naive(r.returned_on));
             let resumed = matter.suspensions.last().and_then(|s| naive(s.resumed_on));
-            return naive(matter.accepted_on).max(returned).max(resumed);
+            let failed = matter.rechecks.iter().rfind(|r| !r.passed);
+            let reopened = failed.and_then(|r| naive(r.date));
+            return naive(matter.accepted_on)
+                .max(returned)
+                .max(resumed)
+                .max(reopened);
         }
     };
     naive(day)
-}
-
-const FUTURE: (&str, &str) = ("不得晚于今天", "must not be in the future");
-
-/// The day that a caller gave in `field`, or today.
-fn day(field: &str, given: Option<Date>, earliest: Option<NaiveDate>, at: Moment) -> Result<Date> {
-    let day = at.day_or_today(given.as_ref());
-    if day > at.today() {
-        return Err(Violations::of(field, FUTURE.0, FUTURE.1));
-    }
-    match earliest {
-        Some(earliest) if day < earliest => Err(Violations::of(
-            field,
-            format!("不得早于前一步的日期{earliest}"),
-            format!("must not be before {earliest}, the day of the step before"),
-        )),
-        _ => Ok(day.into()),
-    }
-}
-
-/// Refuses one entry more in a list that is full.
-fn room(entries: usize, most: usize, list: &str) -> Result<()> {
-    if entries < most {
-        return Ok(());
-    }
-    Err(Error::refused(
-        "LIST_FULL",
-        list,
-        format!("最多{most}条"),
-        format!("holds at most {most} entries"),
-    ))
 }

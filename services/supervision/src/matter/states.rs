@@ -1,7 +1,7 @@
 //! The states of a matter, and which methods go with which.
 
 use taizhang_contracts::supervision::MatterState::{
-    self, Assigned, Closed, InProgress, Registered, Reported, Suspended, UnderReview,
+    self, Assigned, Closed, InProgress, Merged, Registered, Reported, Split, Suspended, UnderReview,
 };
 use taizhang_ledger::transition::{Machine, keeps, leads};
 
@@ -26,11 +26,32 @@ pub const MACHINE: Machine<MatterState> = Machine {
         keeps("RefuseExtension", "不同意延期", DECIDED_IN),
         keeps("UpdateMatter", "修改", OPEN),
         keeps("UpdateMatter", "修改", &[Suspended]),
+        leads("RecheckMatter", "回头看未通过", &[Closed], InProgress),
+        keeps("RecheckMatter", "回头看通过", &[Closed]),
+        leads("MergeMatter", "合并", OPEN, Merged),
+        keeps(TAKES_IN, "并入", OPEN),
+        leads(OTHER_CLOSES, "随之办结", &[Merged], Closed),
+        leads(OTHER_REOPENS, "随之重办", &[Closed], Merged),
+        leads(
+            "SplitMatter",
+            "分解",
+            &[Registered, Assigned, InProgress],
+            Split,
+        ),
+        leads(PARTS_CLOSED, "各项均已办结", &[Split], Closed),
+        leads(PART_REOPENS, "一项重办", &[Closed], Split),
     ],
     name: MatterState::as_str_name,
 };
 
-const OPEN: &[MatterState] = &[Registered, Assigned, InProgress, Reported, UnderReview];
+/// What happens to a matter when a method is called on another one that it is bound to.
+pub(super) const TAKES_IN: &str = "MergeMatter (another into it)";
+pub(super) const OTHER_CLOSES: &str = "CloseMatter (what it was merged into)";
+pub(super) const OTHER_REOPENS: &str = "RecheckMatter (what it was merged into)";
+pub(super) const PARTS_CLOSED: &str = "CloseMatter (its last part)";
+pub(super) const PART_REOPENS: &str = "RecheckMatter (one of its parts)";
+
+pub(crate) const OPEN: &[MatterState] = &[Registered, Assigned, InProgress, Reported, UnderReview];
 const HANDED_OVER: &[MatterState] = &[Assigned, InProgress, Reported, UnderReview];
 /// What was asked for is decided on also while the work is stopped.
 const DECIDED_IN: &[MatterState] = &[Assigned, InProgress, Reported, UnderReview, Suspended];

@@ -2,24 +2,28 @@
 
 use chrono::{Days, TimeZone};
 use proptest::prelude::*;
-use taizhang_contracts::supervision::{Feedback, Lamp, Source, Urging};
+use taizhang_contracts::supervision::{
+    Feedback, Lamp, MatterPart, MergeMatterRequest, Recheck as Look, Source, SplitMatterRequest,
+    Urging,
+};
 use taizhang_contracts::{Call, Reason, Resource};
 
 use super::*;
 use crate::lamp::{self, Warning};
+use crate::matter::bonds;
 
 type S = MatterState;
 
-fn june(day: u32) -> NaiveDate {
+pub(in crate::matter) fn june(day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(2022, 6, day).unwrap()
 }
 
-fn date(day: u32) -> Option<Date> {
+pub(in crate::matter) fn date(day: u32) -> Option<Date> {
     Some(june(day).into())
 }
 
 /// Noon of a day in the office.
-fn noon(day: NaiveDate) -> Moment {
+pub(in crate::matter) fn noon(day: NaiveDate) -> Moment {
     let zone = chrono_tz::Asia::Shanghai;
     let now = zone.from_local_datetime(&day.and_hms_opt(12, 0, 0).unwrap());
     Moment {
@@ -29,7 +33,7 @@ fn noon(day: NaiveDate) -> Moment {
 }
 
 /// Registered on 1 June, due on the 15th.
-fn registered() -> Matter {
+pub(in crate::matter) fn registered() -> Matter {
     let mut matter = Matter {
         name: "offices/demo/matters/m1".into(),
         registered_on: date(1),
@@ -42,7 +46,7 @@ fn registered() -> Matter {
     matter
 }
 
-fn fields(error: &Error) -> Vec<&str> {
+pub(in crate::matter) fn fields(error: &Error) -> Vec<&str> {
     error
         .violations()
         .iter()
@@ -50,7 +54,7 @@ fn fields(error: &Error) -> Vec<&str> {
         .collect()
 }
 
-fn rule(error: &Error) -> &str {
+pub(in crate::matter) fn rule(error: &Error) -> &str {
     error
         .preconditions()
         .first()
@@ -59,7 +63,7 @@ fn rule(error: &Error) -> &str {
 
 /// Everything that can be done to a matter, on a day that is given or left to be today.
 #[derive(Debug, Clone)]
-enum Deed {
+pub(in crate::matter) enum Deed {
     Assign,
     Accept,
     Report { last: bool },
@@ -72,6 +76,9 @@ enum Deed {
     Refuse,
     Suspend,
     Resume,
+    Recheck { passed: bool },
+    Merge,
+    Split,
 }
 
 impl Deed {
@@ -89,11 +96,19 @@ impl Deed {
             Self::Refuse => RefuseExtensionRequest::METHOD,
             Self::Suspend => SuspendMatterRequest::METHOD,
             Self::Resume => ResumeMatterRequest::METHOD,
+            Self::Recheck { .. } => RecheckMatterRequest::METHOD,
+            Self::Merge => MergeMatterRequest::METHOD,
+            Self::Split => SplitMatterRequest::METHOD,
         }
     }
 
     /// Does it to a copy, as the ledger does.
-    fn to(&self, matter: &Matter, on: Option<NaiveDate>, today: NaiveDate) -> Result<Matter> {
+    pub(in crate::matter) fn to(
+        &self,
+        matter: &Matter,
+        on: Option<NaiveDate>,
+        today: NaiveDate,
+    ) -> Result<Matter> {
         let (mut after, at) = (matter.clone(), noon(today));
         let (m, on) = (&mut after, on.map(Date::from));
         match self {
@@ -207,13 +222,57 @@ impl Deed {
                 },
                 at,
             ),
+            Self::Recheck { passed } => {
+                let look = Look {
+                    date: on,
+                    passed: *passed,
+                    by: "督查室".into(),
+                    findings: "已看".into(),
+                    // Not for the caller to say.
+                    closed_on: date(30),
+                    conclusion: "假".into(),
+                };
+                recheck(
+                    m,
+                    &RecheckMatterRequest {
+                        recheck: Some(look),
+                        ..Default::default()
+                    },
+                    at,
+                )
+            }
+            Self::Merge => bonds::merge(
+                m,
+                &MergeMatterRequest {
+                    into: "offices/demo/matters/other".into(),
+                    merged_on: on,
+                    ..Default::default()
+                },
+                at,
+            ),
+            Self::Split => {
+                let part = MatterPart {
+                    due_date: Some((today + Days::new(30)).into()),
+                    matter: "offices/demo/matters/false".into(),
+                    ..Default::default()
+                };
+                bonds::split(
+                    m,
+                    &SplitMatterRequest {
+                        parts: vec![part; 2],
+                        split_on: on,
+                        ..Default::default()
+                    },
+                    at,
+                )
+            }
         }?;
         Ok(after)
     }
 }
 
 /// Does one thing after another, each on its day and recorded on that day.
-fn lived(deeds: &[(u32, Deed)]) -> Matter {
+pub(in crate::matter) fn lived(deeds: &[(u32, Deed)]) -> Matter {
     deeds.iter().fold(registered(), |matter, (day, deed)| {
         deed.to(&matter, None, june(*day)).unwrap()
     })
@@ -221,7 +280,7 @@ fn lived(deeds: &[(u32, Deed)]) -> Matter {
 
 use Deed::*;
 
-const LAST: Deed = Report { last: true };
+pub(in crate::matter) const LAST: Deed = Report { last: true };
 
 #[test]
 fn a_matter_goes_its_way_to_the_end() {
@@ -377,6 +436,123 @@ fn work_that_goes_on_is_in_progress_even_if_it_had_not_begun() {
     assert_eq!((begun.accepted_on, begun.reported_on), (date(3), None));
 }
 
+/// Closed on the 10th, due on the 15th.
+fn closed() -> Matter {
+    lived(&[
+        (2, Assign),
+        (3, Accept),
+        (8, LAST),
+        (9, Review),
+        (10, Close),
+    ])
+}
+
+#[test]
+fn a_recheck_that_passes_keeps_the_closing_and_one_that_does_not_reopens() {
+    let passed = Recheck { passed: true }
+        .to(&closed(), None, june(12))
+        .unwrap();
+    assert_eq!(passed.state(), S::Closed);
+    assert_eq!(passed.closed_on, date(10));
+    let failed = Recheck { passed: false };
+    let reopened = failed.to(&passed, None, june(20)).unwrap();
+    assert_eq!(reopened.state(), S::InProgress);
+    assert_eq!(
+        (
+            reopened.closed_on,
+            reopened.reviewed_on,
+            reopened.reported_on,
+            reopened.conclusion.as_str()
+        ),
+        (None, None, None, "")
+    );
+    // The closings that were looked at are kept.
+    let told = |r: &Look| (r.date, r.passed, r.closed_on, r.conclusion.clone());
+    assert_eq!(
+        reopened.rechecks.iter().map(told).collect::<Vec<_>>(),
+        [
+            (date(12), true, date(10), "已办结".to_owned()),
+            (date(20), false, date(10), "已办结".to_owned())
+        ]
+    );
+    // What comes next is not dated before.
+    let early = LAST.to(&reopened, Some(june(19)), june(21)).unwrap_err();
+    assert_eq!(fields(&early), ["feedback.date"]);
+    assert!(LAST.to(&reopened, None, june(21)).is_ok());
+}
+
+#[test]
+fn a_recheck_is_in_order_and_says_what_it_found() {
+    let look =
+        |matter: &Matter, day| Recheck { passed: true }.to(matter, Some(june(day)), june(20));
+    assert_eq!(fields(&look(&closed(), 9).unwrap_err()), ["recheck.date"]);
+    let looked = look(&closed(), 12).unwrap();
+    assert_eq!(fields(&look(&looked, 11).unwrap_err()), ["recheck.date"]);
+    let silent = RecheckMatterRequest {
+        recheck: Some(Look::default()),
+        ..Default::default()
+    };
+    let error = recheck(&mut closed(), &silent, noon(june(20))).unwrap_err();
+    assert_eq!(fields(&error), ["recheck.findings"]);
+    let elsewhere = Matter {
+        superseded: true,
+        ..closed()
+    };
+    let error = look(&elsewhere, 12).unwrap_err();
+    assert_eq!(rule(&error), "RECHECK_WHAT_WAS_WORKED_ON");
+}
+
+#[test]
+fn the_days_between_a_closing_and_its_recheck_are_not_red() {
+    let failed = Recheck { passed: false };
+    // Reopened before it is due, and after.
+    let in_time = failed.to(&closed(), None, june(12)).unwrap();
+    assert!(!lamp::ever_red(&in_time, june(15)));
+    assert!(lamp::ever_red(&in_time, june(16)));
+    let late = failed.to(&closed(), None, june(20)).unwrap();
+    assert!(!lamp::overdue(&late, june(19)));
+    assert!(lamp::overdue(&late, june(20)));
+    assert!(lamp::ever_red(&late, june(20)));
+    // Closed late, it was red before its closing.
+    let deeds = [
+        (2, Assign),
+        (3, Accept),
+        (17, LAST),
+        (18, Review),
+        (18, Close),
+    ];
+    let late = failed.to(&lived(&deeds), None, june(25)).unwrap();
+    assert!(lamp::overdue(&late, june(16)));
+    assert!(!lamp::overdue(&late, june(18)));
+    assert!(lamp::ever_red(&late, june(25)));
+}
+
+#[test]
+fn only_what_stands_alone_is_deleted() {
+    let deleted = |matter: Matter| {
+        bound_stay(&Matter {
+            delete_time: Some(Default::default()),
+            ..matter
+        })
+    };
+    assert!(deleted(registered()).is_ok());
+    for bound in [
+        Merge.to(&registered(), None, june(2)).unwrap(),
+        Split.to(&registered(), None, june(2)).unwrap(),
+        Matter {
+            merged: vec!["offices/demo/matters/m2".into()],
+            ..registered()
+        },
+        Matter {
+            split_from: "offices/demo/matters/m2".into(),
+            ..registered()
+        },
+    ] {
+        assert!(bound_stay(&bound).is_ok());
+        assert_eq!(rule(&deleted(bound).unwrap_err()), "BOUND_MATTERS_STAY");
+    }
+}
+
 #[test]
 fn only_a_registered_matter_gets_another_due_date_by_an_update() {
     let before = registered();
@@ -507,10 +683,14 @@ fn lists_are_bounded() {
         rule(&SendBack.to(&matter, None, june(6)).unwrap_err()),
         "LIST_FULL"
     );
+    let mut matter = closed();
+    matter.rechecks = vec![Look::default(); MOST_TURNS];
+    let error = Recheck { passed: true }.to(&matter, None, june(12));
+    assert_eq!(rule(&error.unwrap_err()), "LIST_FULL");
 }
 
 fn all_states() -> impl Iterator<Item = S> {
-    (1..=7).filter_map(|n| S::try_from(n).ok())
+    (1..=9).filter_map(|n| S::try_from(n).ok())
 }
 
 /// Tries every method in every state: it is refused with WRONG_STATE just where the table has no
@@ -531,6 +711,10 @@ fn the_table_is_the_code() {
         Refuse,
         Suspend,
         Resume,
+        Recheck { passed: true },
+        Recheck { passed: false },
+        Merge,
+        Split,
     ];
     for deed in &deeds {
         for state in all_states() {
@@ -549,7 +733,12 @@ fn the_table_is_the_code() {
         }
     }
     let methods: Vec<_> = deeds.iter().map(Deed::method).collect();
-    for row in MACHINE.transitions {
+    // What happens along with another matter is shown in `bonds/tests.rs`.
+    for row in MACHINE
+        .transitions
+        .iter()
+        .filter(|r| !r.method.ends_with(')'))
+    {
         assert!(
             methods.contains(&row.method) || row.method == "UpdateMatter",
             "{}",
@@ -559,7 +748,7 @@ fn the_table_is_the_code() {
 }
 
 #[test]
-fn the_diagram_leads_everywhere_and_out_of_all_but_the_end() {
+fn the_diagram_leads_everywhere_and_out_again() {
     let diagram = MACHINE.diagram();
     assert!(
         diagram.starts_with("stateDiagram-v2\n    [*] --> REGISTERED\n"),
@@ -581,15 +770,16 @@ fn the_diagram_leads_everywhere_and_out_of_all_but_the_end() {
     for state in all_states() {
         assert!(reached.contains(&state), "{state:?}");
         let leaves = MACHINE.transitions.iter().any(|r| r.from.contains(&state));
-        assert_eq!(leaves, state != S::Closed, "{state:?}");
+        assert!(leaves, "{state:?}");
     }
-    // A closing comes from a review only.
+    // A closing comes from a review, its own or that of another.
     let to_closed: Vec<_> = MACHINE
         .transitions
         .iter()
         .filter(|r| r.to == Some(S::Closed))
+        .map(|r| r.from)
         .collect();
-    assert!(matches!(to_closed.as_slice(), [row] if row.from == [S::UnderReview]));
+    assert_eq!(to_closed, [[S::UnderReview], [S::Merged], [S::Split]]);
 }
 
 fn deeds() -> impl Strategy<Value = Deed> {
@@ -607,6 +797,9 @@ fn deeds() -> impl Strategy<Value = Deed> {
         1 => Just(Refuse),
         1 => Just(Suspend),
         3 => Just(Resume),
+        2 => any::<bool>().prop_map(|passed| Recheck { passed }),
+        1 => Just(Merge),
+        1 => Just(Split),
     ]
 }
 
@@ -678,13 +871,30 @@ fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
         before = s.resumed_on;
     }
     prop_assert!(state != S::Suspended || !m.suspensions.is_empty());
+    // Rechecks are in order, each of a closing that was there.
+    prop_assert!(in_order(
+        &m.rechecks.iter().map(|r| r.date).collect::<Vec<_>>()
+    ));
+    for r in &m.rechecks {
+        prop_assert!(in_order(&[m.accepted_on, r.closed_on, r.date]));
+        prop_assert!(r.closed_on.is_some());
+    }
+    // What was merged or split has no report of its own.
+    let superseded = matches!(state, S::Merged | S::Split);
+    prop_assert_eq!(m.superseded, superseded);
+    prop_assert_eq!(m.merged_on.is_some(), state == S::Merged);
+    prop_assert_eq!(m.merged_into.is_empty(), state != S::Merged);
+    prop_assert_eq!(m.split_on.is_some(), state == S::Split);
+    prop_assert_eq!(m.parts.is_empty(), state != S::Split);
+    prop_assert!(!superseded || m.reported_on.is_none());
+    prop_assert!(m.parts.iter().all(|p| p.matter.is_empty()));
     // Red now is red once, and what is open and overdue is red.
     let lamp = lamp::lamp(m, today, &Warning::default());
     prop_assert!(lamp != Lamp::Unspecified);
     prop_assert!(lamp != Lamp::Red || lamp::ever_red(m, today));
     prop_assert_eq!(
         lamp == Lamp::Red,
-        lamp::overdue(m, today) || naive(m.closed_on) > naive(m.due_date)
+        lamp::overdue(m, today) || lamp::ended(m) > naive(m.due_date)
     );
     Ok(())
 }
@@ -714,13 +924,17 @@ proptest! {
                         row.method == deed.method() && row.from.contains(&before.state()) && row.to.unwrap_or(before.state()) == after.state()
                     });
                     prop_assert!(row.is_some(), "{:?} led from {:?} to {:?}", deed, before.state(), after.state());
-                    prop_assert!(before.state() != S::Closed);
+                    let rechecked = matches!(deed, Recheck { .. });
+                    prop_assert!(before.state() != S::Closed || rechecked);
+                    let superseded = matches!(before.state(), S::Merged | S::Split);
+                    prop_assert!(!superseded);
                     prop_assert!(on.is_none_or(|on| on <= today));
                     prop_assert!(after.same_field(&before, "original_due_date"));
                     prop_assert!(after.extensions.len() >= before.extensions.len());
                     prop_assert!(after.feedbacks.starts_with(&before.feedbacks));
                     prop_assert!(after.urgings.starts_with(&before.urgings));
                     prop_assert!(after.returns.starts_with(&before.returns));
+                    prop_assert!(after.rechecks.starts_with(&before.rechecks));
                     matter = after;
                 }
             }
@@ -740,7 +954,8 @@ proptest! {
         for (deed, passed) in steps {
             for day in 0..=passed {
                 today = today + Days::new(u64::from(day > 0));
-                let open = !matches!(matter.state(), S::Closed | S::Suspended);
+                let open =
+                    !matches!(matter.state(), S::Closed | S::Suspended | S::Merged | S::Split);
                 seen |= open && Some(today) > naive(matter.due_date);
                 prop_assert_eq!(lamp::ever_red(&matter, today), seen);
             }

@@ -1,0 +1,63 @@
+//! Connections that statements run on.
+
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, QueryResult, Statement, TransactionTrait,
+};
+
+use super::lanes::Lanes;
+
+/// Connections to one database: sea-orm's pool, and on PostgreSQL lanes for single statements.
+#[derive(Debug, Clone)]
+pub(crate) struct Connections {
+    pub(super) pool: DatabaseConnection,
+    pub(super) lanes: Option<Lanes>,
+}
+
+impl Connections {
+    pub(crate) fn backend(&self) -> DbBackend {
+        self.pool.get_database_backend()
+    }
+
+    /// The first row of a query.
+    pub(crate) async fn one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match &self.lanes {
+            Some(lanes) => lanes.one(statement).await,
+            None => self.pool.query_one_raw(statement).await,
+        }
+    }
+
+    /// All rows of a query.
+    pub(crate) async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match &self.lanes {
+            Some(lanes) => lanes.all(statement).await,
+            None => self.pool.query_all_raw(statement).await,
+        }
+    }
+
+    /// Runs a statement that is a transaction of its own.
+    pub(crate) async fn execute(&self, statement: Statement) -> Result<(), DbErr> {
+        match &self.lanes {
+            Some(lanes) => lanes.execute(statement).await,
+            None => self.pool.execute_raw(statement).await.map(|_| ()),
+        }
+    }
+
+    /// Begins a transaction of several statements.
+    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.pool.begin().await
+    }
+
+    /// Begins a transaction that only reads, and sees one state of the database throughout.
+    pub(crate) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        match self.backend() {
+            DbBackend::Postgres => {
+                let isolation = Some(IsolationLevel::RepeatableRead);
+                self.pool
+                    .begin_with_config(isolation, Some(AccessMode::ReadOnly))
+                    .await
+            }
+            _ => self.pool.begin().await,
+        }
+    }
+}

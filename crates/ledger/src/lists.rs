@@ -1,0 +1,19 @@
+//! Lists of a record that grow by its methods.
+
+use taizhang_contracts::{Error, Result};
+
+/// Refuses one entry more in a list that is full.
+///
+/// # Errors
+/// RULE_REFUSES, rule LIST_FULL.
+pub fn room(entries: usize, most: usize, list: &str) -> Result<()> {
+    if entries < most {
+        return Ok(());
+    }
+    Err(Error::refused(
+        "LIST_FULL",
+        list,
+        format!("最多{most}条"),
+        format!("holds at most {most} entries"),
+    ))
+}

@@ -1,0 +1,62 @@
+//! The reception service (政务接待): delegations from their letter to their settlement, held to the
+//! regulations of their day, and the teams from above that the office supports.
+
+mod clashes;
+mod indicators;
+mod migration;
+mod print;
+mod reception;
+mod regulations;
+mod settings;
+mod support_assignment;
+
+pub use indicators::indicators;
+pub use migration::Migrator;
+pub use reception::MACHINE as RECEPTION_STATES;
+pub use regulations::{Day, RULES, Regulation, Rule, Source, Step};
+pub use support_assignment::MACHINE as SUPPORT_ASSIGNMENT_STATES;
+
+use taizhang_contracts::reception as api;
+use taizhang_contracts::reception::reception_service_server::ReceptionServiceServer;
+use taizhang_contracts::reception::reception_settings_service_server::ReceptionSettingsServiceServer;
+use taizhang_contracts::reception::support_assignment_service_server::SupportAssignmentServiceServer;
+use taizhang_ledger::shared::{History, Statistics};
+use taizhang_ledger::{Kind, Ledger};
+use tonic::service::Routes;
+
+/// The service's name in the configuration and in scopes.
+pub const NAME: &str = "reception";
+
+/// The kinds of record that the service keeps.
+pub const KINDS: &[Kind] = &[
+    Kind::of::<Receptions, api::Reception>(),
+    Kind::of::<Receptions, api::SupportAssignment>(),
+    Kind::of::<Receptions, api::ReceptionSettings>(),
+];
+
+/// The gRPC services that it serves.
+pub const GRPC_SERVICES: &[&str] = &[
+    api::reception_service_server::SERVICE_NAME,
+    api::support_assignment_service_server::SERVICE_NAME,
+    api::reception_settings_service_server::SERVICE_NAME,
+    taizhang_contracts::history::history_service_server::SERVICE_NAME,
+    taizhang_contracts::statistics::statistics_service_server::SERVICE_NAME,
+];
+
+/// Handles the service's calls.
+#[derive(Clone)]
+pub struct Receptions {
+    ledger: Ledger<Receptions>,
+}
+
+/// The service's gRPC services over a ledger.
+pub fn routes(ledger: Ledger<Receptions>) -> Routes {
+    let receptions = Receptions {
+        ledger: ledger.clone(),
+    };
+    Routes::new(ReceptionServiceServer::new(receptions.clone()))
+        .add_service(SupportAssignmentServiceServer::new(receptions.clone()))
+        .add_service(ReceptionSettingsServiceServer::new(receptions))
+        .add_service(History::server(ledger.clone(), KINDS))
+        .add_service(Statistics::server(ledger, indicators()))
+}

@@ -1,0 +1,135 @@
+//! A reception, and all that the rules want to know of what lies around it.
+
+use chrono::{Datelike, NaiveDate};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use taizhang_contracts::date::{instant, local_day};
+use taizhang_contracts::reception::{ItineraryItem, Reception, ReceptionNature, ReceptionSettings};
+use taizhang_contracts::{Office, Result};
+use taizhang_ledger::days::naive;
+use taizhang_ledger::{Ledger, Moment};
+
+use super::{Finding, RULES, Rule, Source, Step};
+use crate::reception::live;
+use crate::{Receptions, settings};
+
+/// The most receptions of one year that are added up, and of one letter that are looked at.
+const MOST: u64 = 10_000;
+
+/// A reception, and all that the rules want to know of what lies around it.
+pub(crate) struct Case<'a> {
+    pub(crate) reception: &'a Reception,
+    pub(crate) settings: ReceptionSettings,
+    /// Where the office is.
+    pub(crate) at: Moment,
+    /// Whether another reception was made on the same letter.
+    pub(crate) shares_letter: bool,
+    /// What the other receptions of the year cost, out of the same budget; 0 if there is none.
+    pub(crate) spent_fen: i64,
+}
+
+impl<'a> Case<'a> {
+    /// Reads what lies around a reception.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub(crate) async fn read(
+        ledger: &Ledger<Receptions>,
+        office: &Office,
+        reception: &'a Reception,
+    ) -> Result<Self> {
+        let settings = ledger.singleton::<ReceptionSettings>(office).await?;
+        let mut case = Self {
+            reception,
+            settings,
+            at: ledger.moment(),
+            shares_letter: false,
+            spent_fen: 0,
+        };
+        if let Some(condition) = same_letter(reception) {
+            let others: Vec<Reception> = ledger.select(office, condition, MOST).await?;
+            case.shares_letter = others.iter().any(|other| other.name != reception.name);
+        }
+        if case.budget().is_some() {
+            let condition = same_budget(reception);
+            let others: Vec<Reception> = ledger.select(office, condition, MOST).await?;
+            let others = others.iter().filter(|other| other.name != reception.name);
+            case.spent_fen = others.map(|other| other.total_cost_fen).sum();
+        }
+        Ok(case)
+    }
+
+    /// The day by whose rules the reception is judged.
+    pub(crate) fn day(&self) -> NaiveDate {
+        naive(self.reception.arrival_day).unwrap_or_default()
+    }
+
+    /// What the receptions of the year may cost.
+    pub(crate) fn budget(&self) -> Option<i64> {
+        let budgets = self.settings.yearly_budgets.iter();
+        let mut own = budgets
+            .filter(|b| b.year == self.day().year() && b.business == is_business(self.reception));
+        own.next().map(|budget| budget.amount_fen)
+    }
+
+    /// The local day on which an activity begins.
+    pub(crate) fn begins_on(&self, item: &ItineraryItem) -> Option<NaiveDate> {
+        let start = item.start_time.as_ref().and_then(instant)?;
+        Some(local_day(start, self.at.zone))
+    }
+
+    /// Every place at which the reception does not keep the rules in force, up to a step.
+    pub(crate) fn findings(&self, step: Step) -> Vec<Finding> {
+        let day = self.day();
+        let asked = RULES
+            .iter()
+            .filter(|rule| rule.step <= step && rule.is_in_force(day));
+        asked
+            .flat_map(|rule| {
+                let refuses = self.refuses(rule);
+                let fields = (rule.check)(self).into_iter();
+                fields.map(move |field| Finding {
+                    rule,
+                    field,
+                    refuses,
+                })
+            })
+            .collect()
+    }
+
+    fn refuses(&self, rule: &Rule) -> bool {
+        rule.stands.source == Source::Verified
+            || self.settings.enforced_rules.iter().any(|enforced| {
+                enforced.rule_id == rule.id
+                    && settings::holds(enforced.valid_from, enforced.valid_until, self.day())
+            })
+    }
+}
+
+pub(super) fn is_business(reception: &Reception) -> bool {
+    reception.nature() == ReceptionNature::Business
+}
+
+/// The receptions that took or will take place on the same letter.
+fn same_letter(reception: &Reception) -> Option<Condition> {
+    let letter = reception.letter.as_ref()?;
+    let is_told = !letter.unit.is_empty() && !letter.number.is_empty();
+    is_told.then(|| {
+        live()
+            .add(Expr::col("letter_number").eq(letter.number.as_str()))
+            .add(Expr::col("letter_unit").eq(letter.unit.as_str()))
+    })
+}
+
+/// The receptions that are paid for out of the same year's budget.
+fn same_budget(reception: &Reception) -> Condition {
+    let year = naive(reception.arrival_day).unwrap_or_default().year();
+    let day = |month, day| NaiveDate::from_ymd_opt(year, month, day);
+    let business = Expr::col("nature").eq(ReceptionNature::Business as i64);
+    live()
+        .add(Expr::col("arrival_day").between(day(1, 1), day(12, 31)))
+        .add(if is_business(reception) {
+            business
+        } else {
+            business.not()
+        })
+}

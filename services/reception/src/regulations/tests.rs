@@ -1,0 +1,630 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+
+use chrono::DateTime;
+use proptest::prelude::*;
+use taizhang_contracts::common::Date;
+use taizhang_contracts::date::timestamp;
+use taizhang_contracts::reception::*;
+use taizhang_ledger::Moment;
+
+use super::checks::too_many;
+use super::{Case, RULES, Rule, Source, Step, refuse};
+
+/// The days before and after the regulations of 2025.
+const OLD: &str = "2024-06-03";
+const NEW: &str = "2025-11-03";
+
+/// A reception, its office's settings, and what lies around it.
+#[derive(Clone)]
+struct Scene {
+    reception: Reception,
+    settings: ReceptionSettings,
+    shares_letter: bool,
+    spent_fen: i64,
+}
+
+impl Scene {
+    fn case(&self) -> Case<'_> {
+        Case {
+            reception: &self.reception,
+            settings: self.settings.clone(),
+            at: Moment {
+                now: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+                zone: chrono_tz::Asia::Shanghai,
+            },
+            shares_letter: self.shares_letter,
+            spent_fen: self.spent_fen,
+        }
+    }
+
+    /// The rules that are not kept, up to the last step.
+    fn broken(&self) -> BTreeSet<&'static str> {
+        let findings = self.case().findings(Step::Settlement);
+        findings.iter().map(|f| f.rule.id).collect()
+    }
+
+    fn fields(&self, rule: &str) -> Vec<String> {
+        let findings = self.case().findings(Step::Settlement);
+        let own = findings.into_iter().filter(|f| f.rule.id == rule);
+        own.map(|f| f.field).collect()
+    }
+}
+
+fn date(text: &str) -> Date {
+    text.parse::<chrono::NaiveDate>().unwrap().into()
+}
+
+/// A reception of one day that keeps every rule, from the letter to the settlement.
+fn good(day: &str) -> Scene {
+    let on = Some(date(day));
+    let time = |hour: u32| {
+        let time = format!("{day}T{hour:02}:00:00+08:00");
+        let time = DateTime::parse_from_rfc3339(&time).unwrap();
+        Some(timestamp(time.to_utc()))
+    };
+    let reception = Reception {
+        name: "offices/demo/receptions/r1".into(),
+        title: "省水利厅调研组".into(),
+        letter: Some(Letter {
+            unit: "省水利厅".into(),
+            number: "水函〔2024〕8号".into(),
+            date: on,
+            purpose: LetterPurpose::Research.into(),
+            content: "调研水库除险加固".into(),
+            persons: 2,
+            tells_itinerary: true,
+        }),
+        nature: ReceptionNature::LeadersVisit.into(),
+        guest_origin: GuestOrigin::OutsideCounty.into(),
+        guests: ["甲", "乙"]
+            .map(|person| Guest {
+                person: person.into(),
+                unit: "省水利厅".into(),
+                post: "处长".into(),
+                rank: Rank::DivisionHead.into(),
+            })
+            .into(),
+        itinerary_items: vec![ItineraryItem {
+            start_time: time(9),
+            end_time: time(11),
+            title: "看水库".into(),
+            place: "西山水库".into(),
+            kind: ActivityKind::Visit.into(),
+            ..Default::default()
+        }],
+        companions: vec![Companion {
+            person: "丙".into(),
+            unit: "县水利局".into(),
+            post: "局长".into(),
+        }],
+        meals: vec![Meal {
+            date: on,
+            kind: MealKind::WorkingMeal.into(),
+            time_of_day: MealTime::Lunch.into(),
+            guests: 2,
+            companions: 1,
+            standard_fen: 9000,
+            cost_fen: 27_000,
+            ..Default::default()
+        }],
+        lodgings: vec![Lodging {
+            guest: "甲".into(),
+            room_kind: RoomKind::Standard.into(),
+            nights: 1,
+            price_fen: 30_000,
+            paid_by_guest_unit: true,
+        }],
+        vehicles: vec![Vehicle {
+            kind: "中巴".into(),
+            seats: 12,
+            count: 1,
+        }],
+        costs: vec![Cost {
+            category: CostCategory::Transport.into(),
+            amount_fen: 3000,
+            paid_by_host_unit: true,
+            ..Default::default()
+        }],
+        applicant: "丁".into(),
+        arrival_day: on,
+        departure_day: on,
+        approver: "戊".into(),
+        approved_on: on,
+        begun_on: on,
+        ended_on: on,
+        signed_by: "戊".into(),
+        signed_on: on,
+        total_cost_fen: 30_000,
+        settlement: Some(Settlement {
+            voucher_number: "P1".into(),
+            method: SettlementMethod::Transfer.into(),
+            amount_fen: 30_000,
+            settled_on: on,
+        }),
+        ..Default::default()
+    };
+    let valid_from = Some(date("2013-12-08"));
+    let settings = ReceptionSettings {
+        meal_standards: vec![MealStandard {
+            guest_origin: GuestOrigin::OutsideCounty.into(),
+            time_of_day: MealTime::Lunch.into(),
+            amount_fen: 9000,
+            valid_from,
+            valid_until: None,
+        }],
+        lodging_caps: vec![LodgingCap {
+            rank_group: RankGroup::Others.into(),
+            amount_fen: 30_000,
+            valid_from,
+            valid_until: None,
+        }],
+        yearly_budgets: [2024, 2025]
+            .map(|year| YearlyBudget {
+                year,
+                business: false,
+                amount_fen: 100_000,
+            })
+            .into(),
+        ..Default::default()
+    };
+    Scene {
+        reception,
+        settings,
+        shares_letter: false,
+        spent_fen: 70_000,
+    }
+}
+
+type Change = fn(&mut Scene);
+
+fn letter(s: &mut Scene) -> &mut Letter {
+    s.reception.letter.as_mut().unwrap()
+}
+
+fn arrangements(s: &mut Scene) -> &mut Arrangements {
+    s.reception.arrangements.get_or_insert_default()
+}
+
+fn settlement(s: &mut Scene) -> &mut Settlement {
+    s.reception.settlement.as_mut().unwrap()
+}
+
+/// For each rule a change that breaks it, and one close to it that does not.
+const CASES: &[(&str, Change, Change)] = &[
+    (
+        "LETTER_REQUIRED",
+        |s| s.reception.letter = None,
+        |s| letter(s).number = "水函〔2024〕9号".into(),
+    ),
+    (
+        "LETTER_TELLS",
+        |s| letter(s).tells_itinerary = false,
+        |s| letter(s).persons = 1,
+    ),
+    (
+        "PURPOSE_OFFICIAL",
+        |s| letter(s).purpose = 0,
+        |s| letter(s).set_purpose(LetterPurpose::Reporting),
+    ),
+    (
+        "APPROVAL_BEFORE_ACTIVITY",
+        |s| s.reception.approved_on = Some(date("2025-11-04")),
+        |s| s.reception.approved_on = Some(date("2024-06-02")),
+    ),
+    (
+        "APPROVER_IS_ANOTHER",
+        |s| s.reception.approver = s.reception.applicant.clone(),
+        |s| s.reception.approver = "己".into(),
+    ),
+    (
+        "ONE_LETTER_ONE_RECEPTION",
+        |s| s.shares_letter = true,
+        |s| s.shares_letter = false,
+    ),
+    (
+        "BUSINESS_APART",
+        |s| s.reception.set_nature(ReceptionNature::Business),
+        |s| {
+            s.reception.set_nature(ReceptionNature::Business);
+            let guests = s.reception.guests.iter_mut();
+            guests.for_each(|guest| guest.set_rank(Rank::None));
+        },
+    ),
+    (
+        "NO_SEE_OFF_AT_GATES",
+        |s| {
+            let item = &mut s.reception.itinerary_items[0];
+            item.set_kind(ActivityKind::MeetOrSeeOff);
+            item.set_place_kind(PlaceKind::Border);
+        },
+        // To look at a station is not to see someone off there.
+        |s| s.reception.itinerary_items[0].set_place_kind(PlaceKind::Station),
+    ),
+    (
+        "NO_POMP",
+        |s| arrangements(s).carpet = true,
+        |s| *arrangements(s) = Arrangements::default(),
+    ),
+    (
+        "COMPANIONS_FEW",
+        |s| s.reception.companions = vec![s.reception.companions[0].clone(); 4],
+        |s| s.reception.companions = vec![s.reception.companions[0].clone(); 3],
+    ),
+    (
+        "SUITE_BY_RANK",
+        |s| s.reception.lodgings[0].set_room_kind(RoomKind::Suite),
+        |s| {
+            s.reception.lodgings[0].set_room_kind(RoomKind::Suite);
+            s.reception.guests[0].set_rank(Rank::ViceMinister);
+        },
+    ),
+    (
+        "LODGING_CAP",
+        |s| s.reception.lodgings[0].price_fen = 30_001,
+        |s| {
+            // The office has no cap for this rank.
+            s.reception.lodgings[0].price_fen = 30_001;
+            s.reception.guests[0].set_rank(Rank::DeputyDirectorGeneral);
+        },
+    ),
+    (
+        "NO_TOILETRIES",
+        |s| arrangements(s).toiletries = true,
+        |s| *arrangements(s) = Arrangements::default(),
+    ),
+    (
+        "LODGING_PAID_BY_GUESTS",
+        |s| s.reception.costs[0].set_category(CostCategory::Lodging),
+        |s| s.reception.lodgings.clear(),
+    ),
+    (
+        "ONE_WORKING_MEAL",
+        |s| s.reception.meals.push(s.reception.meals[0].clone()),
+        |s| {
+            let mut own = s.reception.meals[0].clone();
+            own.set_kind(MealKind::SelfPaid);
+            s.reception.meals.push(own);
+        },
+    ),
+    (
+        "MEAL_COMPANIONS",
+        |s| s.reception.meals[0].companions = 4,
+        |s| s.reception.meals[0].companions = 3,
+    ),
+    (
+        "NO_CIGARETTES",
+        |s| s.reception.meals[0].with_cigarettes = true,
+        |s| s.reception.meals[0].dishes = "豆腐".into(),
+    ),
+    (
+        "NO_PREMIUM_LIQUOR",
+        |s| s.reception.meals[0].with_premium_liquor = true,
+        |s| s.reception.meals[0].dishes = "豆腐".into(),
+    ),
+    (
+        "NO_ALCOHOL",
+        |s| s.reception.meals[0].with_alcohol = true,
+        |s| s.reception.meals[0].dishes = "豆腐".into(),
+    ),
+    (
+        "NO_DELICACIES",
+        |s| s.reception.meals[0].with_delicacies = true,
+        |s| s.reception.meals[0].dishes = "豆腐".into(),
+    ),
+    (
+        "NO_PRIVATE_CLUB",
+        |s| s.reception.itinerary_items[0].set_place_kind(PlaceKind::PrivateClub),
+        |s| s.reception.itinerary_items[0].set_place_kind(PlaceKind::Normal),
+    ),
+    (
+        "MEAL_STANDARD",
+        |s| s.reception.meals[0].cost_fen = 27_001,
+        |s| {
+            s.reception.meals[0].set_time_of_day(MealTime::Dinner);
+            s.reception.meals[0].cost_fen = 27_001;
+        },
+    ),
+    (
+        "VEHICLES_FEW",
+        |s| s.reception.vehicles[0].count = 2,
+        |s| {
+            s.reception.vehicles[0].count = 2;
+            s.reception.vehicles[0].seats = 2;
+        },
+    ),
+    (
+        "TRAFFIC_UNDISTURBED",
+        |s| arrangements(s).police_escort = true,
+        |s| *arrangements(s) = Arrangements::default(),
+    ),
+    (
+        "NO_TOURS",
+        |s| s.reception.itinerary_items[0].set_place_kind(PlaceKind::TouristSite),
+        |s| s.reception.itinerary_items[0].set_kind(ActivityKind::Meeting),
+    ),
+    (
+        "NO_ENTERTAINMENT",
+        |s| s.reception.itinerary_items[0].set_place_kind(PlaceKind::Entertainment),
+        |s| s.reception.itinerary_items[0].set_kind(ActivityKind::Other),
+    ),
+    (
+        "NO_PERFORMANCES",
+        |s| s.reception.itinerary_items[0].set_kind(ActivityKind::Performance),
+        |s| s.reception.itinerary_items[0].set_kind(ActivityKind::Meal),
+    ),
+    (
+        "NO_GIFTS",
+        |s| s.reception.gifts = vec![Gift::default()],
+        |s| s.reception.gifts.clear(),
+    ),
+    ("YEAR_BUDGET", |s| s.spent_fen = 70_001, |s| s.spent_fen = 0),
+    (
+        "COST_CATEGORY",
+        |s| s.reception.costs[0].set_category(CostCategory::Other),
+        |s| s.reception.costs[0].set_category(CostCategory::Venue),
+    ),
+    (
+        "HOST_PAYS",
+        |s| s.reception.costs[0].paid_by_host_unit = false,
+        |s| s.reception.costs[0].note = "县委办公室".into(),
+    ),
+    (
+        "LIST_SIGNED_AFTER_END",
+        |s| s.reception.signed_on = Some(date("2024-06-02")),
+        |s| s.reception.signed_on = Some(date("2025-12-01")),
+    ),
+    (
+        "LIST_NAMES_GUESTS",
+        |s| s.reception.guests[1].post.clear(),
+        |s| s.reception.guests.truncate(1),
+    ),
+    (
+        "LIST_TELLS_ACTIVITIES",
+        |s| s.reception.itinerary_items[0].place.clear(),
+        |s| s.reception.itinerary_items[0].end_time = None,
+    ),
+    (
+        "LIST_TELLS_COSTS",
+        |s| {
+            s.reception.costs.clear();
+            s.reception.meals.clear();
+        },
+        |s| s.reception.costs.clear(),
+    ),
+    (
+        "LIST_NAMES_COMPANIONS",
+        |s| s.reception.companions[0].unit.clear(),
+        |s| s.reception.companions.clear(),
+    ),
+    (
+        "SETTLEMENT_PAPERS",
+        |s| settlement(s).voucher_number.clear(),
+        |s| settlement(s).voucher_number = "P2".into(),
+    ),
+    (
+        "SETTLEMENT_AMOUNT",
+        |s| settlement(s).amount_fen = 29_999,
+        |s| settlement(s).set_method(SettlementMethod::OfficialCard),
+    ),
+    (
+        "NO_CASH",
+        |s| settlement(s).set_method(SettlementMethod::Cash),
+        |s| settlement(s).set_method(SettlementMethod::Treasury),
+    ),
+];
+
+/// A day on which a row of the table holds.
+fn day_of(rule: &Rule) -> &'static str {
+    let day = [NEW, OLD]
+        .into_iter()
+        .find(|day| rule.is_in_force(date(day).naive().unwrap()));
+    day.unwrap()
+}
+
+#[test]
+fn a_good_reception_keeps_every_rule() {
+    for day in [OLD, NEW] {
+        assert_eq!(good(day).broken(), BTreeSet::new(), "{day}");
+    }
+}
+
+#[test]
+fn every_rule_has_a_case_that_breaks_it_and_one_that_keeps_it() {
+    for rule in RULES {
+        let (_, breaks, keeps) = CASES
+            .iter()
+            .find(|(id, _, _)| *id == rule.id)
+            .unwrap_or_else(|| panic!("no case for {}", rule.id));
+        let day = day_of(rule);
+        let mut bad = good(day);
+        breaks(&mut bad);
+        assert!(bad.broken().contains(rule.id), "{} on {day}", rule.id);
+        let fields = bad.fields(rule.id);
+        assert!(fields.iter().all(|f| f.starts_with("reception.")));
+        let mut fine = good(day);
+        keeps(&mut fine);
+        assert!(!fine.broken().contains(rule.id), "{} on {day}", rule.id);
+    }
+    let known = |id: &str| RULES.iter().any(|rule| rule.id == id);
+    assert!(CASES.iter().all(|(id, _, _)| known(id)));
+}
+
+#[test]
+fn each_rule_stands_in_one_text_on_each_day() {
+    for (i, rule) in RULES.iter().enumerate() {
+        let others = RULES.iter().skip(i + 1).filter(|r| r.id == rule.id);
+        for other in others {
+            for day in ["2013-12-08", OLD, "2025-05-17", "2025-05-18", NEW] {
+                let day = date(day).naive().unwrap();
+                let both = rule.is_in_force(day) && other.is_in_force(day);
+                assert!(!both, "{} on {day}", rule.id);
+                let one = rule.is_in_force(day) || other.is_in_force(day);
+                assert!(one, "{} on {day}", rule.id);
+            }
+        }
+        let (zh, en) = (rule.zh, rule.en);
+        assert!(!zh.0.is_empty() && !zh.1.is_empty(), "{}", rule.id);
+        assert!(en.0.is_ascii() && en.1.is_ascii(), "{}", rule.id);
+    }
+}
+
+#[test]
+fn a_reception_is_judged_by_the_texts_of_its_day() {
+    let with_wine = |day: &str| {
+        let mut scene = good(day);
+        scene.reception.meals[0].with_alcohol = true;
+        scene.broken()
+    };
+    assert_eq!(with_wine(OLD), BTreeSet::new());
+    assert_eq!(with_wine("2025-05-17"), BTreeSet::new());
+    assert_eq!(with_wine("2025-05-18"), BTreeSet::from(["NO_ALCOHOL"]));
+    assert_eq!(with_wine(NEW), BTreeSet::from(["NO_ALCOHOL"]));
+
+    // Expensive liquor was refused before, and is alcohol since.
+    let with_liquor = |day: &str| {
+        let mut scene = good(day);
+        scene.reception.meals[0].with_premium_liquor = true;
+        scene.broken()
+    };
+    assert_eq!(with_liquor(OLD), BTreeSet::from(["NO_PREMIUM_LIQUOR"]));
+    assert_eq!(with_liquor(NEW), BTreeSet::from(["NO_ALCOHOL"]));
+
+    // The newer text is verified, the older one only remembered.
+    let refuses = |day: &str| {
+        let mut scene = good(day);
+        let item = &mut scene.reception.itinerary_items[0];
+        item.set_kind(ActivityKind::MeetOrSeeOff);
+        item.set_place_kind(PlaceKind::Airport);
+        scene.case().findings(Step::Approval)[0].refuses
+    };
+    assert!(!refuses(OLD) && refuses(NEW));
+}
+
+#[test]
+fn companions_are_counted_in_whole_persons() {
+    for (guests, most) in [
+        (0, 3),
+        (1, 3),
+        (10, 3),
+        (11, 3),
+        (12, 4),
+        (14, 4),
+        (15, 5),
+        (30, 10),
+    ] {
+        assert!(!too_many(most, guests), "{most} for {guests}");
+        assert!(too_many(most + 1, guests), "{} for {guests}", most + 1);
+    }
+}
+
+#[test]
+fn no_more_guests_eat_than_came() {
+    let mut scene = good(NEW);
+    scene.reception.meals[0].guests = 30;
+    scene.reception.meals[0].companions = 10;
+    assert!(scene.broken().contains("MEAL_COMPANIONS"));
+    scene.reception.guests = vec![scene.reception.guests[0].clone(); 30];
+    assert!(!scene.broken().contains("MEAL_COMPANIONS"));
+    // Until they are named, the plan's number counts.
+    scene.reception.guests.clear();
+    assert!(!scene.broken().contains("MEAL_COMPANIONS"));
+}
+
+#[test]
+fn what_is_only_remembered_warns_until_the_office_enforces_it() {
+    let mut scene = good(NEW);
+    settlement(&mut scene).set_method(SettlementMethod::Cash);
+    refuse(&scene.case().findings(Step::Settlement)).unwrap();
+    let enforced = |from: &str, until: Option<&str>| EnforcedRule {
+        rule_id: "NO_CASH".into(),
+        valid_from: Some(date(from)),
+        valid_until: until.map(date),
+    };
+    scene.settings.enforced_rules = vec![enforced("2024-01-01", Some("2025-11-02"))];
+    refuse(&scene.case().findings(Step::Settlement)).unwrap();
+    scene.settings.enforced_rules = vec![enforced(NEW, None)];
+    let refused = refuse(&scene.case().findings(Step::Settlement)).unwrap_err();
+    assert_eq!(refused.preconditions()[0].rule, "NO_CASH");
+    assert_eq!(
+        refused.preconditions()[0].subject,
+        "reception.settlement.method"
+    );
+}
+
+#[test]
+fn a_refusal_names_every_rule_once_and_where_it_stands() {
+    let mut scene = good(NEW);
+    scene.reception.letter = None;
+    scene.reception.guests[0].unit.clear();
+    scene.reception.guests[1].unit.clear();
+    let refused = refuse(&scene.case().findings(Step::Signature)).unwrap_err();
+    let told: Vec<_> = refused
+        .preconditions()
+        .iter()
+        .map(|p| (p.rule.as_str(), p.subject.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("LETTER_REQUIRED", "reception.letter"),
+            ("LIST_NAMES_GUESTS", "reception.guests[0].unit"),
+        ]
+    );
+    let first = &refused.preconditions()[0];
+    assert!(
+        first
+            .zh
+            .contains("《党政机关国内公务接待管理规定》（2013年）第7条")
+    );
+    assert!(first.en.contains("Art. 7"), "{}", first.en);
+    // What is asked at the signature is not asked before.
+    let refused = refuse(&scene.case().findings(Step::Approval)).unwrap_err();
+    assert_eq!(refused.preconditions().len(), 1);
+}
+
+#[test]
+fn the_years_other_receptions_weigh_on_the_budget_of_their_kind() {
+    let mut scene = good(NEW);
+    scene.spent_fen = 70_001;
+    assert_eq!(scene.broken(), BTreeSet::from(["YEAR_BUDGET"]));
+    // Business has a budget of its own, and this office set none.
+    scene.reception.set_nature(ReceptionNature::Business);
+    assert_eq!(scene.fields("YEAR_BUDGET"), Vec::<String>::new());
+}
+
+#[test]
+fn verified_rules_tell_their_article_or_stand_in_the_text_of_2025() {
+    for rule in RULES.iter().filter(|r| r.stands.source == Source::Verified) {
+        let known = rule.stands.article > 0;
+        assert_eq!(
+            known,
+            rule.stands.regulation == super::Regulation::Receptions2013,
+            "{}",
+            rule.id
+        );
+    }
+}
+
+proptest! {
+    /// A later step asks for all that the ones before it ask for.
+    #[test]
+    fn steps_only_add(which in prop::collection::vec(0..CASES.len(), 0..6), new in any::<bool>()) {
+        let mut scene = good(if new { NEW } else { OLD });
+        for i in which {
+            // A change may need what another one took away.
+            if scene.reception.letter.is_some() && !scene.reception.guests.is_empty()
+                && !scene.reception.meals.is_empty() && !scene.reception.costs.is_empty()
+                && !scene.reception.lodgings.is_empty() && !scene.reception.companions.is_empty()
+                && scene.reception.guests.len() > 1 {
+                (CASES[i].1)(&mut scene);
+            }
+        }
+        let ids = |step| -> BTreeSet<_> {
+            scene.case().findings(step).into_iter().map(|f| (f.rule.id, f.field)).collect()
+        };
+        prop_assert!(ids(Step::Approval).is_subset(&ids(Step::Signature)));
+        prop_assert!(ids(Step::Signature).is_subset(&ids(Step::Settlement)));
+    }
+}

@@ -1,0 +1,198 @@
+//! Field surveys (专题调研).
+
+use taizhang_contracts::research::field_survey_service_server::FieldSurveyService;
+use taizhang_contracts::research::{
+    CancelFieldSurveyRequest, CompleteFieldSurveyRequest, CreateFieldSurveyRequest,
+    DeleteFieldSurveyRequest, FieldSurvey, FieldSurveyState, GetFieldSurveyRequest,
+    ListFieldSurveysRequest, ListFieldSurveysResponse, Topic, UndeleteFieldSurveyRequest,
+    UpdateFieldSurveyRequest,
+};
+use taizhang_contracts::{Error, Result, Violations};
+use taizhang_ledger::column::day;
+use taizhang_ledger::days::naive;
+use taizhang_ledger::transition::{Machine, keeps, leads};
+use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+
+use crate::Research;
+
+/// The states of a field survey.
+pub const MACHINE: Machine<FieldSurveyState> = Machine {
+    resource: "FieldSurvey",
+    initial: FieldSurveyState::Planned,
+    transitions: &[
+        leads(
+            "CompleteFieldSurvey",
+            "调研完成",
+            &[FieldSurveyState::Planned],
+            FieldSurveyState::Done,
+        ),
+        leads(
+            "CancelFieldSurvey",
+            "取消调研",
+            &[FieldSurveyState::Planned],
+            FieldSurveyState::Cancelled,
+        ),
+        keeps(
+            "UpdateFieldSurvey",
+            "修改",
+            &[FieldSurveyState::Planned, FieldSurveyState::Done],
+        ),
+    ],
+    name: FieldSurveyState::as_str_name,
+};
+
+pub(crate) const STATE: Column<FieldSurvey> = enum_column!(FieldSurvey, state: FieldSurveyState);
+pub(crate) const FIRST_DAY: Column<FieldSurvey> =
+    Column::day("first_day", |s| day(s.first_day.as_ref()));
+
+impl Record<Research> for FieldSurvey {
+    const TABLE: &'static str = "field_surveys";
+
+    const COLUMNS: &'static [Column<Self>] = &[
+        STATE,
+        FIRST_DAY,
+        Column::day("last_day", |s| day(s.last_day.as_ref())),
+        Column::text("title", |s| s.title.as_str().into()),
+        Column::text("topic", |s| s.topic.as_str().into()),
+        Column::text("leader", |s| s.leader.as_str().into()),
+    ];
+
+    fn title(&self) -> &str {
+        &self.title
+    }
+
+    fn initial(&mut self, _at: Moment) {
+        self.set_state(MACHINE.initial);
+    }
+
+    fn check(&self, v: &mut Violations) {
+        if naive(self.last_day) < naive(self.first_day) {
+            v.add(
+                "last_day",
+                "不得早于开始日期",
+                "must not be before the first day",
+            );
+        }
+    }
+
+    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Research>) -> Result<()> {
+        if before.is_none() && !self.topic.is_empty() {
+            tx.refer::<Topic>("field_survey.topic", &self.topic).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What was made stays made: it keeps a last day that has come.
+fn update(before: &FieldSurvey, after: &FieldSurvey, at: Moment) -> Result<()> {
+    let state = MACHINE.next("UpdateFieldSurvey", before.state())?;
+    match state {
+        FieldSurveyState::Done => over(after, at),
+        _ => Ok(()),
+    }
+}
+
+fn complete(survey: &mut FieldSurvey, q: &CompleteFieldSurveyRequest, at: Moment) -> Result<()> {
+    survey.set_state(MACHINE.next("CompleteFieldSurvey", survey.state())?);
+    if !q.findings.is_empty() {
+        survey.findings.clone_from(&q.findings);
+    }
+    over(survey, at)
+}
+
+fn over(survey: &FieldSurvey, at: Moment) -> Result<()> {
+    if naive(survey.last_day) <= Some(at.today()) {
+        return Ok(());
+    }
+    Err(Error::refused(
+        "SURVEY_LAST_DAY_HAS_COME",
+        "field_survey.last_day",
+        "调研尚未结束",
+        "the last day of the survey has not come",
+    ))
+}
+
+fn cancel(survey: &mut FieldSurvey, q: &CancelFieldSurveyRequest, _at: Moment) -> Result<()> {
+    survey.set_state(MACHINE.next("CancelFieldSurvey", survey.state())?);
+    survey.reason.clone_from(&q.reason);
+    Ok(())
+}
+
+serve! {
+    FieldSurveyService for Research {
+        create_field_survey(CreateFieldSurveyRequest) -> FieldSurvey: create;
+        get_field_survey(GetFieldSurveyRequest) -> FieldSurvey: get;
+        list_field_surveys(ListFieldSurveysRequest) -> ListFieldSurveysResponse: list;
+        update_field_survey(UpdateFieldSurveyRequest) -> FieldSurvey: update_with(update);
+        delete_field_survey(DeleteFieldSurveyRequest) -> FieldSurvey: delete;
+        undelete_field_survey(UndeleteFieldSurveyRequest) -> FieldSurvey: undelete;
+        complete_field_survey(CompleteFieldSurveyRequest) -> FieldSurvey: change(complete);
+        cancel_field_survey(CancelFieldSurveyRequest) -> FieldSurvey: change(cancel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use taizhang_contracts::Reason;
+
+    use super::*;
+    use crate::testing::{date, fields, noon, rule};
+
+    /// From 8 to 10 June.
+    fn planned() -> FieldSurvey {
+        let mut survey = FieldSurvey {
+            first_day: date(8),
+            last_day: date(10),
+            findings: "初步情况".into(),
+            ..Default::default()
+        };
+        survey.initial(noon(1));
+        survey
+    }
+
+    #[test]
+    fn a_survey_is_made_once_its_last_day_has_come() {
+        let q = CompleteFieldSurveyRequest::default();
+        let early = complete(&mut planned(), &q, noon(9)).unwrap_err();
+        assert_eq!(rule(&early), "SURVEY_LAST_DAY_HAS_COME");
+        let mut survey = planned();
+        complete(&mut survey, &q, noon(10)).unwrap();
+        assert_eq!(
+            (survey.state(), survey.findings.as_str()),
+            (FieldSurveyState::Done, "初步情况")
+        );
+        let again = complete(&mut survey, &q, noon(11)).unwrap_err();
+        assert_eq!(again.reason(), Reason::WrongState);
+
+        let mut later = survey.clone();
+        later.last_day = date(12);
+        let refused = update(&survey, &later, noon(11)).unwrap_err();
+        assert_eq!(rule(&refused), "SURVEY_LAST_DAY_HAS_COME");
+        assert!(update(&survey, &later, noon(12)).is_ok());
+        assert!(update(&planned(), &later, noon(1)).is_ok());
+    }
+
+    #[test]
+    fn a_cancelled_survey_stays_as_it_is() {
+        let mut survey = planned();
+        let q = CancelFieldSurveyRequest {
+            reason: "汛期".into(),
+            ..Default::default()
+        };
+        cancel(&mut survey, &q, noon(1)).unwrap();
+        assert_eq!(survey.reason, "汛期");
+        let refused = update(&survey, &survey, noon(1)).unwrap_err();
+        assert_eq!(refused.reason(), Reason::WrongState);
+    }
+
+    #[test]
+    fn it_does_not_end_before_it_begins() {
+        let mut survey = planned();
+        survey.last_day = date(7);
+        let mut v = Violations::default();
+        survey.check(&mut v);
+        assert_eq!(fields(&v.finish().unwrap_err()), ["last_day"]);
+    }
+}

@@ -1,0 +1,155 @@
+//! Items of information that units report (信息).
+
+use taizhang_contracts::Result;
+use taizhang_contracts::common::Level;
+use taizhang_contracts::research::information_item_service_server::InformationItemService;
+use taizhang_contracts::research::{
+    AdoptInformationItemRequest, CreateInformationItemRequest, DeleteInformationItemRequest,
+    GetInformationItemRequest, InformationItem, InformationKind, ListInformationItemsRequest,
+    ListInformationItemsResponse, UndeleteInformationItemRequest, UnitKind,
+    UpdateInformationItemRequest,
+};
+use taizhang_ledger::column::day;
+use taizhang_ledger::{Column, Moment, Record, Tx, days, enum_column, serve};
+
+use crate::{Research, adoption};
+
+pub(crate) const UNIT_KIND: Column<InformationItem> =
+    enum_column!(InformationItem, unit_kind: UnitKind);
+pub(crate) const RECEIVED_ON: Column<InformationItem> =
+    Column::day("received_on", |i| day(i.received_on.as_ref()));
+pub(crate) const PROVINCE_ADOPTED_ON: Column<InformationItem> =
+    Column::day("province_adopted_on", |i| {
+        day(i.province_adopted_on.as_ref())
+    });
+pub(crate) const AWARDED_ON: Column<InformationItem> =
+    Column::day("awarded_on", |i| day(i.awarded_on.as_ref()));
+
+impl Record<Research> for InformationItem {
+    const TABLE: &'static str = "information_items";
+
+    const COLUMNS: &'static [Column<Self>] = &[
+        UNIT_KIND,
+        RECEIVED_ON,
+        PROVINCE_ADOPTED_ON,
+        AWARDED_ON,
+        Column::day("adopted_on", |i| day(i.adopted_on.as_ref())),
+        enum_column!(InformationItem, kind: InformationKind),
+        Column::text("title", |i| i.title.as_str().into()),
+        Column::text("unit", |i| i.unit.as_str().into()),
+    ];
+
+    fn title(&self) -> &str {
+        &self.title
+    }
+
+    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Research>) -> Result<()> {
+        if before.is_none() {
+            let field = "information_item.received_on";
+            self.received_on = Some(days::day(field, self.received_on, None, tx.at())?);
+        }
+        Ok(())
+    }
+}
+
+fn adopt(item: &mut InformationItem, q: &AdoptInformationItemRequest, at: Moment) -> Result<()> {
+    let adoptions = &mut item.adoptions;
+    adoption::record(adoptions, q.adoption.as_ref(), item.received_on, at)?;
+    item.adopted_on = adoption::first(adoptions, |_| true);
+    item.province_adopted_on = adoption::first(adoptions, |a| a.level() == Level::Province);
+    item.awarded_on = adoption::first(adoptions, |a| a.award);
+    Ok(())
+}
+
+serve! {
+    InformationItemService for Research {
+        create_information_item(CreateInformationItemRequest) -> InformationItem: create;
+        get_information_item(GetInformationItemRequest) -> InformationItem: get;
+        list_information_items(ListInformationItemsRequest) -> ListInformationItemsResponse: list;
+        update_information_item(UpdateInformationItemRequest) -> InformationItem: update;
+        delete_information_item(DeleteInformationItemRequest) -> InformationItem: delete;
+        undelete_information_item(UndeleteInformationItemRequest) -> InformationItem: undelete;
+        adopt_information_item(AdoptInformationItemRequest) -> InformationItem: change(adopt);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+    use taizhang_contracts::research::Adoption;
+
+    use super::*;
+    use crate::testing::{date, fields, noon, rule};
+
+    fn adoption(level: Level, day: u32, award: bool) -> AdoptInformationItemRequest {
+        let adoption = Adoption {
+            level: level.into(),
+            adopted_on: date(day),
+            award,
+            ..Default::default()
+        };
+        AdoptInformationItemRequest {
+            adoption: Some(adoption),
+            ..Default::default()
+        }
+    }
+
+    /// Came in on 5 June.
+    fn received() -> InformationItem {
+        InformationItem {
+            received_on: date(5),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn nothing_is_adopted_before_it_came_in_or_on_a_day_to_come() {
+        for day in [4, 11] {
+            let q = adoption(Level::City, day, false);
+            let refused = adopt(&mut received(), &q, noon(10)).unwrap_err();
+            assert_eq!(fields(&refused), ["adoption.adopted_on"], "{day}");
+        }
+        let mut item = received();
+        let mut q = adoption(Level::City, 5, false);
+        adopt(&mut item, &q, noon(10)).unwrap();
+        q.adoption.as_mut().unwrap().adopted_on = None;
+        adopt(&mut item, &q, noon(10)).unwrap();
+        let days: Vec<_> = item.adoptions.iter().map(|a| a.adopted_on).collect();
+        assert_eq!(days, [date(5), date(10)]);
+    }
+
+    #[test]
+    fn adoptions_have_a_bound() {
+        let mut item = received();
+        let q = adoption(Level::City, 6, false);
+        for _ in 0..adoption::MOST {
+            adopt(&mut item, &q, noon(10)).unwrap();
+        }
+        let refused = adopt(&mut item, &q, noon(10)).unwrap_err();
+        assert_eq!(rule(&refused), "LIST_FULL");
+    }
+
+    proptest! {
+        /// The days that figures go by are those of the first such adoption, in whatever order they
+        /// were recorded.
+        #[test]
+        fn first_days_are_the_earliest(
+            given in prop::collection::vec((1_i32..6, 5_u32..30, any::<bool>()), 0..30),
+        ) {
+            let mut item = received();
+            for (level, day, award) in &given {
+                let level = Level::try_from(*level).unwrap();
+                adopt(&mut item, &adoption(level, *day, *award), noon(30)).unwrap();
+            }
+            let first = |meant: &dyn Fn(&(i32, u32, bool)) -> bool| {
+                given.iter().filter(|g| meant(g)).map(|g| g.1).min().and_then(date)
+            };
+            prop_assert_eq!(item.adopted_on, first(&|_| true));
+            prop_assert_eq!(item.province_adopted_on, first(&|g| g.0 == Level::Province as i32));
+            prop_assert_eq!(item.awarded_on, first(&|g| g.2));
+            prop_assert_eq!(item.adoptions.len(), given.len());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The research service (调研与信息): topics and the reports on them, field surveys, what units report
+//! to the office, and the bulletins that it makes of it.
+
+mod adoption;
+mod bulletin;
+mod field_survey;
+mod indicators;
+mod information_item;
+mod migration;
+mod research_report;
+#[cfg(test)]
+mod testing;
+mod topic;
+
+pub use bulletin::MACHINE as BULLETIN_STATES;
+pub use field_survey::MACHINE as FIELD_SURVEY_STATES;
+pub use indicators::indicators;
+pub use migration::Migrator;
+pub use research_report::MACHINE as RESEARCH_REPORT_STATES;
+pub use topic::MACHINE as TOPIC_STATES;
+
+use taizhang_contracts::research as api;
+use taizhang_contracts::research::{
+    bulletin_service_server::BulletinServiceServer,
+    field_survey_service_server::FieldSurveyServiceServer,
+    information_item_service_server::InformationItemServiceServer,
+    research_report_service_server::ResearchReportServiceServer,
+    topic_service_server::TopicServiceServer,
+};
+use taizhang_ledger::shared::{History, Statistics};
+use taizhang_ledger::{Kind, Ledger};
+use tonic::service::Routes;
+
+/// The service's name in the configuration and in scopes.
+pub const NAME: &str = "research";
+
+/// The kinds of record that the service keeps.
+pub const KINDS: &[Kind] = &[
+    Kind::of::<Research, api::Topic>(),
+    Kind::of::<Research, api::FieldSurvey>(),
+    Kind::of::<Research, api::ResearchReport>(),
+    Kind::of::<Research, api::InformationItem>(),
+    Kind::of::<Research, api::Bulletin>(),
+];
+
+/// The gRPC services that it serves.
+pub const GRPC_SERVICES: &[&str] = &[
+    api::topic_service_server::SERVICE_NAME,
+    api::field_survey_service_server::SERVICE_NAME,
+    api::research_report_service_server::SERVICE_NAME,
+    api::information_item_service_server::SERVICE_NAME,
+    api::bulletin_service_server::SERVICE_NAME,
+    taizhang_contracts::history::history_service_server::SERVICE_NAME,
+    taizhang_contracts::statistics::statistics_service_server::SERVICE_NAME,
+];
+
+/// Handles the service's calls.
+#[derive(Clone)]
+pub struct Research {
+    ledger: Ledger<Research>,
+}
+
+/// The service's gRPC services over a ledger.
+pub fn routes(ledger: Ledger<Research>) -> Routes {
+    let research = Research {
+        ledger: ledger.clone(),
+    };
+    Routes::new(TopicServiceServer::new(research.clone()))
+        .add_service(FieldSurveyServiceServer::new(research.clone()))
+        .add_service(ResearchReportServiceServer::new(research.clone()))
+        .add_service(InformationItemServiceServer::new(research.clone()))
+        .add_service(BulletinServiceServer::new(research))
+        .add_service(History::server(ledger.clone(), KINDS))
+        .add_service(Statistics::server(ledger, indicators()))
+}

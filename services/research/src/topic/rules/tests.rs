@@ -1,0 +1,223 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use taizhang_contracts::Reason;
+use taizhang_contracts::research::TopicState as S;
+use taizhang_ledger::Record;
+
+use super::*;
+use crate::testing::{date, fields, june, noon};
+
+/// To begin by 5 June, and to have its report by the 15th.
+fn proposed() -> Topic {
+    let mut topic = Topic {
+        planned_start: date(5),
+        planned_end: date(15),
+        ..Default::default()
+    };
+    topic.initial(noon(1));
+    topic
+}
+
+/// Everything that can happen to a topic.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Approve,
+    Start,
+    Report,
+    Conclude,
+    GiveUp,
+}
+
+use Deed::*;
+
+impl Deed {
+    fn method(self) -> &'static str {
+        match self {
+            Approve => "ApproveTopic",
+            Start => "StartTopic",
+            Report => "FinishResearchReport",
+            Conclude => "ConcludeTopic",
+            GiveUp => "DropTopic",
+        }
+    }
+
+    /// What becomes of a topic if this is done to it on a day, and recorded on another.
+    fn to(self, topic: &Topic, on: Option<Date>, at: Moment) -> Result<Topic> {
+        let mut topic = topic.clone();
+        let t = &mut topic;
+        match self {
+            Approve => {
+                let q = ApproveTopicRequest {
+                    approved_by: "县委书记".into(),
+                    approved_on: on,
+                    ..Default::default()
+                };
+                approve(t, &q, at)
+            }
+            Start => {
+                let q = StartTopicRequest {
+                    started_on: on,
+                    ..Default::default()
+                };
+                start(t, &q, at)
+            }
+            Report => report(t, on, at),
+            Conclude => {
+                let q = ConcludeTopicRequest {
+                    conclusion: "已转化".into(),
+                    concluded_on: on,
+                    ..Default::default()
+                };
+                conclude(t, &q, at)
+            }
+            GiveUp => {
+                let q = DropTopicRequest {
+                    reason: "机构调整".into(),
+                    dropped_on: on,
+                    ..Default::default()
+                };
+                give_up(t, &q, at)
+            }
+        }?;
+        Ok(topic)
+    }
+}
+
+/// One thing after another, each recorded on its day.
+fn lived(deeds: &[(u32, Deed)]) -> Topic {
+    deeds.iter().fold(proposed(), |topic, (day, deed)| {
+        deed.to(&topic, None, noon(*day)).unwrap()
+    })
+}
+
+#[test]
+fn a_topic_goes_its_way_to_the_end() {
+    let topic = lived(&[
+        (2, Approve),
+        (3, Start),
+        (8, Report),
+        (9, Report),
+        (10, Conclude),
+    ]);
+    assert_eq!(topic.state(), S::Concluded);
+    assert_eq!(
+        [
+            topic.approved_on,
+            topic.started_on,
+            topic.reported_on,
+            topic.concluded_on
+        ],
+        [date(2), date(3), date(8), date(10)]
+    );
+    assert_eq!(
+        (topic.approved_by.as_str(), topic.conclusion.as_str()),
+        ("县委书记", "已转化")
+    );
+}
+
+#[test]
+fn a_topic_that_has_not_begun_has_no_report() {
+    for deeds in [
+        &[][..],
+        &[(2, Approve)],
+        &[(2, Approve), (3, Start), (4, GiveUp)],
+    ] {
+        let refused = Report.to(&lived(deeds), date(9), noon(9)).unwrap_err();
+        assert_eq!(refused.reason(), Reason::WrongState);
+    }
+    let topic = lived(&[(2, Approve), (5, Start)]);
+    let early = Report.to(&topic, date(4), noon(9)).unwrap_err();
+    assert_eq!(fields(&early), ["finished_on"]);
+}
+
+#[test]
+fn what_is_given_up_tells_why() {
+    let topic = lived(&[(2, Approve), (3, GiveUp)]);
+    assert_eq!(
+        (topic.state(), topic.dropped_on, topic.reason.as_str()),
+        (S::Dropped, date(3), "机构调整")
+    );
+    let reported = lived(&[(2, Approve), (3, Start), (4, Report)]);
+    let refused = GiveUp.to(&reported, None, noon(5)).unwrap_err();
+    assert_eq!(refused.reason(), Reason::WrongState);
+}
+
+#[test]
+fn an_ended_topic_is_not_changed() {
+    let open = lived(&[(2, Approve), (3, Start), (4, Report)]);
+    assert!(update(&open, &open, noon(5)).is_ok());
+    for ended in [
+        Conclude.to(&open, None, noon(5)).unwrap(),
+        lived(&[(2, GiveUp)]),
+    ] {
+        let refused = update(&ended, &ended, noon(6)).unwrap_err();
+        assert_eq!(refused.reason(), Reason::WrongState);
+    }
+}
+
+#[test]
+fn a_plan_does_not_end_before_it_begins() {
+    let mut v = Violations::default();
+    check(&proposed(), &mut v);
+    assert!(v.finish().is_ok());
+    let backwards = Topic {
+        planned_end: date(4),
+        ..proposed()
+    };
+    let mut v = Violations::default();
+    check(&backwards, &mut v);
+    assert_eq!(fields(&v.finish().unwrap_err()), ["planned_end"]);
+}
+
+#[test]
+fn a_topic_is_behind_from_the_day_after_the_planned_one() {
+    let late = |topic: &Topic, day| behind(topic, june(day)).map(|b| (b.stage(), b.days_late));
+    let approved = lived(&[(2, Approve)]);
+    for topic in [proposed(), approved.clone()] {
+        assert_eq!(late(&topic, 5), None);
+        assert_eq!(late(&topic, 6), Some((TopicStage::Start, 1)));
+    }
+    let begun = Start.to(&approved, None, noon(9)).unwrap();
+    assert_eq!(late(&begun, 15), None);
+    assert_eq!(late(&begun, 25), Some((TopicStage::Report, 10)));
+    let reported = Report.to(&begun, None, noon(20)).unwrap();
+    assert_eq!(late(&reported, 25), None);
+    assert_eq!(late(&lived(&[(9, GiveUp)]), 25), None);
+}
+
+fn deeds() -> impl Strategy<Value = Deed> {
+    prop::sample::select(vec![Approve, Start, Report, Conclude, GiveUp])
+}
+
+proptest! {
+    /// Whatever is tried: the state follows the table, the days are in order and not to come, and a
+    /// topic has a report just when it is REPORTED or CONCLUDED.
+    #[test]
+    fn states_follow_the_table_and_days_are_in_order(
+        tries in prop::collection::vec((deeds(), prop::option::of(1_u32..30), 1_u32..30), 0..20),
+    ) {
+        let mut topic = proposed();
+        for (deed, on, today) in tries {
+            let allowed = MACHINE.next(deed.method(), topic.state());
+            match deed.to(&topic, on.and_then(date), noon(today)) {
+                Ok(after) => {
+                    prop_assert_eq!(Ok(after.state()), allowed.map_err(|e| e.reason()));
+                    topic = after;
+                }
+                Err(error) if error.reason() == Reason::WrongState => prop_assert!(allowed.is_err()),
+                Err(error) => prop_assert_eq!(fields(&error).len(), 1),
+            }
+            let days = [
+                topic.approved_on,
+                topic.started_on,
+                topic.reported_on,
+                topic.concluded_on.or(topic.dropped_on),
+            ];
+            let days: Vec<_> = days.into_iter().filter_map(naive).collect();
+            prop_assert!(days.is_sorted());
+            let reported = matches!(topic.state(), S::Reported | S::Concluded);
+            prop_assert_eq!(topic.reported_on.is_some(), reported);
+        }
+    }
+}

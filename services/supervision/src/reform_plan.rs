@@ -1,0 +1,130 @@
+//! The year's plan for reform (改革工作要点).
+
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use taizhang_contracts::meetings::Meeting;
+use taizhang_contracts::supervision::reform_plan_service_server::ReformPlanService;
+use taizhang_contracts::supervision::{
+    CreateReformPlanRequest, DeleteReformPlanRequest, GetReformPlanRequest, ListReformPlansRequest,
+    ListReformPlansResponse, ReformPlan, ReformTask, SummarizeReformPlanRequest,
+    SummarizeReformPlanResponse, UndeleteReformPlanRequest, UpdateReformPlanRequest,
+};
+use taizhang_contracts::{Error, Name, Office, Result, Violations};
+use taizhang_ledger::column::day as day_column;
+use taizhang_ledger::days::day;
+use taizhang_ledger::{Column, Record, Tx, serve};
+
+use crate::Supervision;
+use crate::reform_task::MOST_OF_A_PLAN;
+
+impl Record<Supervision> for ReformPlan {
+    const TABLE: &'static str = "reform_plans";
+
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::number("year", |p| i64::from(p.year).into()),
+        Column::day("adopted_on", |p| day_column(p.adopted_on.as_ref())),
+        Column::text("title", |p| p.title.as_str().into()),
+    ];
+
+    fn title(&self) -> &str {
+        &self.title
+    }
+
+    fn check(&self, v: &mut Violations) {
+        let mut seen = HashSet::new();
+        for (i, category) in self.categories.iter().enumerate() {
+            if !seen.insert(&category.id) {
+                v.item("categories", i, |v| {
+                    v.add("id", "与前面的编号重复", "is the same as one before");
+                });
+            }
+        }
+    }
+
+    /// Its tasks keep their categories, and bear the day on which it was adopted.
+    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
+        of_this_office(self, tx.office())?;
+        day("reform_plan.adopted_on", self.adopted_on, None, tx.at())?;
+        if before.is_none() {
+            return Ok(());
+        }
+        let tasks: Vec<ReformTask> = tx.select(tasks_of(&self.name), MOST_OF_A_PLAN).await?;
+        keeps_tasks(self, &tasks)?;
+        for task in tasks.iter().filter(|t| t.planned_on != self.adopted_on) {
+            let mut moved = task.clone();
+            moved.planned_on = self.adopted_on;
+            tx.update(task, moved).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The tasks of a plan.
+pub(crate) fn tasks_of(plan: &str) -> Condition {
+    Condition::all().add(Expr::col("plan").eq(plan))
+}
+
+/// The meetings lie in another service, so only their names are known.
+fn of_this_office(plan: &ReformPlan, office: &Office) -> Result<()> {
+    let mut v = Violations::default();
+    for (i, meeting) in plan.meetings.iter().enumerate() {
+        if Name::<Meeting>::parse(meeting).is_none_or(|name| name.office() != office) {
+            v.item("reform_plan.meetings", i, |v| {
+                v.add(
+                    "",
+                    "应为本单位的会议",
+                    "must be a meeting of the same office",
+                );
+            });
+        }
+    }
+    v.finish()
+}
+
+/// A plan with tasks is not deleted, nor is a category that has one.
+fn keeps_tasks(plan: &ReformPlan, tasks: &[ReformTask]) -> Result<()> {
+    if plan.delete_time.is_some() && !tasks.is_empty() {
+        return Err(Error::refused(
+            "REFORM_PLAN_HAS_TASKS",
+            &plan.name,
+            "要点下有改革任务，不能删除",
+            "the plan has tasks, so it can't be deleted",
+        ));
+    }
+    match tasks
+        .iter()
+        .find(|task| !has_category(plan, &task.category))
+    {
+        None => Ok(()),
+        Some(task) => Err(Error::refused(
+            "REFORM_CATEGORY_HAS_TASKS",
+            "reform_plan.categories",
+            format!("类别{}下有改革任务，不能删除", task.category),
+            format!("the category {} has tasks, so it must stay", task.category),
+        )),
+    }
+}
+
+/// Whether a plan has a category of this id.
+pub(crate) fn has_category(plan: &ReformPlan, id: &str) -> bool {
+    plan.categories.iter().any(|category| category.id == id)
+}
+
+serve! {
+    ReformPlanService for Supervision {
+        create_reform_plan(CreateReformPlanRequest) -> ReformPlan: create;
+        get_reform_plan(GetReformPlanRequest) -> ReformPlan: get;
+        list_reform_plans(ListReformPlansRequest) -> ListReformPlansResponse: list;
+        update_reform_plan(UpdateReformPlanRequest) -> ReformPlan: update;
+        delete_reform_plan(DeleteReformPlanRequest) -> ReformPlan: delete;
+        undelete_reform_plan(UndeleteReformPlanRequest) -> ReformPlan: undelete;
+    } and {
+        summarize_reform_plan(SummarizeReformPlanRequest) -> SummarizeReformPlanResponse
+            = summary::summarize;
+    }
+}

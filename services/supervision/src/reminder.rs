@@ -1,0 +1,188 @@
+//! Daily reminders of what is due (催办提醒).
+
+use chrono::NaiveDate;
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use taizhang_contracts::supervision::daily_reminder_service_server::DailyReminderService;
+use taizhang_contracts::supervision::{
+    DailyReminder, DueMatter, GetDailyReminderRequest, Lamp, ListDailyRemindersRequest,
+    ListDailyRemindersResponse, Matter, RemindDueRequest, SupervisionSettings,
+};
+use taizhang_contracts::{Context, Name, Reason, Result};
+use taizhang_ledger::column::day;
+use taizhang_ledger::{Column, Record, Tx, serve};
+
+use crate::lamp::{self, Warning};
+use crate::{Supervision, matter, naive};
+
+/// The most entries of one reminder.
+const MOST: usize = 5_000;
+
+/// The most bytes of its entries, so that it fits into an answer.
+const MOST_BYTES: usize = 2 << 20;
+
+/// How many matters are read at once.
+const PAGE: u64 = 1_000;
+
+impl Record<Supervision> for DailyReminder {
+    const TABLE: &'static str = "daily_reminders";
+
+    const COLUMNS: &'static [Column<Self>] = &[Column::day("date", |r| day(r.date.as_ref()))];
+
+    fn title(&self) -> &str {
+        "催办提醒"
+    }
+}
+
+serve! {
+    DailyReminderService for Supervision {
+        get_daily_reminder(GetDailyReminderRequest) -> DailyReminder: get;
+        list_daily_reminders(ListDailyRemindersRequest) -> ListDailyRemindersResponse: list;
+    } and {
+        remind_due(RemindDueRequest) -> DailyReminder = remind_due;
+    }
+}
+
+/// RemindDue.
+///
+/// # Errors
+/// If the database is away.
+async fn remind_due(
+    service: &Supervision,
+    context: &Context,
+    q: &RemindDueRequest,
+) -> Result<DailyReminder> {
+    let made = async || {
+        let work = service.ledger.write(context, q, |tx| Box::pin(remind(tx)));
+        work.await
+    };
+    match made().await {
+        // Another process made it after we had looked: now we find it.
+        Err(error) if error.reason() == Reason::AlreadyExists => made().await,
+        answer => answer,
+    }
+}
+
+/// Today's reminder: the one that is there, or else a new one.
+async fn remind(tx: &mut Tx<'_, Supervision>) -> Result<DailyReminder> {
+    let today = tx.at().today();
+    let id = today.format("d%Y%m%d").to_string();
+    if let Some(made) = tx.find(&Name::new(tx.office(), &id)).await? {
+        return Ok(made);
+    }
+    let warning = Warning::of(&tx.singleton::<SupervisionSettings>().await?);
+    let open = matter::OPEN.iter().map(|state| *state as i64);
+    let open = Condition::all().add(Expr::col("state").is_in(open));
+    let mut entries = Vec::new();
+    tx.each(open, PAGE, |matter: Matter| {
+        entries.extend(due(&matter, today, &warning));
+    })
+    .await?;
+    tx.insert(Some(&id), reminder(today, entries)).await
+}
+
+/// How a matter stands in the reminder of a day; `None` if it is neither due nor overdue.
+fn due(matter: &Matter, today: NaiveDate, warning: &Warning) -> Option<DueMatter> {
+    let lamp = lamp::lamp(matter, today, warning);
+    if !matches!(lamp, Lamp::Yellow | Lamp::Red) {
+        return None;
+    }
+    Some(DueMatter {
+        matter: matter.name.clone(),
+        title: matter.title.clone(),
+        lead_unit: matter.lead_unit.clone(),
+        due_date: matter.due_date,
+        lamp: lamp.into(),
+        working_days_left: warning.workdays().left(today, naive(matter.due_date)?),
+    })
+}
+
+/// The reminder of a day: the most urgent first, as many as there is room for.
+fn reminder(today: NaiveDate, mut entries: Vec<DueMatter>) -> DailyReminder {
+    let total = i32::try_from(entries.len()).unwrap_or(i32::MAX);
+    entries.sort_by(|a, b| {
+        let key = |e: &DueMatter| naive(e.due_date);
+        key(a).cmp(&key(b)).then_with(|| a.matter.cmp(&b.matter))
+    });
+    entries.truncate(MOST);
+    let mut bytes = 0;
+    let fit = entries.iter().take_while(|entry| {
+        bytes += size(entry);
+        bytes <= MOST_BYTES
+    });
+    let fit = fit.count();
+    entries.truncate(fit);
+    DailyReminder {
+        date: Some(today.into()),
+        entries,
+        total,
+        ..Default::default()
+    }
+}
+
+/// About the bytes of an entry: its texts, and room for the rest.
+fn size(entry: &DueMatter) -> usize {
+    entry.matter.len() + entry.title.len() + entry.lead_unit.len() + 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn june(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2022, 6, day).unwrap_or_default()
+    }
+
+    /// Registered on the 1st; 10 June is a Friday.
+    fn matter(name: &str, due: u32) -> Matter {
+        let due = Some(june(due).into());
+        Matter {
+            name: name.into(),
+            registered_on: Some(june(1).into()),
+            due_date: due,
+            original_due_date: due,
+            ..Default::default()
+        }
+    }
+
+    fn warning() -> Warning {
+        Warning::of(&SupervisionSettings {
+            warning_working_days: 3,
+            ..Default::default()
+        })
+    }
+
+    #[test]
+    fn what_is_due_or_late_is_told_with_its_working_days() {
+        let left = |on| {
+            let told = due(&matter("m", on), june(10), &warning());
+            told.map(|e| (e.lamp(), e.working_days_left))
+        };
+        assert_eq!(left(16), None);
+        assert_eq!(left(15), Some((Lamp::Yellow, 3)));
+        assert_eq!(left(13), Some((Lamp::Yellow, 1)));
+        assert_eq!(left(12), Some((Lamp::Yellow, 0)));
+        assert_eq!(left(10), Some((Lamp::Yellow, 0)));
+        assert_eq!(left(9), Some((Lamp::Red, -1)));
+        assert_eq!(left(3), Some((Lamp::Red, -5)));
+    }
+
+    #[test]
+    fn the_most_urgent_come_first_and_the_rest_is_counted() {
+        let told = |name: &str, on| due(&matter(name, on), june(10), &warning());
+        let entries = [told("c", 13), told("b", 10), told("d", 9), told("a", 10)];
+        let made = reminder(june(10), entries.into_iter().flatten().collect());
+        let names: Vec<_> = made.entries.iter().map(|e| e.matter.as_str()).collect();
+        assert_eq!(names, ["d", "a", "b", "c"]);
+
+        let many = vec![told("m", 9).unwrap_or_default(); MOST + 1];
+        let made = reminder(june(10), many);
+        assert_eq!((made.entries.len(), made.total), (MOST, MOST as i32 + 1));
+
+        let mut long = told("m", 9).unwrap_or_default();
+        long.title = "长".repeat(200);
+        let made = reminder(june(10), vec![long; MOST]);
+        assert!(made.entries.len() < MOST);
+        assert!(prost::Message::encoded_len(&made) < 3 << 20);
+        assert_eq!(made.total, MOST as i32);
+    }
+}

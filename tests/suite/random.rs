@@ -1,0 +1,102 @@
+//! A random ledger of every service, made only from what the descriptors say: records of every kind,
+//! taken by random methods from state to state. What holds of every ledger must hold of it.
+//!
+//! `TAIZHANG_TEST_SEED` repeats a run.
+
+mod kept;
+mod lists;
+mod office;
+mod once;
+mod seen;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+use futures::future::join_all;
+use prost_reflect::DynamicMessage;
+use taizhang::roles::ROLES;
+use taizhang_ledger::Database;
+use tonic::Status;
+
+use crate::harness::Suite;
+use crate::walk::Walked;
+use kept::Kept;
+use office::Office;
+use seen::Seen;
+
+on_each_database!(what_holds_of_every_ledger_holds_of_a_random_one);
+
+/// How many offices are walked, side by side.
+const OFFICES: usize = 2;
+
+/// Methods that no random ledger brings to success, and why.
+const NEVER: &[(&str, &str)] = &[];
+
+fn is_excused(at: &Walked) -> bool {
+    NEVER
+        .iter()
+        .any(|(method, _)| *method == at.method.full_name())
+}
+
+/// The ledgers of some offices, and who writes them.
+struct Ledgers<'a> {
+    suite: &'a Suite,
+    token: String,
+    kept: Vec<Kept>,
+    databases: BTreeMap<&'static str, Database>,
+    seen: Mutex<Seen>,
+}
+
+async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
+    let seed = std::env::var("TAIZHANG_TEST_SEED").map(|seed| seed.parse().unwrap());
+    let seed: u64 = seed.unwrap_or_else(|_| rand::random_range(0..1_000_000));
+    println!("TAIZHANG_TEST_SEED={seed}");
+    let offices: Vec<String> = (0..OFFICES)
+        .map(|i| format!("offices/random-{i}"))
+        .collect();
+    let names: Vec<&str> = offices.iter().map(String::as_str).collect();
+    let mut databases = BTreeMap::new();
+    for role in ROLES {
+        databases.insert(role.name, suite.database(role.name).await);
+    }
+    let ledgers = Ledgers {
+        suite: &suite,
+        token: suite.every_scope_in(&names),
+        kept: Kept::all(),
+        databases,
+        seen: Mutex::default(),
+    };
+    let mut offices: Vec<Office<'_>> = (seed..)
+        .zip(offices)
+        .map(|(seed, name)| Office::of(&ledgers, name, seed))
+        .collect();
+    join_all(offices.iter_mut().map(Office::walk)).await;
+    join_all(offices.iter().map(Office::retries)).await;
+    join_all(offices.iter().map(Office::figures)).await;
+    ledgers.seen().assert_went_far(&ledgers.kept);
+    let lists = offices.iter_mut().enumerate();
+    let lists = lists.map(|(i, office)| office.lists(i));
+    let came: usize = join_all(lists).await.into_iter().sum();
+    assert!(came > 20, "only {came} records came while lists were read");
+    for role in ROLES {
+        let report = suite.audit(role.name).await;
+        assert_eq!(report.findings, [], "{}", role.name);
+    }
+}
+
+impl Ledgers<'_> {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+
+    /// Whether a method that writes a kind of record has not succeeded a few times.
+    fn lacks(&self, kept: &Kept) -> bool {
+        let seen = self.seen();
+        kept.writing()
+            .any(|at| !is_excused(at) && seen.successes(at) < 3)
+    }
+
+    async fn ask(&self, at: &Walked, request: DynamicMessage) -> Result<DynamicMessage, Status> {
+        at.call_with(self.suite, &self.token, request).await
+    }
+}
