@@ -80,9 +80,12 @@ class Suite:
 
     # Calls.
 
-    def channel(self, service: str) -> grpc.Channel:
+    def channel(self, service: str, caller=None) -> grpc.Channel:
+        """A connection of its own; a caller that is named shows its certificate."""
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 500)]
-        credentials = grpc.ssl_channel_credentials(self.ca)
+        file = self.folder / f"callers/{caller}"
+        shown = [file.with_suffix(s).read_bytes() for s in (".key", ".pem")] if caller else [None, None]
+        credentials = grpc.ssl_channel_credentials(self.ca, *shown)
         return grpc.secure_channel(f"localhost:{self.ports[service]}", credentials, options)
 
     def stub(self, service: str, file: str, name: str, channel=None):
@@ -334,10 +337,10 @@ def without_its_database_a_service_says_so_soon(suite: Suite) -> None:
     suite.wait_healthy(*suite.ports)
 
 
-def refresh(suite: Suite, year: int):
+def refresh(suite: Suite, year: int, channel=None):
     """The figures of a year's report, gathered anew, by indicator."""
     m = messages("reporting", "annual_report")
-    stub = suite.stub("reporting", "annual_report", "AnnualReportService")
+    stub = suite.stub("reporting", "annual_report", "AnnualReportService", channel)
     bearing = suite.bearing()
     listing = m.ListAnnualReportsRequest(parent=OFFICE)
     listed = again(lambda: stub.ListAnnualReports(listing, metadata=bearing, timeout=10))
@@ -394,6 +397,20 @@ def load_is_spread_over_three(suite: Suite) -> None:
     load.whole()
 
 
+def callers_show_a_certificate_where_it_is_demanded(suite: Suite) -> None:
+    settings = suite.folder / ".env"
+    demanded = settings.read_text().replace("CLIENT_OPTIONAL=true", "CLIENT_OPTIONAL=false")
+    settings.write_text(demanded)
+    suite.compose("up", "-d", "--no-build")
+    suite.wait_healthy(*suite.ports)
+    suite.taizhang("certificate", "issue", "--system", "portal")
+    again(lambda: suite.list(channel=suite.channel("meetings", caller="portal")))
+    assert code(suite.list) == grpc.StatusCode.UNAVAILABLE
+    # Services show theirs to each other.
+    figures = refresh(suite, 2022, suite.channel("reporting", caller="portal"))
+    assert figures["meetings_total"].value == 475, figures["meetings_total"]
+
+
 CHECKS = [
     the_compose_file_is_clean,
     all_become_healthy,
@@ -408,6 +425,7 @@ CHECKS = [
     without_its_database_a_service_says_so_soon,
     a_source_that_is_away_is_told_of,
     load_is_spread_over_three,
+    callers_show_a_certificate_where_it_is_demanded,
     the_histories_verify,
 ]
 
