@@ -257,7 +257,9 @@ def a_year_is_counted(suite: Suite) -> None:
         figures = json.loads((pathlib.Path(out) / "figures.json").read_text())
     planned = tomllib.loads(plan.read_text())
     for indicator, value in planned["figures"].items():
-        assert figures[indicator]["value"] == figures[indicator]["evidence"] == value, indicator
+        figure = figures[indicator]
+        # Several interviews may be of one enterprise, which counts once.
+        assert figure["value"] == value <= figure["evidence"], (indicator, figure)
     for indicator, value in planned["previous"].items():
         assert figures[indicator]["previous"] == value, indicator
     assert all(figure["value"] is not None for figure in figures.values()), figures
