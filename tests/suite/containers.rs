@@ -25,7 +25,7 @@ fn compose_and_the_gateway_know_every_service() {
             format!("TAIZHANG__SERVICES__{variable}__LISTEN: 0.0.0.0:{port}"),
             format!("\"${{TAIZHANG_LISTEN:-0.0.0.0}}:{port}:{port}\""),
         ];
-        if role.is_source {
+        if role.is_source() {
             expected.push(format!(
                 "TAIZHANG__SOURCES__{variable}__ADDRESS: https://{name}:{port}"
             ));

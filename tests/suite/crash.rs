@@ -1,17 +1,13 @@
 //! The server is killed again and again in the middle of writes, and nothing that it acknowledged
 //! is lost, nothing is there twice, and no number is left out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::future::join_all;
-use taizhang::roles::ROLES;
 use taizhang_contracts::meetings::*;
 use taizhang_contracts::supervision::*;
 use taizhang_ledger::Clock;
@@ -22,6 +18,7 @@ use tonic::Status;
 
 use crate::harness::{OFFICE, Suite, reason};
 use crate::records::*;
+use crate::server::Server;
 
 on_each_database!(what_was_acknowledged_survives_and_nothing_is_there_twice);
 
@@ -31,58 +28,6 @@ const WRITERS: usize = 12;
 const MOST_ACKNOWLEDGED: u64 = 24;
 /// How long a server may acknowledge nothing before the test gives up.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
-
-/// The program, serving everything; killed when dropped.
-struct Server {
-    process: Child,
-    // Kept open, so that the server can go on writing to it.
-    _told: BufReader<ChildStdout>,
-    addresses: BTreeMap<&'static str, SocketAddr>,
-}
-
-impl Server {
-    /// Starts it and waits until it has told where each service listens.
-    fn start(config: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_taizhang"))
-            .args(["serve", "--config"])
-            .arg(config)
-            .env("TAIZHANG__TELEMETRY__LOG", "error")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut told = BufReader::new(process.stdout.take().unwrap());
-        let mut addresses = BTreeMap::new();
-        while addresses.len() < ROLES.len() {
-            let mut line = String::new();
-            assert!(
-                told.read_line(&mut line).unwrap() > 0,
-                "the server ended at its start"
-            );
-            if let Some((name, address)) = line.trim_end().split_once(" listens on ") {
-                let role = ROLES.iter().find(|role| role.name == name).unwrap();
-                addresses.insert(role.name, address.parse().unwrap());
-            }
-        }
-        Self {
-            process,
-            _told: told,
-            addresses,
-        }
-    }
-
-    /// SIGKILL.
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// A call that writes one record; its title is like no other.
 #[derive(Debug, Clone)]
@@ -230,7 +175,7 @@ async fn writer(
 async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<Log> {
     let clients =
         |server: &Server| Api::with(&Suite::elsewhere(config, server.addresses.clone()), token);
-    let mut server = block_in_place(|| Server::start(file));
+    let mut server = block_in_place(|| Server::start(file, &[]));
     let (tell, running) = watch::channel((1, clients(&server)));
     let (acknowledged, mut count) = mpsc::unbounded_channel();
     let stop = Arc::new(AtomicBool::new(false));
@@ -252,7 +197,7 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
             left -= u64::from(next.unwrap() == generation);
         }
         server.kill();
-        server = block_in_place(|| Server::start(file));
+        server = block_in_place(|| Server::start(file, &[]));
         tell.send((generation + 1, clients(&server))).unwrap();
     }
     // The last one is let be until every writer has had its answer.

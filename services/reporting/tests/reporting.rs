@@ -43,9 +43,45 @@ impl Interceptor for As {
 
 type Way = InterceptedService<Routes, As>;
 
+/// What the default text tells of beside meetings and matters.
+const OTHERS: &[(&str, &str, &str)] = &[
+    ("county_supervision_notices_issued", "其他", "期"),
+    ("supervision_bulletins_issued", "其他", "期"),
+    ("county_work_deployment_issues", "其他", "期"),
+    ("supervision_bulletins_environment", "其他", "期"),
+    ("mining_enterprises_interviewed", "其他", "家"),
+    ("reform_tasks", "其他", "项"),
+    ("reform_task_categories", "其他", "类"),
+    ("reform_tasks_completed", "其他", "项"),
+    ("derived_research_topics_sum", "其他", "个"),
+    ("research_topics_city", "其他", "个"),
+    ("research_topics_county", "其他", "个"),
+    ("research_topics_township", "其他", "个"),
+    ("special_research_trips", "其他", "次"),
+    ("research_reports", "其他", "篇"),
+    ("research_reports_submitted_city", "其他", "篇"),
+    ("research_reports_adopted", "其他", "篇"),
+    ("research_reports_instructed", "其他", "篇"),
+    ("info_items_collected", "其他", "条"),
+    ("work_info_issues", "其他", "期"),
+    ("info_adopted_province", "其他", "条"),
+    ("info_quality_award", "其他", "条"),
+    ("receptions_all", "其他", "批次"),
+    ("reception_guests", "其他", "人次"),
+    ("derived_receptions_sum", "其他", "批次"),
+    ("receptions_vice_minister_up", "其他", "批次"),
+    ("receptions_province_city_leaders", "其他", "批次"),
+    ("receptions_study_delegations", "其他", "批次"),
+    ("receptions_compliant", "其他", "批次"),
+    ("inspection_support_days", "其他", "天"),
+    ("inspection_support_assignments", "其他", "次"),
+];
+
 struct County {
     meetings: Fake,
     supervision: Fake,
+    /// The other services, and the rest of supervision.
+    others: Fake,
     routes: Routes,
     _folder: tempfile::TempDir,
 }
@@ -106,6 +142,9 @@ impl County {
         )
         .await;
         supervision.count(2022, &[8, 44, 25, 77, 90, 80]);
+        let others = Fake::start("others", OTHERS).await;
+        others.count(2022, &[1; OTHERS.len()]);
+        others.count(2021, &[1; OTHERS.len()]);
         let source = |name: &str, fake: &Fake| Source {
             name: name.into(),
             channel: fake.channel(),
@@ -114,6 +153,7 @@ impl County {
         let sources = vec![
             source("meetings", &meetings),
             source("supervision", &supervision),
+            source("others", &others),
         ];
 
         let folder = tempfile::tempdir().unwrap();
@@ -132,6 +172,7 @@ impl County {
             routes: routes(ledger, sources),
             meetings,
             supervision,
+            others,
             _folder: folder,
         }
     }
@@ -829,7 +870,7 @@ async fn indicators_of_all_sources_are_listed() {
         .unwrap()
         .into_inner()
         .sources;
-    assert_eq!(sources.len(), 2);
+    assert_eq!(sources.len(), 3);
     assert_eq!(
         (sources[0].source.as_str(), sources[0].indicators.len()),
         ("meetings", 0)
@@ -858,6 +899,7 @@ async fn the_default_text_reads_well_with_full_empty_and_missing_figures() {
     );
     office.meetings.count(2022, &[0; 9]);
     office.supervision.count(2022, &[0; 6]);
+    office.others.count(2022, &[0; OTHERS.len()]);
     let empty = office.create("empty").await.text;
     assert!(
         empty.contains("本年度未组织召开会议。") && empty.contains("本年度未开展基层集中宣讲。")
@@ -866,6 +908,7 @@ async fn the_default_text_reads_well_with_full_empty_and_missing_figures() {
     office
         .supervision
         .behave(Behaviour::Fail(Code::Unavailable));
+    office.others.behave(Behaviour::Fail(Code::Unavailable));
     let gone = office.create("gone").await.text;
     assert!(
         gone.contains(
@@ -880,7 +923,7 @@ async fn the_default_text_reads_well_with_full_empty_and_missing_figures() {
             .lines()
             .skip_while(|l| !l.starts_with("| 指标"))
             .collect();
-        assert_eq!(table.len(), 2 + 15);
+        assert_eq!(table.len(), 2 + 15 + OTHERS.len());
         assert!(table.iter().all(|l| l.starts_with('|') && l.ends_with('|')));
     }
     if let Ok(folder) = std::env::var("SHOW_REPORTS_IN") {

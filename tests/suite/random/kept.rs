@@ -19,6 +19,9 @@ pub struct Kept {
     pub delete: Option<Walked>,
     pub undelete: Option<Walked>,
     pub custom: Vec<Walked>,
+    /// Methods about the office that answer with a record, such as the reminder of today. What they
+    /// write once is theirs to say.
+    pub of_office: Vec<Walked>,
 }
 
 impl Kept {
@@ -44,6 +47,7 @@ impl Kept {
             let writes = at.field("validate_only").is_some() && at.method.output() == resource;
             writes && !standard.iter().any(|standard| at.method.name() == standard)
         });
+        let (of_office, custom) = custom.cloned().partition(|at| at.field("parent").is_some());
         Self {
             role,
             kind,
@@ -53,7 +57,8 @@ impl Kept {
             update: named(format!("Update{name}")),
             delete: named(format!("Delete{name}")),
             undelete: named(format!("Undelete{name}")),
-            custom: custom.cloned().collect(),
+            custom,
+            of_office,
             resource,
         }
     }

@@ -91,6 +91,17 @@ impl<'a> Office<'a> {
         if let Some(create) = &kept.create {
             self.create(kept, create).await;
         }
+        for at in &kept.of_office {
+            let mut request = self.draw(Utc::now(), 1.0, 10).message(&at.method.input());
+            request.set_field_by_name("parent", Value::String(self.name.clone()));
+            request.set_field_by_name("request_id", Value::String(request_id()));
+            request.set_field_by_name("validate_only", Value::Bool(false));
+            let answer = self.ledgers.ask(at, request).await;
+            self.ledgers.seen().note(kept, at, &answer);
+            if let Ok(record) = answer {
+                self.keep(kept, &record);
+            }
+        }
         let steps = self.rng.random_range(0..=kept.custom.len() + 1);
         for step in 0..steps + 3 {
             self.step(kept, step < steps).await;

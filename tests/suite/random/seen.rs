@@ -86,6 +86,9 @@ impl Seen {
             let states = states.unwrap_or_else(|| panic!("there is no {kind}"));
             let has_states = states_of(&kept.resource).is_some();
             assert!(!has_states || states.len() > 1, "{kind}: {states:?}");
+            for at in &kept.of_office {
+                assert!(self.successes(at) > 0, "{at}: does it ever succeed?");
+            }
             for at in kept.writing() {
                 let excused = super::is_excused(at);
                 assert_ne!(

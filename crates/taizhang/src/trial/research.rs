@@ -249,7 +249,12 @@ pub(super) fn noise(year: i32, jobs: &mut Vec<Job>) {
             topic(day, TopicEnd::Approved),
             What::Survey(day, SurveyEnd::Done),
             report(Some(day)),
-            information(UnitKind::Township, day),
+            What::Information(Information {
+                unit_kind: UnitKind::Township,
+                received: day,
+                adopted_by: Some(Level::Province),
+                award: true,
+            }),
             bulletin(day, BulletinEnd::Issued),
         ] {
             jobs.push(Job::ours(what));
@@ -496,6 +501,37 @@ async fn report(
             ..Default::default()
         };
         c.papers.submit_research_report(request).await?;
+    }
+    if i.is_multiple_of(5) {
+        let adoption = r::Adoption {
+            adopter: "市委政研室".into(),
+            level: Level::City.into(),
+            publication: "调研参考".into(),
+            adopted_on: Some(finished.into()),
+            mode: AdoptionMode::Single.into(),
+            ..Default::default()
+        };
+        let request = r::AdoptResearchReportRequest {
+            name: name.clone(),
+            adoption: Some(adoption),
+            ..Default::default()
+        };
+        c.papers.adopt_research_report(request).await?;
+    }
+    if i.is_multiple_of(7) {
+        let instruction = r::Instruction {
+            leader: people::person(i + 4),
+            post: "县委副书记".into(),
+            level: Level::County.into(),
+            content: "请有关部门研究吸收".into(),
+            instructed_on: Some(finished.into()),
+        };
+        let request = r::InstructResearchReportRequest {
+            name: name.clone(),
+            instruction: Some(instruction),
+            ..Default::default()
+        };
+        c.papers.instruct_research_report(request).await?;
     }
     Ok(name)
 }

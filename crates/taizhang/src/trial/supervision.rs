@@ -218,6 +218,7 @@ pub(super) fn noise(year: i32, jobs: &mut Vec<Job>) {
                 day,
                 IssueEnd::Issued,
             ),
+            What::Inspection(InspectionKind::Unannounced, day, End::Done),
             What::Interview(mining, 900_003, day, End::Done),
             reform(day),
         ] {

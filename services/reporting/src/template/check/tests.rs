@@ -1,5 +1,39 @@
 use super::*;
 
+/// What the default template tells of beside meetings and matters.
+const BESIDE: [(&str, &str); 30] = [
+    ("county_supervision_notices_issued", "期"),
+    ("supervision_bulletins_issued", "期"),
+    ("county_work_deployment_issues", "期"),
+    ("supervision_bulletins_environment", "期"),
+    ("mining_enterprises_interviewed", "家"),
+    ("reform_tasks", "项"),
+    ("reform_task_categories", "类"),
+    ("reform_tasks_completed", "项"),
+    ("derived_research_topics_sum", "个"),
+    ("research_topics_city", "个"),
+    ("research_topics_county", "个"),
+    ("research_topics_township", "个"),
+    ("special_research_trips", "次"),
+    ("research_reports", "篇"),
+    ("research_reports_submitted_city", "篇"),
+    ("research_reports_adopted", "篇"),
+    ("research_reports_instructed", "篇"),
+    ("info_items_collected", "条"),
+    ("work_info_issues", "期"),
+    ("info_adopted_province", "条"),
+    ("info_quality_award", "条"),
+    ("receptions_all", "批次"),
+    ("reception_guests", "人次"),
+    ("derived_receptions_sum", "批次"),
+    ("receptions_vice_minister_up", "批次"),
+    ("receptions_province_city_leaders", "批次"),
+    ("receptions_study_delegations", "批次"),
+    ("receptions_compliant", "批次"),
+    ("inspection_support_days", "天"),
+    ("inspection_support_assignments", "次"),
+];
+
 fn known() -> Vec<Indicator> {
     [
         ("meetings_total", "次"),
@@ -19,6 +53,7 @@ fn known() -> Vec<Indicator> {
         ("matters_closed", "件"),
     ]
     .into_iter()
+    .chain(BESIDE)
     .map(|(id, unit)| Indicator {
         id: id.into(),
         label: "名称".into(),

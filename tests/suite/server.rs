@@ -1,0 +1,62 @@
+//! The program in a process of its own.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use taizhang::roles::ROLES;
+
+/// The program, serving everything; killed when dropped.
+pub struct Server {
+    process: Child,
+    // Kept open, so that the server can go on writing to it.
+    _told: BufReader<ChildStdout>,
+    pub addresses: BTreeMap<&'static str, SocketAddr>,
+}
+
+impl Server {
+    /// Starts it with some variables of its environment, and waits until it has told where each service listens.
+    pub fn start(config: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_taizhang"))
+            .args(["serve", "--config"])
+            .arg(config)
+            .env("TAIZHANG__TELEMETRY__LOG", "error")
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = BufReader::new(process.stdout.take().unwrap());
+        let mut addresses = BTreeMap::new();
+        while addresses.len() < ROLES.len() {
+            let mut line = String::new();
+            assert!(
+                told.read_line(&mut line).unwrap() > 0,
+                "the server ended at its start"
+            );
+            if let Some((name, address)) = line.trim_end().split_once(" listens on ") {
+                let role = ROLES.iter().find(|role| role.name == name).unwrap();
+                addresses.insert(role.name, address.parse().unwrap());
+            }
+        }
+        Self {
+            process,
+            _told: told,
+            addresses,
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
