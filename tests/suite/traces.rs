@@ -36,7 +36,7 @@ impl TraceService for Collector {
             // The receiver goes when it has seen enough.
             let _ = self.0.send((hex::encode(span.trace_id), span.name));
         }
-        Ok(Response::default())
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 

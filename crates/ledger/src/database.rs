@@ -2,6 +2,7 @@
 
 mod connections;
 mod lanes;
+mod loads;
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,7 +39,7 @@ impl Database {
             let url = format!("sqlite://{file}?mode=rwc");
             let connections = async |most| {
                 let pool = SeaOrm::connect(sqlite(&url, most)).await?;
-                Ok::<_, DbErr>(Connections { pool, lanes: None })
+                Ok::<_, DbErr>(Connections::new(pool, None))
             };
             let writer = connections(1).await?;
             let reader = connections(pool).await?;
@@ -59,10 +60,7 @@ impl Database {
         );
         // Transactions have connections of their own, opened when they are wanted.
         options.min_connections(0);
-        let connections = Connections {
-            pool: SeaOrm::connect(options).await?,
-            lanes: Some(lanes),
-        };
+        let connections = Connections::new(SeaOrm::connect(options).await?, Some(lanes));
         Ok(Self {
             reader: connections.clone(),
             writer: connections,

@@ -109,9 +109,10 @@ impl<S: 'static> Ledger<S> {
 
     /// Reads one record, also a deleted one.
     pub(crate) async fn find<R: Record<S>>(&self, office: &Office, id: &str) -> Result<Option<R>> {
-        let statement = sql::get::<S, R>(self.backend(), office, id);
-        let row = self.database.reader.one(statement).await.map_err(refusal)?;
-        row.map(|row| decode(&row)).transpose()
+        let body = self.database.reader.body(R::TABLE, office, id).await;
+        let body = body.map_err(refusal)?;
+        body.map(|body| R::decode(body.as_slice()).map_err(Error::internal))
+            .transpose()
     }
 
     /// The records that fulfil a condition over declared columns, deleted ones aside, in the order

@@ -118,15 +118,8 @@ pub(crate) fn with_history(
     }
 }
 
-pub(crate) fn get<S: 'static, R: Record<S>>(
-    backend: DbBackend,
-    office: &Office,
-    id: &str,
-) -> Statement {
-    let sql = format!(
-        "SELECT body FROM {} WHERE office = $1 AND id = $2",
-        R::TABLE
-    );
+pub(crate) fn body(backend: DbBackend, table: &str, office: &Office, id: &str) -> Statement {
+    let sql = format!("SELECT body FROM {table} WHERE office = $1 AND id = $2");
     statement(backend, sql, vec![office.id().into(), id.into()])
 }
 

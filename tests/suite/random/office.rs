@@ -7,6 +7,7 @@ use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 use prost_types::FieldMask;
 use rand::prelude::*;
 use tonic::Status;
+use tonic_types::StatusExt;
 
 use super::Ledgers;
 use super::kept::Kept;
@@ -19,7 +20,7 @@ use crate::walk::{self, Walked};
 const RECORDS: usize = 70;
 
 /// So many rounds more there may be until every method has succeeded a few times.
-const MORE_ROUNDS: usize = 40;
+const MORE_ROUNDS: usize = 100;
 
 /// A call is made at most so often, each time amended after a refusal.
 const TRIES: usize = 8;
@@ -266,13 +267,81 @@ impl<'a> Office<'a> {
                 Err(status) => status,
             };
             let bad = walk::violations(&status);
-            if bad.is_empty() || left == 0 {
+            if left == 0 || bad.is_empty() && !self.mended(kept, &mut request, &status, since).await
+            {
                 return Err(status);
             }
             for refused in &bad {
                 self.draw(since, 0.5, 10).amend(&mut request, refused);
             }
         }
+    }
+
+    /// Mends the fields for which a rule refuses a call about a record: those of the request are
+    /// drawn anew, a little earlier; those of the record are emptied or drawn anew. Gives whether it
+    /// could.
+    async fn mended(
+        &mut self,
+        kept: &Kept,
+        request: &mut DynamicMessage,
+        status: &Status,
+        since: DateTime<Utc>,
+    ) -> bool {
+        let Some(update) = &kept.update else {
+            return false;
+        };
+        let of_record = update.resource_field().unwrap();
+        let refused = status.get_details_precondition_failure();
+        let refused = refused
+            .map(|failure| failure.violations)
+            .unwrap_or_default();
+        let mut paths: BTreeSet<String> = refused
+            .iter()
+            .filter_map(|violation| violation.subject.split_once('.'))
+            .filter(|(record, _)| *record == of_record.name())
+            .filter_map(|(_, path)| path.split(['.', '[']).next())
+            .map(str::to_owned)
+            .collect();
+        if paths.is_empty() || !request.has_field_by_name("name") {
+            return false;
+        }
+        let name = request.get_field_by_name("name").unwrap().into_owned();
+        let earlier = since - TimeDelta::days(self.rng.random_range(0..30));
+        let anew = self.draw(earlier, 1.0, 1).message(&request.descriptor());
+        paths.retain(|path| {
+            let Some(field) = request.descriptor().get_field_by_name(path) else {
+                return true;
+            };
+            request.set_field(&field, anew.get_field(&field).into_owned());
+            false
+        });
+        if paths.is_empty() {
+            return true;
+        }
+        let drawn = self.draw(since, 1.0, 10).message(&kept.resource);
+        let mut record = DynamicMessage::new(kept.resource.clone());
+        for path in paths.iter().filter(|path| drawn.has_field_by_name(path)) {
+            // What a list lacks is seldom drawn; an empty one often suits.
+            let list = drawn
+                .descriptor()
+                .get_field_by_name(path)
+                .unwrap()
+                .is_list();
+            if self.rng.random_bool(if list { 0.2 } else { 0.9 }) {
+                let field = drawn.get_field_by_name(path).unwrap().into_owned();
+                record.set_field_by_name(path, field);
+            }
+        }
+        record.set_field_by_name("name", name);
+        let mut change = DynamicMessage::new(update.method.input());
+        change.set_field(&of_record, Value::Message(record));
+        let mask = update.field("update_mask").unwrap();
+        let mut message = DynamicMessage::new(walk::message_of(&mask));
+        let paths = paths.into_iter().collect();
+        message.transcode_from(&FieldMask { paths }).unwrap();
+        change.set_field(&mask, Value::Message(message));
+        request.clear_field_by_name("etag");
+        self.ledgers.ask(update, change).await.is_ok()
     }
 
     /// Remembers a record that was written.

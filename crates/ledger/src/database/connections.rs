@@ -4,17 +4,29 @@ use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     IsolationLevel, QueryResult, Statement, TransactionTrait,
 };
+use taizhang_contracts::Office;
 
 use super::lanes::Lanes;
+use super::loads::Loads;
+use crate::sql;
 
 /// Connections to one database: sea-orm's pool, and on PostgreSQL lanes for single statements.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     pub(super) pool: DatabaseConnection,
     pub(super) lanes: Option<Lanes>,
+    loads: Loads,
 }
 
 impl Connections {
+    pub(super) fn new(pool: DatabaseConnection, lanes: Option<Lanes>) -> Self {
+        Self {
+            pool,
+            lanes,
+            loads: Loads::default(),
+        }
+    }
+
     pub(crate) fn backend(&self) -> DbBackend {
         self.pool.get_database_backend()
     }
@@ -25,6 +37,22 @@ impl Connections {
             Some(lanes) => lanes.one(statement).await,
             None => self.pool.query_one_raw(statement).await,
         }
+    }
+
+    /// The body of a record, also of a deleted one.
+    pub(crate) async fn body(
+        &self,
+        table: &'static str,
+        office: &Office,
+        id: &str,
+    ) -> Result<Option<Vec<u8>>, DbErr> {
+        if let Some(lanes) = &self.lanes {
+            return self.loads.body(lanes, table, office.id(), id).await;
+        }
+        let row = self
+            .one(sql::body(self.backend(), table, office, id))
+            .await?;
+        row.map(|row| row.try_get_by_index(0)).transpose()
     }
 
     /// All rows of a query.

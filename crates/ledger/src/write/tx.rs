@@ -185,7 +185,7 @@ impl<'a, S: 'static> Tx<'a, S> {
         settled(&mut record, None, self).await?;
         let statement =
             sql::insert::<S, _>(self.ledger.backend(), self.office(), name.id(), &record);
-        let exists = id.map(|id| sql::get::<S, R>(self.ledger.backend(), self.office(), id));
+        let exists = id.map(|id| sql::body(self.ledger.backend(), R::TABLE, self.office(), id));
         self.push(statement, name.id(), 1, &record, exists);
         Ok(record)
     }
