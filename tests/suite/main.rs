@@ -13,6 +13,7 @@ mod harness;
 
 mod authorization;
 mod bookings;
+mod containers;
 mod contracts;
 mod crash;
 mod docs;

@@ -1,55 +1,49 @@
 //! How one service calls another on behalf of its own caller.
 
 use std::error::Error as _;
+use std::fmt::Display;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use http::Uri;
 use http::header::AUTHORIZATION;
+use http::uri::{InvalidUri, Scheme};
 use taizhang_contracts::Context;
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
+use tower::service_fn;
 
-use crate::config::{self, ConfigError, Tls};
+use crate::config::{ConfigError, Tls};
 use crate::current::Current;
 use crate::deadline;
 use crate::stack::{REQUEST_ID, TRACEPARENT, inject};
+use crate::tls::Connecting;
 
 /// A channel that connects when it is first used, and again whenever the connection was lost.
 ///
 /// # Errors
 /// If the address or a file of `tls` can't be used.
 pub fn connect_lazy(address: &str, tls: &Tls) -> Result<Channel, ConfigError> {
-    let unusable = |e: tonic::transport::Error| ConfigError::new(address, e);
-    let mut endpoint = Endpoint::from_shared(address.to_owned())
-        .map_err(unusable)?
-        .connect_timeout(Duration::from_secs(5))
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(10));
-    if endpoint.uri().scheme_str() == Some("https") {
-        endpoint = endpoint.tls_config(client_tls(tls)?).map_err(unusable)?;
-    }
-    Ok(endpoint.connect_lazy())
-}
-
-fn client_tls(tls: &Tls) -> Result<ClientTlsConfig, ConfigError> {
-    let Some(authority) = &tls.ca else {
-        return Err(ConfigError::new(
-            "tls.ca",
-            "must be given to call https:// addresses",
-        ));
+    let unusable = |e: &dyn Display| ConfigError::new(address, e);
+    let uri: Uri = address.parse().map_err(|e: InvalidUri| unusable(&e))?;
+    let settled = |endpoint: Endpoint| {
+        endpoint
+            .connect_timeout(Duration::from_secs(5))
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_timeout(Duration::from_secs(10))
     };
-    let authority = Certificate::from_pem(config::read("tls.ca", authority)?);
-    let mut client = ClientTlsConfig::new().ca_certificate(authority);
-    if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
-        let certificate = config::read("tls.certificate", certificate)?;
-        client = client.identity(Identity::from_pem(
-            certificate,
-            config::read("tls.key", key)?,
-        ));
+    if uri.scheme() != Some(&Scheme::HTTPS) {
+        return Ok(settled(uri.into()).connect_lazy());
     }
-    Ok(client)
+    let tls = Connecting::open(tls)?;
+    // Our connector encrypts; by this scheme the transport leaves it alone.
+    let mut parts = uri.clone().into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    let plain = Uri::from_parts(parts).map_err(|e| unusable(&e))?;
+    let endpoint = settled(plain.into()).origin(uri.clone());
+    Ok(endpoint.connect_with_connector_lazy(service_fn(move |_| tls.connect(&uri))))
 }
 
 /// A request that passes on the caller's token, the request id and the trace, and that takes no

@@ -106,7 +106,7 @@ pub struct Telemetry {
     pub otlp: Option<String>,
 }
 
-/// Encryption on the wire, in PEM files.
+/// Encryption on the wire, in PEM files. They are read again when they change.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
@@ -116,6 +116,8 @@ pub struct Tls {
     pub key: Option<PathBuf>,
     /// If given, callers must show a certificate that this authority signed.
     pub client_ca: Option<PathBuf>,
+    /// With `client_ca`: a caller may also show none; one that is shown must be good.
+    pub client_optional: bool,
     /// The authority that we trust where we call `https://`.
     pub ca: Option<PathBuf>,
 }
@@ -242,6 +244,17 @@ impl Config {
                 format_args!("no such service; there are {}", known.join(", ")),
             )),
             None => Ok(()),
+        }
+    }
+}
+
+impl Tls {
+    /// The scheme of our own addresses.
+    pub fn scheme(&self) -> &'static str {
+        if self.certificate.is_some() {
+            "https"
+        } else {
+            "http"
         }
     }
 }

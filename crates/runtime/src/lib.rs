@@ -25,6 +25,7 @@ pub mod identity;
 pub mod server;
 mod stack;
 pub mod telemetry;
+mod tls;
 
 pub use config::{Config, ConfigError};
 pub use server::{ServeError, Service, serve};

@@ -8,14 +8,15 @@ use taizhang_contracts::{Stopping, descriptors};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
+use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
-use crate::config::{Config, ConfigError, Tls};
+use crate::config::{Config, ConfigError};
 use crate::identity::Verifier;
 use crate::stack;
+use crate::tls::Accepting;
 
 /// A service that can be served.
 #[derive(Debug)]
@@ -70,9 +71,7 @@ pub async fn serve(
                 .saturating_add(64),
         )
         .max_connection_age(Duration::from_secs(limits.connection_age_seconds));
-    if let Some(tls) = tls(&config.tls)? {
-        server = server.tls_config(tls)?;
-    }
+    let tls = Accepting::open(&config.tls)?;
 
     // Health and reflection stand beside the stack: they need no identity and have no limits.
     let (health, health_service) = health_reporter();
@@ -88,12 +87,22 @@ pub async fn serve(
         .with_nodelay(Some(true))
         .with_keepalive(Some(KEEPALIVE.0));
     let (stop, stopped) = oneshot::channel::<()>();
+    let router = server.add_routes(routes);
+    let stopped = async {
+        let _ = stopped.await;
+    };
     // Sends GOAWAY on every connection and returns when all are closed.
-    let serving = server
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, async {
-            let _ = stopped.await;
-        });
+    let serving = async {
+        match tls {
+            Some(tls) => {
+                let connections = tls.connections(incoming);
+                router
+                    .serve_with_incoming_shutdown(connections, stopped)
+                    .await
+            }
+            None => router.serve_with_incoming_shutdown(incoming, stopped).await,
+        }
+    };
     tracing::info!(service = name, "serving");
     let stopping = async {
         shutdown.await;
@@ -139,20 +148,4 @@ fn reflection(routes: Routes, grpc_services: &[&str]) -> Result<Routes, ServeErr
     Ok(routes
         .add_service(builder().build_v1()?)
         .add_service(builder().build_v1alpha()?))
-}
-
-fn tls(tls: &Tls) -> Result<Option<ServerTlsConfig>, ConfigError> {
-    let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
-        return Ok(None);
-    };
-    let certificate = crate::config::read("tls.certificate", certificate)?;
-    let key = crate::config::read("tls.key", key)?;
-    let mut server = ServerTlsConfig::new()
-        .identity(Identity::from_pem(certificate, key))
-        .timeout(Duration::from_secs(10));
-    if let Some(authority) = &tls.client_ca {
-        let authority = crate::config::read("tls.client_ca", authority)?;
-        server = server.client_ca_root(Certificate::from_pem(authority));
-    }
-    Ok(Some(server))
 }

@@ -1,6 +1,9 @@
 //! What the program can be told to do.
 
 mod audit;
+mod certificate;
+mod health;
+mod init;
 mod migrate;
 mod serve;
 mod token;
@@ -40,6 +43,16 @@ enum Command {
         /// Stays up afterwards and prints calls to paste.
         #[arg(long)]
         serve: bool,
+        /// The machine of a suite that runs already, to make the records there: of the offices
+        /// `demo` and `neighbour`. Not for a ledger that is in earnest.
+        #[arg(long, requires_all = ["token", "ca"], conflicts_with_all = ["data", "serve"])]
+        at: Option<String>,
+        /// With `--at`: the file of a token.
+        #[arg(long, requires = "at")]
+        token: Option<PathBuf>,
+        /// With `--at`: the authority that signed its certificates.
+        #[arg(long, requires = "at")]
+        ca: Option<PathBuf>,
     },
     /// Runs services; all of them if none is named.
     Serve {
@@ -54,6 +67,13 @@ enum Command {
     /// Issues, lists and revokes the tokens of callers.
     #[command(subcommand)]
     Token(token::Token),
+    /// Asks services whether they serve; fails if one does not.
+    Health(health::Health),
+    /// Prepares a folder for docker-compose: keys, certificates, passwords, a first token.
+    Init(init::Init),
+    /// Renews and issues the certificates of such a folder.
+    #[command(subcommand)]
+    Certificate(certificate::Certificate),
     /// Checks the histories.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -64,31 +84,42 @@ enum Command {
 /// # Errors
 /// Whatever goes wrong, told for the administrator.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    if let Command::Try {
-        plan,
-        out,
-        data,
-        serve,
-    } = arguments.command
-    {
-        return trial::run(trial::Options {
+    let config = || {
+        let default = PathBuf::from("taizhang.toml");
+        let file = arguments
+            .config
+            .or_else(|| default.exists().then_some(default));
+        Config::load(file.as_deref())
+    };
+    match arguments.command {
+        Command::Try {
             plan,
             out,
             data,
             serve,
-        })
-        .await;
-    }
-    let default = PathBuf::from("taizhang.toml");
-    let file = arguments
-        .config
-        .or_else(|| default.exists().then_some(default));
-    let config = Config::load(file.as_deref())?;
-    match arguments.command {
-        Command::Serve { services } => serve::run(&config, &services).await,
-        Command::Migrate { services } => migrate::run(&config, &services).await,
-        Command::Token(token) => token::run(&config, token),
-        Command::Audit(audit) => audit::run(&config, audit).await,
-        Command::Try { .. } => Ok(()),
+            at,
+            token,
+            ca,
+        } => {
+            let running = match (at, token, ca) {
+                (Some(host), Some(token), Some(ca)) => Some(trial::Running { host, token, ca }),
+                _ => None,
+            };
+            trial::run(trial::Options {
+                plan,
+                out,
+                data,
+                serve,
+                running,
+            })
+            .await
+        }
+        Command::Serve { services } => serve::run(&config()?, &services).await,
+        Command::Migrate { services } => migrate::run(&config()?, &services).await,
+        Command::Token(token) => token::run(&config()?, token),
+        Command::Health(health) => health::run(&config()?, health).await,
+        Command::Init(init) => init::run(init),
+        Command::Certificate(certificate) => certificate::run(certificate),
+        Command::Audit(audit) => audit::run(&config()?, audit).await,
     }
 }

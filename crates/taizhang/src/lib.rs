@@ -1,6 +1,8 @@
 //! Taizhang in one process: its services, and what the program does with them.
 
+pub mod authority;
 pub mod commands;
+pub mod folder;
 pub mod key;
 pub mod roles;
 pub mod suite;

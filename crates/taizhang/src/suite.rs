@@ -208,11 +208,7 @@ fn sources(
     if reports && !roles.iter().any(|role| role.is_source()) {
         bail!("sources: reporting has none; name them in the configuration");
     }
-    let scheme = if config.tls.certificate.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = config.tls.scheme();
     roles
         .iter()
         .filter(|role| role.is_source())

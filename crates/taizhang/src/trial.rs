@@ -18,8 +18,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use taizhang_contracts::Office;
+use taizhang_contracts::reporting::AnnualReport;
 use taizhang_ledger::Clock;
 use taizhang_runtime::Config;
+use taizhang_runtime::config::Tls;
 use taizhang_runtime::identity::{Grant, Keyring};
 
 use crate::roles::{ROLES, scopes};
@@ -44,6 +46,19 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Whether the services stay up.
     pub serve: bool,
+    /// A suite that runs already, instead of one of our own.
+    pub running: Option<Running>,
+}
+
+/// A suite that runs already, each service on its usual port.
+#[derive(Debug)]
+pub struct Running {
+    /// The name of its machine.
+    pub host: String,
+    /// The file of a token for both offices, with every scope.
+    pub token: PathBuf,
+    /// The authority that signed its certificates.
+    pub ca: PathBuf,
 }
 
 /// Runs the trial.
@@ -55,6 +70,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         Some(file) => Plan::read(file)?,
         None => Plan::sample()?,
     };
+    if let Some(running) = &options.running {
+        let clients = connect(running)?;
+        return made(&clients, &plan, &options.out).await.map(drop);
+    }
     let data = match &options.data {
         Some(data) => data.clone(),
         None => std::env::temp_dir().join(format!("taizhang-{}", uuid::Uuid::new_v4())),
@@ -80,11 +99,12 @@ async fn in_folder(options: &Options, plan: &Plan, data: &Path) -> anyhow::Resul
     }
     let keyring = Keyring::open_or_create(&config.identity_folder())?;
     let token = keyring.issue(grant()?)?;
-    let clients = Clients::connect(suite.addresses(), &token)?;
-
-    let jobs = job::jobs(plan);
-    load::load(&clients, &jobs).await?;
-    let report = summary::make(&clients, plan, &options.out).await?;
+    let addresses = suite.addresses().iter();
+    let addresses = addresses
+        .map(|(name, address)| (*name, format!("http://{address}")))
+        .collect();
+    let clients = Clients::connect(&addresses, &config.tls, &token)?;
+    let report = made(&clients, plan, &options.out).await?;
 
     if options.serve {
         summary::print_calls(suite.addresses(), &token, &report);
@@ -98,6 +118,26 @@ async fn in_folder(options: &Options, plan: &Plan, data: &Path) -> anyhow::Resul
     } else {
         suite.stop().await
     }
+}
+
+/// The records of a plan, and the report over them.
+async fn made(clients: &Clients, plan: &Plan, out: &Path) -> anyhow::Result<AnnualReport> {
+    load::load(clients, &job::jobs(plan)).await?;
+    summary::make(clients, plan, out).await
+}
+
+fn connect(running: &Running) -> anyhow::Result<Clients> {
+    let token = std::fs::read_to_string(&running.token)
+        .with_context(|| format!("file {}", running.token.display()))?;
+    let tls = Tls {
+        ca: Some(running.ca.clone()),
+        ..Tls::default()
+    };
+    let addresses = ROLES
+        .iter()
+        .map(|role| (role.name, format!("https://{}:{}", running.host, role.port)))
+        .collect();
+    Clients::connect(&addresses, &tls, token.trim())
 }
 
 /// Every service on a free port of this machine.

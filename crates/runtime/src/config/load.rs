@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ::config::{Environment, File, FileFormat, Map};
 use chrono_tz::Tz;
@@ -11,6 +11,7 @@ use taizhang_contracts::caller::Secret;
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, ConfigError, Limits, ServiceConfig, Source, Telemetry, Tls};
+use crate::tls::Pem;
 
 impl Config {
     /// Reads the file, if one is given, and over it the environment.
@@ -151,21 +152,13 @@ impl Tls {
             }
             _ => {}
         }
-        for (key, file) in self.files() {
-            if let Some(file) = file {
-                read(key, file)?;
-            }
+        if self.client_optional && self.client_ca.is_none() {
+            return Err(ConfigError::new(
+                "tls.client_optional",
+                "says nothing without tls.client_ca",
+            ));
         }
-        Ok(())
-    }
-
-    fn files(&self) -> [(&'static str, &Option<PathBuf>); 4] {
-        [
-            ("tls.certificate", &self.certificate),
-            ("tls.key", &self.key),
-            ("tls.client_ca", &self.client_ca),
-            ("tls.ca", &self.ca),
-        ]
+        Pem::read(self).map(drop)
     }
 }
 
@@ -350,6 +343,7 @@ mod tests {
             ("[telemetry]\nmetrics = 'x'", "telemetry.metrics"),
             ("[telemetry]\notlp = 'collector'", "telemetry.otlp"),
             ("[tls]\ncertificate = 'x.pem'", "tls.key"),
+            ("[tls]\nclient_optional = true", "tls.client_optional"),
             (
                 "[tls]\ncertificate = 'x.pem'\nkey = 'y.pem'",
                 "tls.certificate",

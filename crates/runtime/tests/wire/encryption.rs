@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use taizhang_contracts::history::history_service_client::HistoryServiceClient;
 use taizhang_runtime::client::connect_lazy;
 use taizhang_runtime::config::Tls;
+use tokio::net::TcpStream;
 use tonic::transport::Channel;
 
 use crate::harness::{Server, asking, start_with};
@@ -104,7 +106,7 @@ async fn callers_show_a_certificate_where_an_authority_is_given() {
             certificate,
             key,
             client_ca: files.ca(),
-            ca: None,
+            ..Tls::default()
         };
     })
     .await;
@@ -119,7 +121,115 @@ async fn callers_show_a_certificate_where_an_authority_is_given() {
         certificate,
         key,
         ca,
-        client_ca: None,
+        ..Tls::default()
     };
     assert!(works(&server, channel(&server, &named)).await);
+}
+
+#[tokio::test]
+async fn callers_may_show_a_certificate_but_no_bad_one() {
+    let (files, others) = (Files::new(), Files::new());
+    let (certificate, key) = files.signed("localhost");
+    let server = start_with(|c| {
+        c.tls = Tls {
+            certificate,
+            key,
+            client_ca: files.ca(),
+            client_optional: true,
+            ..Tls::default()
+        };
+    })
+    .await;
+    let showing = |(certificate, key)| Tls {
+        certificate,
+        key,
+        ca: files.ca(),
+        ..Tls::default()
+    };
+    assert!(works(&server, channel(&server, &showing((None, None)))).await);
+    assert!(works(&server, channel(&server, &showing(files.signed("portal")))).await);
+    assert!(!works(&server, channel(&server, &showing(others.signed("portal")))).await);
+}
+
+/// Longer than files go without being looked at.
+async fn a_look_later() {
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+}
+
+#[tokio::test]
+async fn both_sides_show_a_renewed_certificate_without_a_restart() {
+    let files = Files::new();
+    let (certificate, key) = files.signed("localhost");
+    let server = start_with(|c| {
+        c.tls = Tls {
+            certificate,
+            key,
+            client_ca: files.ca(),
+            ..Tls::default()
+        };
+    })
+    .await;
+    let (certificate, key) = files.signed("portal");
+    let showing = Tls {
+        certificate,
+        key,
+        ca: files.ca(),
+        ..Tls::default()
+    };
+    let open = channel(&server, &showing);
+    assert!(works(&server, open.clone()).await);
+
+    // Another authority takes over. Until all files are of the new one, the old ones stay in force.
+    let renewed = Files::new();
+    let put = |name: &str| {
+        let text = fs::read(renewed.folder.path().join(name)).unwrap();
+        fs::write(files.folder.path().join(name), text).unwrap();
+    };
+    renewed.signed("localhost");
+    renewed.signed("portal");
+    put("localhost.pem");
+    a_look_later().await;
+    assert!(
+        works(&server, channel(&server, &showing)).await,
+        "half written"
+    );
+    for name in ["localhost.key", "ca.pem", "portal.pem", "portal.key"] {
+        put(name);
+    }
+    a_look_later().await;
+    assert!(works(&server, channel(&server, &showing)).await, "renewed");
+    assert!(works(&server, open).await, "a connection that was open");
+
+    // What the former authority signed is let in no more.
+    let former = files.signed("former");
+    let former = Tls {
+        certificate: former.0,
+        key: former.1,
+        ca: renewed.ca(),
+        ..Tls::default()
+    };
+    assert!(!works(&server, channel(&server, &former)).await);
+}
+
+#[tokio::test]
+async fn a_slow_handshake_holds_up_no_other() {
+    let files = Files::new();
+    let (certificate, key) = files.signed("localhost");
+    let server = start_with(|c| {
+        c.tls = Tls {
+            certificate,
+            key,
+            ..Tls::default()
+        };
+    })
+    .await;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    let trusting = Tls {
+        ca: files.ca(),
+        ..Tls::default()
+    };
+    assert!(works(&server, channel(&server, &trusting)).await);
 }

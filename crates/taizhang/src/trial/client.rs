@@ -1,7 +1,6 @@
 //! The clients of the suite, as another system would have them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use anyhow::Context;
 use taizhang_contracts::meetings::facility_service_client::FacilityServiceClient;
@@ -23,10 +22,12 @@ use taizhang_contracts::supervision::issue_service_client::IssueServiceClient;
 use taizhang_contracts::supervision::matter_service_client::MatterServiceClient;
 use taizhang_contracts::supervision::reform_plan_service_client::ReformPlanServiceClient;
 use taizhang_contracts::supervision::reform_task_service_client::ReformTaskServiceClient;
+use taizhang_runtime::client::connect_lazy;
+use taizhang_runtime::config::Tls;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 /// Sends the token with every call.
@@ -74,9 +75,10 @@ impl Clients {
     /// Connects to the services at these addresses.
     ///
     /// # Errors
-    /// If an address is missing.
+    /// If an address is missing or can't be used.
     pub(super) fn connect(
-        addresses: &BTreeMap<&'static str, SocketAddr>,
+        addresses: &BTreeMap<&'static str, String>,
+        tls: &Tls,
         token: &str,
     ) -> anyhow::Result<Self> {
         let mut bearer: MetadataValue<Ascii> = format!("Bearer {token}").parse()?;
@@ -86,7 +88,7 @@ impl Clients {
             let address = addresses
                 .get(name)
                 .with_context(|| format!("service {name} does not run"))?;
-            let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();
+            let channel = connect_lazy(address, tls)?;
             Ok(InterceptedService::new(channel, bearer.clone()))
         };
         let (meetings, supervision) = (to("meetings")?, to("supervision")?);
