@@ -119,10 +119,7 @@ impl Filling {
     ///
     /// # Errors
     /// If the database can't be read.
-    pub async fn begin(
-        database: &Database,
-        kinds: &'static [Kind],
-    ) -> Result<Option<Self>, DbErr> {
+    pub async fn begin(database: &Database, kinds: &'static [Kind]) -> Result<Option<Self>, DbErr> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()

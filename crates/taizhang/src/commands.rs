@@ -1,7 +1,10 @@
 //! What the program can be told to do.
 
 mod audit;
+mod backup;
 mod migrate;
+mod progress;
+mod restore;
 mod serve;
 mod token;
 
@@ -57,6 +60,10 @@ enum Command {
     /// Checks the histories.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Writes what services keep into one verified file, also while they run.
+    Backup(backup::Backup),
+    /// Verifies a backup and fills empty databases from it.
+    Restore(restore::Restore),
 }
 
 /// Does what the arguments say.
@@ -89,6 +96,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Migrate { services } => migrate::run(&config, &services).await,
         Command::Token(token) => token::run(&config, token),
         Command::Audit(audit) => audit::run(&config, audit).await,
+        Command::Backup(backup) => backup::run(&config, backup).await,
+        Command::Restore(restore) => restore::run(&config, restore).await,
         Command::Try { .. } => Ok(()),
     }
 }

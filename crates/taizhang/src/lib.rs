@@ -1,5 +1,6 @@
 //! Taizhang in one process: its services, and what the program does with them.
 
+pub mod backup;
 pub mod commands;
 pub mod key;
 pub mod roles;
