@@ -302,7 +302,7 @@ mod tests {
             texts in prop::collection::vec(".{0,200}", 0..4),
             encrypted: bool,
             at: prop::sample::Index,
-            bit in 0..8,
+            bit in 0..8_u8,
         ) {
             let folder = tempfile::tempdir().unwrap();
             let key = encrypted.then_some(&KEY);
@@ -311,7 +311,7 @@ mod tests {
             prop_assert_eq!(read(folder.path(), key, &good).unwrap(), contents);
             let at = at.index(good.len());
             let mut flipped = good.clone();
-            flipped[at] ^= 1 << bit;
+            flipped[at] ^= 1_u8 << bit;
             prop_assert!(read(folder.path(), key, &flipped).is_err());
             prop_assert!(read(folder.path(), key, &good[..at]).is_err());
             let longer = [&good[..], &[0]].concat();
