@@ -190,16 +190,14 @@ async fn a_backup_under_writing_is_restored_into_the_other_kind_of_database(suit
     for office in [OFFICE, ANOTHER] {
         let counted = figures(&suite, office, 2022).await;
         assert_eq!(figures(&copy, office, 2022).await, counted);
-        assert!(counted.iter().any(|f| f.value > 0), "{counted:?}");
+        assert!(office != OFFICE || counted.iter().any(|f| f.value > 0));
     }
-    // The tokens of before are good, and retries and writing go on.
+    // The signing key is the same, so the tokens are good; and writing goes on.
     let token = suite.every_scope();
-    let api = Api::with(&copy, &token);
-    some_records(&api, 1).await;
     let list = async |suite: &Suite| {
         let request = ListMeetingsRequest {
             parent: OFFICE.into(),
-            page_size: 20,
+            page_size: 1000,
             ..Default::default()
         };
         let api = Api::with(suite, &token);
@@ -211,7 +209,8 @@ async fn a_backup_under_writing_is_restored_into_the_other_kind_of_database(suit
             .into_inner()
             .meetings
     };
-    assert_eq!(list(&suite).await[..15], list(&copy).await[..15]);
+    assert_eq!(list(&suite).await, list(&copy).await);
+    some_records(&Api::with(&copy, &token), 1).await;
     for role in ROLES {
         let report = copy.audit(role.name).await;
         assert_eq!(report.findings, [], "{}", role.name);
