@@ -12,6 +12,7 @@
 mod harness;
 
 mod authorization;
+mod backup;
 mod bookings;
 mod containers;
 mod contracts;

@@ -72,6 +72,50 @@ pub async fn is_empty(database: &Database) -> Result<bool, DbErr> {
     Ok(first.is_none())
 }
 
+/// The chain of one office's history, followed from its first entry on.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    office: String,
+    last: i64,
+    digest: Digest,
+}
+
+impl Chain {
+    /// Before the first entry.
+    pub fn of(office: &str) -> Self {
+        Self {
+            office: office.to_owned(),
+            last: 0,
+            digest: Digest::default(),
+        }
+    }
+
+    /// Goes on to the next entry.
+    ///
+    /// # Errors
+    /// If it is not the next one, or is not what was written.
+    pub fn follow(&mut self, key: &Key, entry: &Entry) -> Result<(), Finding> {
+        let bad = |seq, record, what| Finding {
+            office: self.office.clone(),
+            entry: Some(seq),
+            record,
+            what,
+        };
+        if entry.seq != self.last + 1 {
+            let what = ("条目缺失", "the entry is missing");
+            return Err(bad(self.last + 1, String::new(), what));
+        }
+        let expected = entry_mac(key, &self.digest, &parts(entry));
+        if entry.office != self.office || entry.mac.as_slice() != expected.as_slice() {
+            let record = format!("{}/{}", entry.collection, entry.id);
+            let what = ("条目被改动", "the entry was changed");
+            return Err(bad(entry.seq, record, what));
+        }
+        (self.last, self.digest) = (entry.seq, expected);
+        Ok(())
+    }
+}
+
 struct Audit<'a> {
     database: &'a Database,
     key: &'a Key,
@@ -103,40 +147,22 @@ impl Audit<'_> {
         office: &str,
         progress: &mut impl FnMut(u64),
     ) -> Result<(i64, Digest, Option<Finding>), DbErr> {
-        let mut before = Digest::default();
-        let mut last = 0;
+        let mut chain = Chain::of(office);
         loop {
             let rows: Vec<Entry> = history::Entity::find()
                 .filter(history::Column::Office.eq(office))
-                .filter(history::Column::Seq.gt(last))
+                .filter(history::Column::Seq.gt(chain.last))
                 .order_by_asc(history::Column::Seq)
                 .limit(BATCH)
                 .all(self.database.reader())
                 .await?;
             if rows.is_empty() {
-                return Ok((last, before, None));
+                return Ok((chain.last, chain.digest, None));
             }
             for entry in &rows {
-                let expected = entry_mac(self.key, &before, &parts(entry));
-                let bad = |seq, what| Finding {
-                    office: office.to_owned(),
-                    entry: Some(seq),
-                    record: format!("{}/{}", entry.collection, entry.id),
-                    what,
-                };
-                if entry.seq != last + 1 {
-                    let what = ("条目缺失", "the entry is missing");
-                    let finding = Finding {
-                        record: String::new(),
-                        ..bad(last + 1, what)
-                    };
-                    return Ok((last, before, Some(finding)));
+                if let Err(bad) = chain.follow(self.key, entry) {
+                    return Ok((chain.last, chain.digest, Some(bad)));
                 }
-                if entry.mac.as_slice() != expected.as_slice() {
-                    let what = ("条目被改动", "the entry was changed");
-                    return Ok((last, before, Some(bad(entry.seq, what))));
-                }
-                (last, before) = (entry.seq, expected);
             }
             progress(rows.len() as u64);
         }

@@ -7,6 +7,7 @@
 pub mod audit;
 mod clock;
 pub mod column;
+pub mod copy;
 mod database;
 pub mod days;
 pub mod figures;

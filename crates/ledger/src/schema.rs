@@ -1,7 +1,7 @@
 //! The tables: the history, which every service has, and what record tables have in common.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
+use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 /// The history of an office's records: one row per change, never changed itself.
 ///
@@ -246,4 +246,21 @@ pub async fn execute_on(
         }
     }
     Ok(())
+}
+
+/// The migrations that a database has had, by name; none if it is fresh.
+///
+/// # Errors
+/// If the database can't be read.
+pub async fn applied(database: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    if !SchemaManager::new(database)
+        .has_table("seaql_migrations")
+        .await?
+    {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT version FROM seaql_migrations ORDER BY version";
+    let statement = Statement::from_string(database.get_database_backend(), sql);
+    let rows = database.query_all_raw(statement).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }

@@ -11,6 +11,7 @@ pub(crate) type Digest = [u8; 32];
 pub struct Key {
     history: Digest,
     pages: Digest,
+    backups: Digest,
 }
 
 impl Key {
@@ -19,6 +20,7 @@ impl Key {
         Self {
             history: authenticate(secret, &[b"taizhang history"]),
             pages: authenticate(secret, &[b"taizhang pages"]),
+            backups: authenticate(secret, &[b"taizhang backups"]),
         }
     }
 
@@ -30,6 +32,11 @@ impl Key {
     /// The digest of a page token.
     pub(crate) fn page(&self, parts: &[&[u8]]) -> Digest {
         authenticate(&self.pages, parts)
+    }
+
+    /// The digest with which a backup shows that whoever made it has this key.
+    pub fn backup(&self, parts: &[&[u8]]) -> [u8; 32] {
+        authenticate(&self.backups, parts)
     }
 }
 

@@ -118,6 +118,25 @@ pub(crate) fn with_history(
     }
 }
 
+/// Rows of these columns, all in one statement.
+pub(crate) fn insert_rows(
+    backend: DbBackend,
+    table: &str,
+    columns: &[&str],
+    rows: Vec<Vec<Value>>,
+) -> Statement {
+    let width = columns.len();
+    let tuples: Vec<String> = (0..rows.len())
+        .map(|row| format!("({})", placeholders(row * width + 1, width)))
+        .collect();
+    let sql = format!(
+        "INSERT INTO {table} ({}) VALUES {}",
+        columns.join(", "),
+        tuples.join(", ")
+    );
+    statement(backend, sql, rows.into_iter().flatten().collect())
+}
+
 pub(crate) fn body(backend: DbBackend, table: &str, office: &Office, id: &str) -> Statement {
     let sql = format!("SELECT body FROM {table} WHERE office = $1 AND id = $2");
     statement(backend, sql, vec![office.id().into(), id.into()])

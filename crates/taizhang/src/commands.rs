@@ -1,10 +1,13 @@
 //! What the program can be told to do.
 
 mod audit;
+mod backup;
 mod certificate;
 mod health;
 mod init;
 mod migrate;
+mod progress;
+mod restore;
 mod serve;
 mod token;
 
@@ -77,6 +80,10 @@ enum Command {
     /// Checks the histories.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Writes what services keep into one verified file, also while they run.
+    Backup(backup::Backup),
+    /// Verifies a backup and fills empty databases from it.
+    Restore(restore::Restore),
 }
 
 /// Does what the arguments say.
@@ -121,5 +128,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Init(init) => init::run(init),
         Command::Certificate(certificate) => certificate::run(certificate),
         Command::Audit(audit) => audit::run(&config()?, audit).await,
+        Command::Backup(backup) => backup::run(&config()?, backup).await,
+        Command::Restore(restore) => restore::run(&config()?, restore).await,
     }
 }

@@ -1,6 +1,7 @@
 //! Taizhang in one process: its services, and what the program does with them.
 
 pub mod authority;
+pub mod backup;
 pub mod commands;
 pub mod folder;
 pub mod key;

@@ -1,0 +1,272 @@
+//! Copying what a service keeps out of one database and into another. What is copied are the
+//! histories; the records are made from their last entries, as the audit wants them.
+
+use std::collections::BTreeSet;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait, Value,
+};
+
+use crate::Kind;
+use crate::column::utc;
+use crate::database::Database;
+use crate::schema::history::{self, Model as Entry};
+use crate::sql;
+
+/// How many rows are read or written at once.
+pub const BATCH: u64 = 500;
+
+/// The most values that both databases take with one statement.
+const MOST_VALUES: usize = 30_000;
+
+/// The end of an office's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The office.
+    pub office: String,
+    /// The number of its last entry.
+    pub seq: i64,
+    /// The digest over all of them.
+    pub digest: Vec<u8>,
+}
+
+/// Where the history of each office ends, in the order of their names.
+async fn ends(on: &impl ConnectionTrait) -> Result<Vec<End>, DbErr> {
+    let sql = "SELECT h.office, h.seq, h.mac FROM history h JOIN \
+        (SELECT office, MAX(seq) AS seq FROM history GROUP BY office) l \
+        ON l.office = h.office AND l.seq = h.seq";
+    let statement = Statement::from_string(on.get_database_backend(), sql);
+    let rows = on.query_all_raw(statement).await?;
+    let end = |row: &QueryResult| {
+        Ok(End {
+            office: row.try_get_by_index(0)?,
+            seq: row.try_get_by_index(1)?,
+            digest: row.try_get_by_index(2)?,
+        })
+    };
+    let mut ends: Vec<End> = rows.iter().map(end).collect::<Result<_, DbErr>>()?;
+    ends.sort_by(|a, b| a.office.cmp(&b.office));
+    Ok(ends)
+}
+
+/// Where the history of each office of a database ends, in the order of their names.
+///
+/// # Errors
+/// If the database can't be read.
+pub async fn ends_of(database: &Database) -> Result<Vec<End>, DbErr> {
+    ends(database.reader()).await
+}
+
+/// One state of a database, to read from while others write.
+#[derive(Debug)]
+pub struct Snapshot(DatabaseTransaction);
+
+impl Snapshot {
+    /// Makes ready to take the state; [`Snapshot::take`] takes it.
+    ///
+    /// # Errors
+    /// If the database is away.
+    pub async fn prepare(database: &Database) -> Result<Self, DbErr> {
+        database.reader.snapshot().await.map(Self)
+    }
+
+    /// From now on what is read is the state of this moment: both databases take it with the first
+    /// statement that reads a table.
+    ///
+    /// # Errors
+    /// If the database is away, or has no history.
+    pub async fn take(&self) -> Result<(), DbErr> {
+        let sql = "SELECT 1 FROM history LIMIT 1";
+        let statement = Statement::from_string(self.0.get_database_backend(), sql);
+        self.0.query_one_raw(statement).await.map(|_| ())
+    }
+
+    /// Where the history of each office ends, in the order of their names.
+    ///
+    /// # Errors
+    /// If the database can't be read.
+    pub async fn ends(&self) -> Result<Vec<End>, DbErr> {
+        ends(&self.0).await
+    }
+
+    /// The next entries of an office, in order; none at the end.
+    ///
+    /// # Errors
+    /// If the database can't be read.
+    pub async fn entries(&self, office: &str, after: i64) -> Result<Vec<Entry>, DbErr> {
+        history::Entity::find()
+            .filter(history::Column::Office.eq(office))
+            .filter(history::Column::Seq.gt(after))
+            .order_by_asc(history::Column::Seq)
+            .limit(BATCH)
+            .all(&self.0)
+            .await
+    }
+}
+
+/// An empty database that is being filled. Nothing of it is there before [`Filling::finish`].
+pub struct Filling {
+    transaction: DatabaseTransaction,
+    backend: DbBackend,
+    kinds: &'static [Kind],
+    offices: BTreeSet<String>,
+}
+
+impl Filling {
+    /// Begins, and holds off other writers; `None` if the database has a history already.
+    ///
+    /// # Errors
+    /// If the database can't be read.
+    pub async fn begin(database: &Database, kinds: &'static [Kind]) -> Result<Option<Self>, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let transaction = database.writer().begin_with_options(options).await?;
+        let backend = database.backend();
+        if backend == DbBackend::Postgres {
+            let lock = "LOCK TABLE history IN EXCLUSIVE MODE";
+            transaction.execute_unprepared(lock).await?;
+        }
+        let first = history::Entity::find().limit(1).one(&transaction).await?;
+        if first.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            transaction,
+            backend,
+            kinds,
+            offices: BTreeSet::new(),
+        }))
+    }
+
+    /// Adds entries to the history as they are.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn add(&mut self, entries: Vec<Entry>) -> Result<(), DbErr> {
+        const COLUMNS: [&str; 12] = [
+            "office",
+            "seq",
+            "time",
+            "caller",
+            "method",
+            "collection",
+            "id",
+            "version",
+            "body",
+            "request_id",
+            "request_digest",
+            "mac",
+        ];
+        let mut rows = Vec::with_capacity(entries.len());
+        for entry in entries {
+            if !self.kinds.iter().any(|k| k.collection == entry.collection) {
+                let unknown = format!("there is no collection {} here", entry.collection);
+                return Err(DbErr::Custom(unknown));
+            }
+            self.offices.insert(entry.office.clone());
+            rows.push(vec![
+                entry.office.into(),
+                entry.seq.into(),
+                utc(entry.time),
+                entry.caller.into(),
+                entry.method.into(),
+                entry.collection.into(),
+                entry.id.into(),
+                entry.version.into(),
+                entry.body.into(),
+                entry.request_id.into(),
+                entry.request_digest.into(),
+                entry.mac.into(),
+            ]);
+        }
+        self.insert("history", &COLUMNS, rows).await
+    }
+
+    /// Makes the records that the history tells of, and commits. `progress` is told of every batch
+    /// of records.
+    ///
+    /// # Errors
+    /// If an entry holds no record of its kind, or the database refuses.
+    pub async fn finish(self, mut progress: impl FnMut(u64)) -> Result<(), DbErr> {
+        if self.backend == DbBackend::Postgres {
+            // It has never seen this table full, and would plan for an empty one.
+            self.transaction
+                .execute_unprepared("ANALYZE history")
+                .await?;
+        }
+        for office in &self.offices {
+            for kind in self.kinds {
+                self.records(office, kind, &mut progress).await?;
+            }
+        }
+        self.transaction.commit().await
+    }
+
+    async fn records(
+        &self,
+        office: &str,
+        kind: &Kind,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<(), DbErr> {
+        let sql = "SELECT h.id, h.version, h.body FROM history h \
+            WHERE h.office = $1 AND h.collection = $2 AND h.id > $3 AND NOT EXISTS \
+            (SELECT 1 FROM history n WHERE n.office = h.office AND n.collection = h.collection \
+            AND n.id = h.id AND n.version > h.version) ORDER BY h.id LIMIT $4";
+        let mut after = String::new();
+        loop {
+            let values = [
+                office.into(),
+                kind.collection.into(),
+                after.as_str().into(),
+                (BATCH as i64).into(),
+            ];
+            let statement = Statement::from_sql_and_values(self.backend, sql, values);
+            let last = self.transaction.query_all_raw(statement).await?;
+            let Some(end) = last.last() else {
+                return Ok(());
+            };
+            after = end.try_get_by_index(0)?;
+            let mut columns = Vec::new();
+            let mut rows = Vec::with_capacity(last.len());
+            for row in &last {
+                let (id, version): (String, i64) =
+                    (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+                let body: Vec<u8> = row.try_get_by_index(2)?;
+                let Some(derived) = (kind.columns)(&body) else {
+                    let unread = format!("{}/{id} can't be read", kind.collection);
+                    return Err(DbErr::Custom(unread));
+                };
+                let (names, values): (Vec<_>, Vec<_>) = derived.into_iter().unzip();
+                columns = ["office", "id", "version", "body"]
+                    .into_iter()
+                    .chain(names)
+                    .collect();
+                let own: [Value; 4] = [office.into(), id.into(), version.into(), body.into()];
+                rows.push(own.into_iter().chain(values).collect());
+            }
+            let count = rows.len();
+            self.insert(kind.table, &columns, rows).await?;
+            progress(count as u64);
+        }
+    }
+
+    async fn insert(
+        &self,
+        table: &str,
+        columns: &[&str],
+        mut rows: Vec<Vec<Value>>,
+    ) -> Result<(), DbErr> {
+        let most = MOST_VALUES / columns.len().max(1);
+        while !rows.is_empty() {
+            let rest = rows.split_off(most.min(rows.len()));
+            let statement = sql::insert_rows(self.backend, table, columns, rows);
+            self.transaction.execute_raw(statement).await?;
+            rows = rest;
+        }
+        Ok(())
+    }
+}
