@@ -2,8 +2,10 @@
 
 mod connections;
 mod lanes;
+mod open;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -14,6 +16,7 @@ use taizhang_contracts::{Error, Reason};
 
 pub(crate) use connections::Connections;
 use lanes::Lanes;
+pub(crate) use open::Open;
 
 /// Connections to one service's database.
 #[derive(Debug, Clone)]
@@ -38,7 +41,11 @@ impl Database {
             let url = format!("sqlite://{file}?mode=rwc");
             let connections = async |most| {
                 let pool = SeaOrm::connect(sqlite(&url, most)).await?;
-                Ok::<_, DbErr>(Connections { pool, lanes: None })
+                Ok::<_, DbErr>(Connections {
+                    pool,
+                    lanes: None,
+                    open: None,
+                })
             };
             let writer = connections(1).await?;
             let reader = connections(pool).await?;
@@ -62,11 +69,24 @@ impl Database {
         let connections = Connections {
             pool: SeaOrm::connect(options).await?,
             lanes: Some(lanes),
+            open: None,
         };
         Ok(Self {
             reader: connections.clone(),
             writer: connections,
         })
+    }
+
+    /// The same database, seen from within a transaction.
+    pub(crate) fn within(&self, open: &Arc<Open>) -> Self {
+        let within = |connections: &Connections| Connections {
+            open: Some(open.clone()),
+            ..connections.clone()
+        };
+        Self {
+            reader: within(&self.reader),
+            writer: within(&self.writer),
+        }
     }
 
     /// Which of the two it is.
@@ -123,20 +143,20 @@ pub(crate) enum Fault {
 
 /// Tells apart what a retry from the start can cure.
 pub(crate) fn fault(error: DbErr) -> Fault {
-    let code = sqlstate(&error);
-    match code.as_deref() {
-        // PostgreSQL: unique, exclusion, serialization, deadlock. SQLite: busy, and constraints
-        // by primary key, unique index, and trigger.
-        Some("23505" | "23P01" | "40001" | "40P01" | "5" | "517" | "1555" | "2067" | "1811") => {
-            Fault::Conflict
-        }
-        _ => Fault::Refused(refusal(error)),
+    match refusal(error) {
+        error if error.reason() == Reason::LostRace => Fault::Conflict,
+        error => Fault::Refused(error),
     }
 }
 
 /// An error of the database as callers see it; its text goes to the log only.
 pub(crate) fn refusal(error: DbErr) -> Error {
     match sqlstate(&error).as_deref() {
+        // PostgreSQL: unique, exclusion, serialization, deadlock. SQLite: busy, and constraints
+        // by primary key, unique index, and trigger.
+        Some("23505" | "23P01" | "40001" | "40P01" | "5" | "517" | "1555" | "2067" | "1811") => {
+            Error::new(Reason::LostRace)
+        }
         // query_canceled: the statement timeout.
         Some("57014") => Error::new(Reason::DeadlineExceeded),
         // The server is stopping or starting, or has no connection left.

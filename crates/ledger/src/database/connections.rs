@@ -1,10 +1,13 @@
 //! Connections that statements run on.
 
+use std::sync::Arc;
+
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     IsolationLevel, QueryResult, Statement, TransactionTrait,
 };
 
+use super::Open;
 use super::lanes::Lanes;
 
 /// Connections to one database: sea-orm's pool, and on PostgreSQL lanes for single statements.
@@ -12,6 +15,8 @@ use super::lanes::Lanes;
 pub(crate) struct Connections {
     pub(super) pool: DatabaseConnection,
     pub(super) lanes: Option<Lanes>,
+    /// The transaction that all goes through while a batch is under way.
+    pub(super) open: Option<Arc<Open>>,
 }
 
 impl Connections {
@@ -21,6 +26,9 @@ impl Connections {
 
     /// The first row of a query.
     pub(crate) async fn one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        if let Some(open) = &self.open {
+            return Ok(open.all(statement).await?.into_iter().next());
+        }
         match &self.lanes {
             Some(lanes) => lanes.one(statement).await,
             None => self.pool.query_one_raw(statement).await,
@@ -29,6 +37,9 @@ impl Connections {
 
     /// All rows of a query.
     pub(crate) async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        if let Some(open) = &self.open {
+            return open.all(statement).await;
+        }
         match &self.lanes {
             Some(lanes) => lanes.all(statement).await,
             None => self.pool.query_all_raw(statement).await,
