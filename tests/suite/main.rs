@@ -12,6 +12,7 @@
 mod harness;
 
 mod authorization;
+mod batches;
 mod bookings;
 mod contracts;
 mod crash;
