@@ -35,7 +35,7 @@ pub(crate) async fn batches(
         database: None,
     };
     let single = meetings.clone();
-    let one_by_one = measure(1, pace, processes.clone(), move |caller, _| {
+    let one_by_one = measure(1, pace, processes, move |caller, _| {
         let meetings = single.clone();
         async move { meetings.create(caller, office(0)).await.map(drop) }
     })
