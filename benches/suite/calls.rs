@@ -5,6 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::Context;
+use prost::Message;
+use prost_types::Any;
+use taizhang_contracts::Call;
+use taizhang_contracts::batch::batch_service_client::BatchServiceClient;
+use taizhang_contracts::batch::{BatchCall, BatchWriteRequest};
 use taizhang_contracts::common::Level;
 use taizhang_contracts::date::timestamp;
 use taizhang_contracts::meetings::booking_service_client::BookingServiceClient;
@@ -121,6 +126,36 @@ impl Meetings {
             ..Default::default()
         };
         Ok(client.create_meeting(request).await?.into_inner().name)
+    }
+
+    /// `BatchWrite` of so many `CreateMeeting`.
+    pub(crate) async fn create_many(
+        &self,
+        caller: usize,
+        parent: String,
+        count: usize,
+    ) -> anyhow::Result<()> {
+        let request = CreateMeetingRequest {
+            parent: parent.clone(),
+            meeting: Some(meeting()),
+            ..Default::default()
+        };
+        let call = BatchCall {
+            method: CreateMeetingRequest::PATH.trim_start_matches('/').into(),
+            request: Some(Any {
+                type_url: format!("type.googleapis.com/{}", CreateMeetingRequest::MESSAGE),
+                value: request.encode_to_vec(),
+            }),
+        };
+        let request = BatchWriteRequest {
+            parent,
+            calls: vec![call; count],
+            request_id: uuid::Uuid::new_v4().to_string(),
+            ..Default::default()
+        };
+        let mut client = BatchServiceClient::new(self.channel(caller)?);
+        client.batch_write(request).await?;
+        Ok(())
     }
 
     /// `GetMeeting` of one of the meetings that are there.

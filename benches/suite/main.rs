@@ -3,6 +3,7 @@
 //! Prints tables and writes them to `target/bench.md`. What is measured, and how, stands in
 //! `docs/benchmarks.md`.
 
+mod batches;
 mod callers;
 mod calls;
 mod cpu;
@@ -65,6 +66,8 @@ enum Part {
     Summary,
     /// Calls in a second on SQLite.
     Sqlite,
+    /// Creating in batches beside creating one by one, on both.
+    Batches,
     /// Size, memory and start of the program.
     Footprint,
 }
@@ -114,7 +117,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let mut text = vec!["# Benchmark".to_owned()];
     let mut about = machine::machine(folder)?;
-    if wanted(Part::Rates) || wanted(Part::Summary) {
+    let mut batched = Vec::new();
+    if wanted(Part::Rates) || wanted(Part::Summary) || wanted(Part::Batches) {
         eprintln!("starting PostgreSQL");
         let mut postgres = Postgres::start()?;
         let version = postgres.ask("SELECT version()").await?;
@@ -155,12 +159,27 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let summary = summary::summary(&mut postgres, &program, folder).await?;
             text.push(report::summary(&summary));
         }
+        if wanted(Part::Batches) {
+            eprintln!("batches on PostgreSQL");
+            let database = postgres.make("batches", "template0").await?;
+            let url = [("meetings", postgres.url(&database))];
+            let home = folder.join("batches-postgres");
+            let measured = batches::batches(&program, &home, &url, pace).await?;
+            batched.push(("PostgreSQL", measured));
+        }
         postgres.tidy().await?;
     }
     if wanted(Part::Sqlite) {
         eprintln!("rates on SQLite");
         let rates = small::sqlite(&program, folder, pace).await?;
         text.push(report::sqlite(&rates));
+    }
+    if wanted(Part::Batches) {
+        eprintln!("batches on SQLite");
+        let home = folder.join("batches-sqlite");
+        let measured = batches::batches(&program, &home, &[], pace).await?;
+        batched.push(("SQLite", measured));
+        text.push(batches::table(&batched));
     }
     if wanted(Part::Footprint) {
         eprintln!("size, memory and start");

@@ -13,6 +13,7 @@ mod harness;
 
 mod authorization;
 mod backup;
+mod batches;
 mod bookings;
 mod containers;
 mod contracts;

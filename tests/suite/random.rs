@@ -13,13 +13,18 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use futures::future::join_all;
+use prost::Message;
 use prost_reflect::DynamicMessage;
+use prost_types::Any;
 use taizhang::roles::ROLES;
+use taizhang_contracts::batch::batch_service_client::BatchServiceClient;
+use taizhang_contracts::batch::{BatchCall, BatchWriteRequest};
 use taizhang_ledger::Database;
 use tonic::Status;
+use tonic::service::interceptor::InterceptedService;
 
-use crate::harness::Suite;
-use crate::walk::Walked;
+use crate::harness::{Bearer, Suite};
+use crate::walk::{self, Walked};
 use kept::Kept;
 use office::Office;
 use seen::Seen;
@@ -98,5 +103,44 @@ impl Ledgers<'_> {
 
     async fn ask(&self, at: &Walked, request: DynamicMessage) -> Result<DynamicMessage, Status> {
         at.call_with(self.suite, &self.token, request).await
+    }
+
+    /// The same as the only call of a batch, if a batch can call it.
+    async fn ask_in_a_batch(
+        &self,
+        at: &Walked,
+        office: &str,
+        request: &DynamicMessage,
+    ) -> Result<DynamicMessage, Status> {
+        let mut inner = request.clone();
+        inner.clear_field_by_name("request_id");
+        let id = request.get_field_by_name("request_id").unwrap();
+        let call = BatchCall {
+            method: at.path().trim_start_matches('/').into(),
+            request: Some(Any {
+                type_url: format!("type.googleapis.com/{}", at.method.input().full_name()),
+                value: inner.encode_to_vec(),
+            }),
+        };
+        let batch = BatchWriteRequest {
+            parent: office.into(),
+            calls: vec![call],
+            request_id: id.as_str().unwrap().into(),
+            validate_only: false,
+        };
+        let bearing = Bearer::of(&self.token);
+        let channel = self.suite.shared_channel(at.role.name);
+        let mut client = BatchServiceClient::new(InterceptedService::new(channel, bearing));
+        match client.batch_write(batch).await {
+            Ok(answers) => {
+                let answer = &answers.into_inner().answers[0];
+                let bytes = answer.value.as_slice();
+                Ok(DynamicMessage::decode(at.method.output(), bytes).unwrap())
+            }
+            Err(status) => match walk::violations(&status).as_slice() {
+                [bad] if bad.field == "calls[0].method" => self.ask(at, request.clone()).await,
+                _ => Err(status),
+            },
+        }
     }
 }

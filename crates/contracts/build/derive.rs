@@ -542,8 +542,10 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
     };
     writeln!(
         out,
-        "impl Call for {ty} {{ const METHOD: &'static str = {:?}; const PLACE: &'static str = {path:?}; fn place(&self) -> &str {{ {place} }} }}",
-        method.name()
+        "impl Call for {ty} {{ const METHOD: &'static str = {:?}; const PATH: &'static str = {:?}; const MESSAGE: &'static str = {:?}; const PLACE: &'static str = {path:?}; fn place(&self) -> &str {{ {place} }} }}",
+        method.name(),
+        format!("/{}/{}", method.parent_service().full_name(), method.name()),
+        request.full_name()
     )?;
 
     let output = method.output();
@@ -569,7 +571,7 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
             "impl Change for {ty} {{ type Resource = {}; fn name(&self) -> &str {{ &self.name }} fn etag(&self) -> &str {{ &self.etag }} }}",
             rust_type(output.full_name())
         )?;
-    } else if has("request_id") && is_resource(&output) {
+    } else if has("request_id") {
         writeln!(out, "impl Write for {ty} {{ {WRITE} }}")?;
     } else if method.is_server_streaming() {
         let watched = output.fields().find_map(|f| match f.kind() {

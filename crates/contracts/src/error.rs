@@ -300,6 +300,24 @@ impl Error {
         self
     }
 
+    /// Tells which call of a batch it is about.
+    #[must_use]
+    pub fn in_call(mut self, index: usize) -> Self {
+        for violation in &mut self.0.violations {
+            violation.field = format!("calls[{index}].request.{}", violation.field);
+        }
+        if self.0.violations.is_empty() {
+            let (zh, en) = self.0.reason.texts();
+            let zh = self.0.zh.take().unwrap_or_else(|| zh.to_owned());
+            let en = self.0.en.take().unwrap_or_else(|| en.to_owned());
+            self = self.saying(
+                format!("calls[{index}]：{zh}"),
+                format!("calls[{index}]: {en}"),
+            );
+        }
+        self.with("call", index.to_string())
+    }
+
     /// There is no such resource.
     pub fn not_found(resource_type: &str, name: impl Into<String>) -> Self {
         let name = name.into();

@@ -25,7 +25,7 @@ mod packages {
 }
 pub use packages::taizhang;
 pub use taizhang::{
-    common::v1 as common, history::v1 as history, meetings::v1 as meetings,
+    batch::v1 as batch, common::v1 as common, history::v1 as history, meetings::v1 as meetings,
     reception::v1 as reception, reporting::v1 as reporting, research::v1 as research,
     statistics::v1 as statistics, supervision::v1 as supervision,
 };

@@ -16,6 +16,10 @@ pub trait Admit {
 pub trait Call: Admit + prost::Message + Default + Clone + 'static {
     /// The method's name, such as `CreateMeeting`.
     const METHOD: &'static str;
+    /// The method's path on the wire, such as `/taizhang.meetings.v1.MeetingService/CreateMeeting`.
+    const PATH: &'static str;
+    /// The request's message, such as `taizhang.meetings.v1.CreateMeetingRequest`.
+    const MESSAGE: &'static str;
     /// The path of the field that [`Call::place`] gives, such as `parent` or `meeting.name`.
     const PLACE: &'static str;
     /// The name that says which office the call is about: `parent`, `name`, or the resource's.

@@ -263,7 +263,7 @@ impl Filling {
         let most = MOST_VALUES / columns.len().max(1);
         while !rows.is_empty() {
             let rest = rows.split_off(most.min(rows.len()));
-            let statement = sql::insert_rows(self.backend, table, columns, rows);
+            let statement = sql::insert_all(self.backend, table, columns, &rows);
             self.transaction.execute_raw(statement).await?;
             rows = rest;
         }

@@ -3,8 +3,10 @@
 mod connections;
 mod lanes;
 mod loads;
+mod open;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
@@ -15,6 +17,7 @@ use taizhang_contracts::{Error, Reason};
 
 pub(crate) use connections::Connections;
 use lanes::Lanes;
+pub(crate) use open::Open;
 
 /// Connections to one service's database.
 #[derive(Debug, Clone)]
@@ -65,6 +68,18 @@ impl Database {
             reader: connections.clone(),
             writer: connections,
         })
+    }
+
+    /// The same database, seen from within a transaction.
+    pub(crate) fn within(&self, open: &Arc<Open>) -> Self {
+        let within = |connections: &Connections| Connections {
+            open: Some(open.clone()),
+            ..connections.clone()
+        };
+        Self {
+            reader: within(&self.reader),
+            writer: within(&self.writer),
+        }
     }
 
     /// Which of the two it is.
@@ -121,20 +136,20 @@ pub(crate) enum Fault {
 
 /// Tells apart what a retry from the start can cure.
 pub(crate) fn fault(error: DbErr) -> Fault {
-    let code = sqlstate(&error);
-    match code.as_deref() {
-        // PostgreSQL: unique, exclusion, serialization, deadlock. SQLite: busy, and constraints
-        // by primary key, unique index, and trigger.
-        Some("23505" | "23P01" | "40001" | "40P01" | "5" | "517" | "1555" | "2067" | "1811") => {
-            Fault::Conflict
-        }
-        _ => Fault::Refused(refusal(error)),
+    match refusal(error) {
+        error if error.reason() == Reason::LostRace => Fault::Conflict,
+        error => Fault::Refused(error),
     }
 }
 
 /// An error of the database as callers see it; its text goes to the log only.
 pub(crate) fn refusal(error: DbErr) -> Error {
     match sqlstate(&error).as_deref() {
+        // PostgreSQL: unique, exclusion, serialization, deadlock. SQLite: busy, and constraints
+        // by primary key, unique index, and trigger.
+        Some("23505" | "23P01" | "40001" | "40P01" | "5" | "517" | "1555" | "2067" | "1811") => {
+            Error::new(Reason::LostRace)
+        }
         // query_canceled: the statement timeout.
         Some("57014") => Error::new(Reason::DeadlineExceeded),
         // The server is stopping or starting, or has no connection left.

@@ -9,7 +9,7 @@ use sea_orm::{DbBackend, QueryResult, StatementBuilder};
 use taizhang_contracts::{Context, Error, Name, Office, Resource, Result, Stored, Violations};
 
 use crate::clock::Clock;
-use crate::database::{Database, refusal};
+use crate::database::{Database, Open, refusal};
 use crate::record::{Moment, Record};
 use crate::secret::Key;
 use crate::sql;
@@ -48,6 +48,14 @@ impl<S: 'static> Ledger<S> {
             zone,
             heads: Arc::default(),
             service: PhantomData,
+        }
+    }
+
+    /// The same ledger, seen from within a transaction.
+    pub(crate) fn within(&self, open: &Arc<Open>) -> Self {
+        Self {
+            database: self.database.within(open),
+            ..self.clone()
         }
     }
 

@@ -5,6 +5,7 @@
 //! indicators ([`figures`]); the [`Ledger`] does the rest.
 
 pub mod audit;
+pub mod batch;
 mod clock;
 pub mod column;
 pub mod copy;

@@ -14,6 +14,14 @@ macro_rules! serve {
     })? $(streams {
         $($stream_rpc:ident($stream_request:ty) -> $stream:ident of $message:ty : $stream_method:ident;)*
     })?) => {
+        /// The methods that write, for batches.
+        pub(crate) fn writes() -> Vec<$crate::batch::Method<$handler>> {
+            [$($crate::batch::$method::<$handler, $request>($($rule)?)),*]
+                .into_iter()
+                .flatten()
+                .collect()
+        }
+
         #[tonic::async_trait]
         impl $service for $handler {
             $(async fn $rpc(

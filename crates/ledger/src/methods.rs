@@ -1,14 +1,22 @@
 //! The standard methods, once for every kind of record, and the custom ones that change one record
 //! by a rule.
 
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
 use taizhang_contracts::{
-    Change, Context, Create, Error, Get, Reason, Resource, Result, Stored, Update, Violations, date,
+    Change, Context, Create, Error, Get, Reason, Resource, Result, Stored, Update, Violations,
+    Write, date,
 };
 use tonic::{Request, Response, Status};
 
 use crate::ledger::{Ledger, own_name};
 use crate::record::{Moment, Record};
-use crate::write::Tx;
+use crate::write::{RequestKey, Tx};
+
+/// What a request does within a write. It may run more than once, each time from the start.
+pub(crate) type Work<S, R> =
+    Box<dyn for<'t, 'a> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>> + Send + Sync>;
 
 impl<S: 'static> Ledger<S> {
     /// AIP-133. Refuses an id that is taken.
@@ -22,16 +30,7 @@ impl<S: 'static> Ledger<S> {
     where
         Q::Resource: Record<S>,
     {
-        let (context, request) = Context::enter(request)?;
-        let record = checked::<S, _>(Q::FIELD, request.clone().take())?;
-        let (record, q) = (&record, &request);
-        let record = self
-            .write(&context, q, move |tx| {
-                let id = Some(q.id()).filter(|id| !id.is_empty());
-                Box::pin(async move { tx.create(id, record.clone()).await })
-            })
-            .await?;
-        Ok(Response::new(record))
+        self.run(request, create).await
     }
 
     /// AIP-131. A deleted record can be read by its name (AIP-164).
@@ -70,37 +69,12 @@ impl<S: 'static> Ledger<S> {
     pub async fn update_with<Q: Update>(
         &self,
         request: Request<Q>,
-        rule: impl Fn(&Q::Resource, &Q::Resource, Moment) -> Result<()> + Send + Sync,
+        rule: impl Fn(&Q::Resource, &Q::Resource, Moment) -> Result<()> + Send + Sync + 'static,
     ) -> Result<Response<Q::Resource>, Status>
     where
         Q::Resource: Record<S>,
     {
-        let (context, request) = Context::enter(request)?;
-        let given = request
-            .clone()
-            .take()
-            .ok_or_else(|| Violations::of(Q::FIELD, "必填", "is required"))?;
-        let paths = masked(&request, &given)?;
-        let rule = &rule;
-        let record = self
-            .write(&context, &request, move |tx| {
-                let (given, paths) = (given.clone(), paths.clone());
-                Box::pin(async move {
-                    let (before, stored) =
-                        current::<S, Q::Resource>(tx, Q::PLACE, given.stored().name).await?;
-                    check_etag(&before, given.stored().etag)?;
-                    let after = merged::<S, _>(Q::FIELD, &before, &given, &paths)?;
-                    rule(&before, &after, tx.at())?;
-                    if stored {
-                        tx.update(&before, after).await
-                    } else {
-                        tx.insert(Some(<Q::Resource as Resource>::COLLECTION), after)
-                            .await
-                    }
-                })
-            })
-            .await?;
-        Ok(Response::new(record))
+        self.run(request, |q| update(q, rule)).await
     }
 
     /// AIP-135 and 164: marks as deleted. A record that is deleted already is NOT_FOUND.
@@ -114,15 +88,7 @@ impl<S: 'static> Ledger<S> {
     where
         Q::Resource: Record<S>,
     {
-        self.change_any(request, |record, _, at| {
-            let stored = record.stored();
-            if stored.delete_time.is_some() {
-                return Err(Error::not_found(Q::Resource::MESSAGE, stored.name));
-            }
-            set_delete_time(record, Some(date::timestamp(at.now)));
-            Ok(())
-        })
-        .await
+        self.run(request, |q| Ok(change_any(q, mark_deleted))).await
     }
 
     /// AIP-164: takes a deletion back. A record that is not deleted is ALREADY_EXISTS.
@@ -136,18 +102,7 @@ impl<S: 'static> Ledger<S> {
     where
         Q::Resource: Record<S>,
     {
-        self.change_any(request, |record, _, _| {
-            let stored = record.stored();
-            if stored.delete_time.is_none() {
-                let error = Error::new(Reason::AlreadyExists)
-                    .saying("记录未被删除", "the record is not deleted")
-                    .about(Q::Resource::MESSAGE, stored.name);
-                return Err(error);
-            }
-            set_delete_time(record, None);
-            Ok(())
-        })
-        .await
+        self.run(request, |q| Ok(change_any(q, take_back))).await
     }
 
     /// A custom method that changes one record by a pure rule (AIP-136). A deleted record can't be
@@ -159,45 +114,139 @@ impl<S: 'static> Ledger<S> {
     pub async fn change<Q: Change>(
         &self,
         request: Request<Q>,
-        rule: impl Fn(&mut Q::Resource, &Q, Moment) -> Result<()> + Send + Sync,
+        rule: impl Fn(&mut Q::Resource, &Q, Moment) -> Result<()> + Send + Sync + 'static,
     ) -> Result<Response<Q::Resource>, Status>
     where
         Q::Resource: Record<S>,
     {
-        self.change_any(request, move |record, q, at| {
-            refuse_deleted(record)?;
-            rule(record, q, at)
-        })
-        .await
+        self.run(request, |q| Ok(change(q, rule))).await
     }
 
-    async fn change_any<Q: Change>(
+    /// Runs the work of a request as a write of its own.
+    async fn run<Q: Write, R: Record<S>>(
         &self,
         request: Request<Q>,
-        rule: impl Fn(&mut Q::Resource, &Q, Moment) -> Result<()> + Send + Sync,
-    ) -> Result<Response<Q::Resource>, Status>
-    where
-        Q::Resource: Record<S>,
-    {
-        let (context, request) = Context::enter(request)?;
-        let (rule, q) = (&rule, &request);
-        let record = self
-            .write(&context, q, move |tx| {
-                Box::pin(async move {
-                    let name = own_name::<Q::Resource>(Q::PLACE, q.name())?;
-                    let before = tx
-                        .find(&name)
-                        .await?
-                        .ok_or_else(|| Error::not_found(Q::Resource::MESSAGE, q.name()))?;
-                    check_etag(&before, q.etag())?;
-                    let mut after = before.clone();
-                    rule(&mut after, q, tx.at())?;
-                    tx.update(&before, after).await
-                })
-            })
-            .await?;
-        Ok(Response::new(record))
+        work: impl FnOnce(Q) -> Result<Work<S, R>>,
+    ) -> Result<Response<R>, Status> {
+        let (context, q) = Context::enter(request)?;
+        let key = RequestKey::of(&q);
+        let work = work(q)?;
+        let record = self.committed(&context, key, |tx| work(tx)).await?;
+        Ok(Response::new(self.shown(&context.office, record).await?))
     }
+}
+
+/// The work of [`Ledger::create`].
+pub(crate) fn create<S: 'static, Q: Create>(mut q: Q) -> Result<Work<S, Q::Resource>>
+where
+    Q::Resource: Record<S>,
+{
+    let record = checked::<S, _>(Q::FIELD, q.take())?;
+    let made = Arc::new((q.id().to_owned(), record));
+    Ok(Box::new(move |tx| {
+        let made = made.clone();
+        Box::pin(async move {
+            let (id, record) = &*made;
+            let id = Some(id.as_str()).filter(|id| !id.is_empty());
+            tx.create(id, record.clone()).await
+        })
+    }))
+}
+
+/// The work of [`Ledger::update_with`].
+pub(crate) fn update<S: 'static, Q: Update>(
+    q: Q,
+    rule: impl Fn(&Q::Resource, &Q::Resource, Moment) -> Result<()> + Send + Sync + 'static,
+) -> Result<Work<S, Q::Resource>>
+where
+    Q::Resource: Record<S>,
+{
+    let given = q
+        .clone()
+        .take()
+        .ok_or_else(|| Violations::of(Q::FIELD, "必填", "is required"))?;
+    let paths = masked(&q, &given)?;
+    let asked = Arc::new((given, paths, rule));
+    Ok(Box::new(move |tx| {
+        let asked = asked.clone();
+        Box::pin(async move {
+            let (given, paths, rule) = &*asked;
+            let (before, stored) =
+                current::<S, Q::Resource>(tx, Q::PLACE, given.stored().name).await?;
+            check_etag(&before, given.stored().etag)?;
+            let after = merged::<S, _>(Q::FIELD, &before, given, paths)?;
+            rule(&before, &after, tx.at())?;
+            if stored {
+                tx.update(&before, after).await
+            } else {
+                tx.insert(Some(<Q::Resource as Resource>::COLLECTION), after)
+                    .await
+            }
+        })
+    }))
+}
+
+/// The work of [`Ledger::change`].
+pub(crate) fn change<S: 'static, Q: Change>(
+    q: Q,
+    rule: impl Fn(&mut Q::Resource, &Q, Moment) -> Result<()> + Send + Sync + 'static,
+) -> Work<S, Q::Resource>
+where
+    Q::Resource: Record<S>,
+{
+    change_any(q, move |record: &mut Q::Resource, q: &Q, at| {
+        refuse_deleted(record)?;
+        rule(record, q, at)
+    })
+}
+
+/// The work of every method that changes one record by a rule.
+pub(crate) fn change_any<S: 'static, Q: Change>(
+    q: Q,
+    rule: impl Fn(&mut Q::Resource, &Q, Moment) -> Result<()> + Send + Sync + 'static,
+) -> Work<S, Q::Resource>
+where
+    Q::Resource: Record<S>,
+{
+    let asked = Arc::new((q, rule));
+    Box::new(move |tx| {
+        let asked = asked.clone();
+        Box::pin(async move {
+            let (q, rule) = &*asked;
+            let name = own_name::<Q::Resource>(Q::PLACE, q.name())?;
+            let before = tx
+                .find(&name)
+                .await?
+                .ok_or_else(|| Error::not_found(Q::Resource::MESSAGE, q.name()))?;
+            check_etag(&before, q.etag())?;
+            let mut after = before.clone();
+            rule(&mut after, q, tx.at())?;
+            tx.update(&before, after).await
+        })
+    })
+}
+
+/// The rule of [`Ledger::delete`].
+pub(crate) fn mark_deleted<R: Resource, Q>(record: &mut R, _q: &Q, at: Moment) -> Result<()> {
+    let stored = record.stored();
+    if stored.delete_time.is_some() {
+        return Err(Error::not_found(R::MESSAGE, stored.name));
+    }
+    set_delete_time(record, Some(date::timestamp(at.now)));
+    Ok(())
+}
+
+/// The rule of [`Ledger::undelete`].
+pub(crate) fn take_back<R: Resource, Q>(record: &mut R, _q: &Q, _at: Moment) -> Result<()> {
+    let stored = record.stored();
+    if stored.delete_time.is_none() {
+        let error = Error::new(Reason::AlreadyExists)
+            .saying("记录未被删除", "the record is not deleted")
+            .about(R::MESSAGE, stored.name);
+        return Err(error);
+    }
+    set_delete_time(record, None);
+    Ok(())
 }
 
 /// A new record that is good as a whole; its fields were admitted with the request.

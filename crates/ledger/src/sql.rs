@@ -52,44 +52,87 @@ fn row<S: 'static, R: Record<S>>(record: &R, version: i64) -> (Vec<&'static str>
     (names, values)
 }
 
-pub(crate) fn insert<S: 'static, R: Record<S>>(
-    backend: DbBackend,
-    office: &Office,
-    id: &str,
-    record: &R,
-) -> Statement {
-    let (names, row) = row::<S, _>(record, 1);
-    let mut values: Vec<Value> = vec![office.id().into(), id.into()];
-    values.extend(row);
-    let sql = format!(
-        "INSERT INTO {} (office, id, {}) VALUES ({})",
-        R::TABLE,
-        names.join(", "),
-        placeholders(1, values.len()),
-    );
-    statement(backend, sql, values)
+/// A record's row as a change leaves it; its first version is inserted, a later one updated.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) table: &'static str,
+    pub(crate) id: String,
+    pub(crate) is_new: bool,
+    /// The columns after the key.
+    pub(crate) names: Vec<&'static str>,
+    /// The key's values and theirs.
+    pub(crate) values: Vec<Value>,
 }
 
-pub(crate) fn update<S: 'static, R: Record<S>>(
+impl Row {
+    pub(crate) fn of<S: 'static, R: Record<S>>(
+        office: &Office,
+        id: &str,
+        version: i64,
+        record: &R,
+    ) -> Self {
+        let (names, row) = row::<S, _>(record, version);
+        let mut values: Vec<Value> = vec![office.id().into(), id.into()];
+        values.extend(row);
+        Self {
+            table: R::TABLE,
+            id: id.to_owned(),
+            is_new: version == 1,
+            names,
+            values,
+        }
+    }
+
+    /// Writes it.
+    pub(crate) fn statement(&self, backend: DbBackend) -> Statement {
+        if self.is_new {
+            return insert_rows(backend, &[self]);
+        }
+        let set: Vec<String> = self
+            .names
+            .iter()
+            .enumerate()
+            .map(|(i, name)| format!("{name} = ${}", i + 3))
+            .collect();
+        let sql = format!(
+            "UPDATE {} SET {} WHERE office = $1 AND id = $2",
+            self.table,
+            set.join(", ")
+        );
+        statement(backend, sql, self.values.clone())
+    }
+}
+
+/// Inserts new rows of one table at once.
+pub(crate) fn insert_rows(backend: DbBackend, rows: &[&Row]) -> Statement {
+    let into = rows.first().map_or_else(String::new, |row| {
+        format!("{} (office, id, {})", row.table, row.names.join(", "))
+    });
+    insert_values(backend, &into, rows.iter().map(|row| row.values.as_slice()))
+}
+
+/// Inserts entries of the history at once.
+pub(crate) fn insert_entries(backend: DbBackend, entries: &[[Value; 12]]) -> Statement {
+    insert_values(
+        backend,
+        HISTORY,
+        entries.iter().map(<[Value; 12]>::as_slice),
+    )
+}
+
+fn insert_values<'a>(
     backend: DbBackend,
-    office: &Office,
-    id: &str,
-    version: i64,
-    record: &R,
+    into: &str,
+    rows: impl Iterator<Item = &'a [Value]>,
 ) -> Statement {
-    let (names, row) = row::<S, _>(record, version);
-    let mut values: Vec<Value> = vec![office.id().into(), id.into()];
-    values.extend(row);
-    let set: Vec<String> = names
-        .iter()
-        .enumerate()
-        .map(|(i, name)| format!("{name} = ${}", i + 3))
-        .collect();
-    let sql = format!(
-        "UPDATE {} SET {} WHERE office = $1 AND id = $2",
-        R::TABLE,
-        set.join(", ")
-    );
+    let (mut sql, mut values) = (format!("INSERT INTO {into} VALUES "), Vec::new());
+    for row in rows {
+        let comma = if values.is_empty() { "" } else { ", " };
+        let placeholders = placeholders(values.len() + 1, row.len());
+        // Writing to a String can't fail.
+        let _ = write!(sql, "{comma}({placeholders})");
+        values.extend_from_slice(row);
+    }
     statement(backend, sql, values)
 }
 
@@ -97,12 +140,13 @@ pub(crate) fn update<S: 'static, R: Record<S>>(
 /// which has no such statement and no round trips, two.
 pub(crate) fn with_history(
     backend: DbBackend,
-    change: &Statement,
+    change: &Row,
     entry: [Value; 12],
     out: &mut Vec<Statement>,
 ) {
+    let change = change.statement(backend);
     if backend == DbBackend::Postgres {
-        let mut values = change.values.clone().map(|v| v.0).unwrap_or_default();
+        let mut values = change.values.map(|v| v.0).unwrap_or_default();
         let from = values.len() + 1;
         values.extend(entry);
         let sql = format!(
@@ -112,29 +156,20 @@ pub(crate) fn with_history(
         );
         out.push(statement(backend, sql, values));
     } else {
-        out.push(change.clone());
-        let sql = format!("INSERT INTO {HISTORY} VALUES ({})", placeholders(1, 12));
-        out.push(statement(backend, sql, entry.to_vec()));
+        out.push(change);
+        out.push(insert_entries(backend, &[entry]));
     }
 }
 
-/// Rows of these columns, all in one statement.
-pub(crate) fn insert_rows(
+/// Inserts rows of these columns at once.
+pub(crate) fn insert_all(
     backend: DbBackend,
     table: &str,
     columns: &[&str],
-    rows: Vec<Vec<Value>>,
+    rows: &[Vec<Value>],
 ) -> Statement {
-    let width = columns.len();
-    let tuples: Vec<String> = (0..rows.len())
-        .map(|row| format!("({})", placeholders(row * width + 1, width)))
-        .collect();
-    let sql = format!(
-        "INSERT INTO {table} ({}) VALUES {}",
-        columns.join(", "),
-        tuples.join(", ")
-    );
-    statement(backend, sql, rows.into_iter().flatten().collect())
+    let into = format!("{table} ({})", columns.join(", "));
+    insert_values(backend, &into, rows.iter().map(Vec::as_slice))
 }
 
 pub(crate) fn body(backend: DbBackend, table: &str, office: &Office, id: &str) -> Statement {
@@ -146,14 +181,16 @@ pub(crate) fn answered(
     backend: DbBackend,
     office: &Office,
     caller: &str,
-    request_id: &str,
+    request_ids: &[String],
 ) -> Statement {
-    let sql = "SELECT request_digest, body FROM history WHERE office = $1 AND caller = $2 AND request_id = $3";
-    statement(
-        backend,
-        sql.into(),
-        vec![office.id().into(), caller.into(), request_id.into()],
-    )
+    let sql = format!(
+        "SELECT request_id, request_digest, body FROM history \
+         WHERE office = $1 AND caller = $2 AND request_id IN ({})",
+        placeholders(3, request_ids.len())
+    );
+    let mut values: Vec<Value> = vec![office.id().into(), caller.into()];
+    values.extend(request_ids.iter().map(|id| id.as_str().into()));
+    statement(backend, sql, values)
 }
 
 pub(crate) fn last_entry(backend: DbBackend, office: &Office) -> Statement {

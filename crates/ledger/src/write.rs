@@ -11,12 +11,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 use sha2::{Digest as _, Sha256};
 use taizhang_contracts::{Context, Error, Office, Reason, Resource, Result, Write};
 use tokio::sync::watch;
 
-use crate::database::{Fault, fault, refusal};
+use crate::database::{Fault, Open, fault, refusal};
 use crate::ledger::Ledger;
 use crate::record::Record;
 use crate::secret::Digest;
@@ -59,6 +59,8 @@ impl Heads {
 pub(crate) struct RequestKey {
     method: &'static str,
     id: Option<String>,
+    /// How many calls it makes, if it is a batch.
+    calls: Option<usize>,
     digest: Digest,
     validate_only: bool,
 }
@@ -82,9 +84,51 @@ impl RequestKey {
         Self {
             method: Q::METHOD,
             id,
+            calls: None,
             digest,
             validate_only: request.validate_only(),
         }
+    }
+
+    /// Of a batch of so many calls.
+    pub(crate) fn of_batch<Q: Write>(request: &Q, calls: usize) -> Self {
+        Self {
+            calls: Some(calls),
+            ..Self::of(request)
+        }
+    }
+
+    /// The request ids of the calls' answers: the last bears the caller's own, those before it bear
+    /// their index as well.
+    fn ids(&self) -> Option<Vec<String>> {
+        let id = self.id.as_ref()?;
+        let last = self.calls.unwrap_or(1).saturating_sub(1);
+        let mut ids: Vec<String> = (0..last).map(|call| format!("{id}/{call}")).collect();
+        ids.push(id.clone());
+        Some(ids)
+    }
+}
+
+/// What a write answers.
+pub(crate) trait Answer: Sized + Send {
+    /// The name of the record that a call is answered with.
+    fn name(&self, call: usize) -> &str;
+
+    /// The answer again, from the records in the history.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    fn again(bodies: Vec<Vec<u8>>) -> Result<Self>;
+}
+
+impl<R: Resource> Answer for R {
+    fn name(&self, _call: usize) -> &str {
+        self.stored().name
+    }
+
+    fn again(bodies: Vec<Vec<u8>>) -> Result<Self> {
+        let body = bodies.into_iter().next().unwrap_or_default();
+        R::decode(body.as_slice()).map_err(Error::internal)
     }
 }
 
@@ -119,14 +163,14 @@ impl<S: 'static> Ledger<S> {
     }
 
     /// Holds the office's turn from the first attempt to the last.
-    async fn committed<'a, R, F>(
+    pub(crate) async fn committed<'a, R, F>(
         &'a self,
         context: &'a Context,
         key: RequestKey,
         work: F,
     ) -> Result<R>
     where
-        R: Record<S>,
+        R: Answer,
         F: for<'t> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>> + Send + Sync,
     {
         let turn = self.heads.of(&context.office);
@@ -164,28 +208,44 @@ impl<S: 'static> Ledger<S> {
         work: &F,
     ) -> Attempt<R>
     where
-        R: Record<S>,
+        R: Answer,
         F: for<'t> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>>,
     {
+        let open = key
+            .calls
+            .map(|_| Arc::new(Open::over(&self.database.writer)));
+        let within = open.as_ref().map(|open| self.within(open));
         let mut tx = Tx {
             ledger: self,
+            within: within.zip(open.clone()),
+            put: 0,
+            call: 0,
+            method: key.method,
             context,
             at: self.moment(),
             changes: Vec::new(),
+            places: HashMap::new(),
             numbers: HashMap::new(),
         };
         let done = work(&mut tx).await;
-        let changes = tx.changes;
+        let (changes, put) = (tx.changes, tx.put);
+        drop(tx.within);
         let record = match done {
             Ok(record) => record,
             Err(error) => {
+                drop(open);
+                // A batch may have written already what turned out to be taken.
+                if key.calls.is_some() && error.reason() == Reason::LostRace {
+                    return self.lost(key, &changes).await;
+                }
                 *known = Some(head);
                 return Attempt::Refused(error);
             }
         };
         if key.validate_only {
+            drop(open);
             *known = Some(head);
-            return match self.first_taken(&changes).await {
+            return match self.first_taken(key, &changes).await {
                 Ok(None) => match self.answered::<R>(context, key).await {
                     Ok(first) => Attempt::Done(first.unwrap_or(record)),
                     Err(error) => Attempt::Refused(error),
@@ -193,40 +253,59 @@ impl<S: 'static> Ledger<S> {
                 Ok(Some(error)) | Err(error) => Attempt::Refused(error),
             };
         }
-        match self
-            .commit(context, key, head, record.stored().name, &changes)
-            .await
-        {
+        let committed = match open {
+            None => self.commit(context, key, head, &record, &changes).await,
+            Some(open) => {
+                for change in changes.iter().skip(put) {
+                    open.put(&change.row).await;
+                }
+                let (head, entries) = self.entries(context, key, head, &record, &changes);
+                let committed = open.commit(&entries).await;
+                committed.map(|()| head).map_err(fault)
+            }
+        };
+        match committed {
             Ok(head) => {
                 *known = Some(head);
                 Attempt::Done(record)
             }
             Err(Fault::Refused(error)) => Attempt::Refused(error),
-            Err(Fault::Conflict) => match self.first_taken(&changes).await {
-                Ok(None) => Attempt::Lost,
-                Ok(Some(error)) | Err(error) => Attempt::Refused(error),
-            },
+            Err(Fault::Conflict) => self.lost(key, &changes).await,
         }
     }
 
-    /// Writes the changes and their history in one transaction; gives the new head.
-    async fn commit(
+    /// Why an attempt could not be written: an id is taken, or another write came first.
+    async fn lost<R>(&self, key: &RequestKey, changes: &[Pending]) -> Attempt<R> {
+        match self.first_taken(key, changes).await {
+            Ok(None) => Attempt::Lost,
+            Ok(Some(error)) | Err(error) => Attempt::Refused(error),
+        }
+    }
+
+    /// The changes' entries of the history, and the new head.
+    fn entries<R: Answer>(
         &self,
         context: &Context,
         key: &RequestKey,
         mut head: Head,
-        answer: &str,
+        answer: &R,
         changes: &[Pending],
-    ) -> Result<Head, Fault> {
+    ) -> (Head, Vec<[Value; 12]>) {
         let now = self.clock.now();
-        let mut statements = Vec::with_capacity(changes.len() * 2);
-        let answer = changes.iter().rposition(|change| change.name == answer);
+        let ids = key.ids().unwrap_or_default();
+        // The last change of the record that a call is answered with bears the call's request id.
+        let mut answers = vec![None; ids.len()];
         for (i, change) in changes.iter().enumerate() {
-            let request = if answer == Some(i) {
-                key.id.as_deref()
-            } else {
-                None
-            };
+            if change.name == answer.name(change.call)
+                && let Some(answer) = answers.get_mut(change.call)
+            {
+                *answer = Some(i);
+            }
+        }
+        let mut entries = Vec::with_capacity(changes.len());
+        for (i, change) in changes.iter().enumerate() {
+            let is_answer = answers.get(change.call) == Some(&Some(i));
+            let request = ids.get(change.call).filter(|_| is_answer).cloned();
             let entry = Entry {
                 context,
                 key,
@@ -238,12 +317,24 @@ impl<S: 'static> Ledger<S> {
                 seq: head.seq + 1,
                 mac: entry.mac(&self.key, head),
             };
-            sql::with_history(
-                self.backend(),
-                &change.statement,
-                entry.row(head),
-                &mut statements,
-            );
+            entries.push(entry.row(head));
+        }
+        (head, entries)
+    }
+
+    /// Writes the changes and their history in one transaction; gives the new head.
+    async fn commit<R: Answer>(
+        &self,
+        context: &Context,
+        key: &RequestKey,
+        head: Head,
+        answer: &R,
+        changes: &[Pending],
+    ) -> Result<Head, Fault> {
+        let (head, entries) = self.entries(context, key, head, answer, changes);
+        let mut statements = Vec::with_capacity(changes.len() * 2);
+        for (change, entry) in changes.iter().zip(entries) {
+            sql::with_history(self.backend(), &change.row, entry, &mut statements);
         }
         let writer = &self.database.writer;
         // A statement is a transaction of its own.
@@ -260,7 +351,7 @@ impl<S: 'static> Ledger<S> {
     }
 
     /// An error if an id that the caller gave to a new record is taken.
-    async fn first_taken(&self, changes: &[Pending]) -> Result<Option<Error>> {
+    async fn first_taken(&self, key: &RequestKey, changes: &[Pending]) -> Result<Option<Error>> {
         for change in changes {
             let Some(exists) = change.exists.clone() else {
                 continue;
@@ -273,12 +364,11 @@ impl<S: 'static> Ledger<S> {
                 .map_err(refusal)?
                 .is_some()
             {
-                let error = Error::new(Reason::AlreadyExists)
-                    .saying(
-                        format!("编号已存在：{}", change.name),
-                        format!("{} already exists", change.name),
-                    )
-                    .about(change.resource_type, change.name.clone());
+                let error = tx::taken(change.resource_type, &change.name);
+                let error = match key.calls {
+                    Some(_) => error.in_call(change.call),
+                    None => error,
+                };
                 return Ok(Some(error));
             }
         }
@@ -286,24 +376,34 @@ impl<S: 'static> Ledger<S> {
     }
 
     /// The answer that an earlier call with this request id got.
-    async fn answered<R: Resource>(
-        &self,
-        context: &Context,
-        key: &RequestKey,
-    ) -> Result<Option<R>> {
-        let Some(id) = &key.id else { return Ok(None) };
-        let statement = sql::answered(self.backend(), &context.office, &context.caller.system, id);
-        let Some(row) = self.database.writer.one(statement).await.map_err(refusal)? else {
+    async fn answered<R: Answer>(&self, context: &Context, key: &RequestKey) -> Result<Option<R>> {
+        let (Some(id), Some(ids)) = (&key.id, key.ids()) else {
             return Ok(None);
         };
-        let digest: Vec<u8> = row.try_get_by_index(0).map_err(refusal)?;
-        if digest != key.digest {
-            return Err(Error::new(Reason::RequestIdReused).with("request_id", id.clone()));
+        let (office, caller) = (&context.office, &context.caller.system);
+        let statement = sql::answered(self.backend(), office, caller, &ids);
+        let rows = self.database.writer.all(statement).await.map_err(refusal)?;
+        let mut bodies = HashMap::new();
+        for row in &rows {
+            let read = || -> Result<(String, Vec<u8>, Vec<u8>), sea_orm::DbErr> {
+                Ok((
+                    row.try_get_by_index(0)?,
+                    row.try_get_by_index(1)?,
+                    row.try_get_by_index(2)?,
+                ))
+            };
+            let (id, digest, body) = read().map_err(refusal)?;
+            bodies.insert(id, (digest, body));
         }
-        let body: Vec<u8> = row.try_get_by_index(1).map_err(refusal)?;
-        R::decode(body.as_slice())
-            .map(Some)
-            .map_err(Error::internal)
+        match bodies.get(id) {
+            None => return Ok(None),
+            Some((digest, _)) if *digest != key.digest => {
+                return Err(Error::new(Reason::RequestIdReused).with("request_id", id.clone()));
+            }
+            Some(_) => {}
+        }
+        let bodies = ids.iter().filter_map(|id| bodies.remove(id));
+        R::again(bodies.map(|(_, body)| body).collect()).map(Some)
     }
 
     async fn last_entry(&self, office: &Office) -> Result<Head> {

@@ -24,6 +24,7 @@ use taizhang_contracts::meetings::{
     meeting_series_service_server::MeetingSeriesServiceServer,
     meeting_service_server::MeetingServiceServer,
 };
+use taizhang_ledger::batch::Batch;
 use taizhang_ledger::shared::{History, Statistics};
 use taizhang_ledger::{Kind, Ledger};
 use tonic::service::Routes;
@@ -49,6 +50,7 @@ pub const GRPC_SERVICES: &[&str] = &[
     api::booking_service_server::SERVICE_NAME,
     api::meeting_series_service_server::SERVICE_NAME,
     api::lecture_service_server::SERVICE_NAME,
+    taizhang_contracts::batch::batch_service_server::SERVICE_NAME,
     taizhang_contracts::history::history_service_server::SERVICE_NAME,
     taizhang_contracts::statistics::statistics_service_server::SERVICE_NAME,
 ];
@@ -70,6 +72,17 @@ pub fn routes(ledger: Ledger<Meetings>) -> Routes {
         .add_service(BookingServiceServer::new(meetings.clone()))
         .add_service(MeetingSeriesServiceServer::new(meetings.clone()))
         .add_service(LectureServiceServer::new(meetings))
+        .add_service(Batch::server(
+            ledger.clone(),
+            [
+                meeting::writes(),
+                decision::writes(),
+                facility::writes(),
+                booking::writes(),
+                series::writes(),
+                lecture::writes(),
+            ],
+        ))
         .add_service(History::server(ledger.clone(), KINDS))
         .add_service(Statistics::server(ledger, indicators()))
 }

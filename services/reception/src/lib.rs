@@ -20,6 +20,7 @@ use taizhang_contracts::reception as api;
 use taizhang_contracts::reception::reception_service_server::ReceptionServiceServer;
 use taizhang_contracts::reception::reception_settings_service_server::ReceptionSettingsServiceServer;
 use taizhang_contracts::reception::support_assignment_service_server::SupportAssignmentServiceServer;
+use taizhang_ledger::batch::Batch;
 use taizhang_ledger::shared::{History, Statistics};
 use taizhang_ledger::{Kind, Ledger};
 use tonic::service::Routes;
@@ -39,6 +40,7 @@ pub const GRPC_SERVICES: &[&str] = &[
     api::reception_service_server::SERVICE_NAME,
     api::support_assignment_service_server::SERVICE_NAME,
     api::reception_settings_service_server::SERVICE_NAME,
+    taizhang_contracts::batch::batch_service_server::SERVICE_NAME,
     taizhang_contracts::history::history_service_server::SERVICE_NAME,
     taizhang_contracts::statistics::statistics_service_server::SERVICE_NAME,
 ];
@@ -57,6 +59,14 @@ pub fn routes(ledger: Ledger<Receptions>) -> Routes {
     Routes::new(ReceptionServiceServer::new(receptions.clone()))
         .add_service(SupportAssignmentServiceServer::new(receptions.clone()))
         .add_service(ReceptionSettingsServiceServer::new(receptions))
+        .add_service(Batch::server(
+            ledger.clone(),
+            [
+                reception::writes(),
+                support_assignment::writes(),
+                settings::writes(),
+            ],
+        ))
         .add_service(History::server(ledger.clone(), KINDS))
         .add_service(Statistics::server(ledger, indicators()))
 }

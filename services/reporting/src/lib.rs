@@ -27,6 +27,7 @@ use taizhang_contracts::reporting::{
     template_service_server::TemplateServiceServer,
 };
 use taizhang_contracts::{Call, Context};
+use taizhang_ledger::batch::Batch;
 use taizhang_ledger::shared::History;
 use taizhang_ledger::{Kind, Ledger};
 use tonic::Request;
@@ -47,6 +48,7 @@ pub const GRPC_SERVICES: &[&str] = &[
     api::annual_report_service_server::SERVICE_NAME,
     api::opening_figure_service_server::SERVICE_NAME,
     api::template_service_server::SERVICE_NAME,
+    taizhang_contracts::batch::batch_service_server::SERVICE_NAME,
     taizhang_contracts::history::history_service_server::SERVICE_NAME,
 ];
 
@@ -66,6 +68,14 @@ pub fn routes(ledger: Ledger<Reporting>, sources: Vec<Source>) -> Routes {
     Routes::new(AnnualReportServiceServer::new(reporting.clone()))
         .add_service(OpeningFigureServiceServer::new(reporting.clone()))
         .add_service(TemplateServiceServer::new(reporting))
+        .add_service(Batch::server(
+            ledger.clone(),
+            [
+                annual_report::writes(),
+                opening_figure::writes(),
+                template::writes(),
+            ],
+        ))
         .add_service(History::server(ledger, KINDS))
 }
 

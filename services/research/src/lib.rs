@@ -27,6 +27,7 @@ use taizhang_contracts::research::{
     research_report_service_server::ResearchReportServiceServer,
     topic_service_server::TopicServiceServer,
 };
+use taizhang_ledger::batch::Batch;
 use taizhang_ledger::shared::{History, Statistics};
 use taizhang_ledger::{Kind, Ledger};
 use tonic::service::Routes;
@@ -50,6 +51,7 @@ pub const GRPC_SERVICES: &[&str] = &[
     api::research_report_service_server::SERVICE_NAME,
     api::information_item_service_server::SERVICE_NAME,
     api::bulletin_service_server::SERVICE_NAME,
+    taizhang_contracts::batch::batch_service_server::SERVICE_NAME,
     taizhang_contracts::history::history_service_server::SERVICE_NAME,
     taizhang_contracts::statistics::statistics_service_server::SERVICE_NAME,
 ];
@@ -70,6 +72,16 @@ pub fn routes(ledger: Ledger<Research>) -> Routes {
         .add_service(ResearchReportServiceServer::new(research.clone()))
         .add_service(InformationItemServiceServer::new(research.clone()))
         .add_service(BulletinServiceServer::new(research))
+        .add_service(Batch::server(
+            ledger.clone(),
+            [
+                topic::writes(),
+                field_survey::writes(),
+                research_report::writes(),
+                information_item::writes(),
+                bulletin::writes(),
+            ],
+        ))
         .add_service(History::server(ledger.clone(), KINDS))
         .add_service(Statistics::server(ledger, indicators()))
 }

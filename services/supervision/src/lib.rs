@@ -39,6 +39,7 @@ use taizhang_contracts::supervision::matter_service_server::MatterServiceServer;
 use taizhang_contracts::supervision::reform_plan_service_server::ReformPlanServiceServer;
 use taizhang_contracts::supervision::reform_task_service_server::ReformTaskServiceServer;
 use taizhang_contracts::supervision::supervision_settings_service_server::SupervisionSettingsServiceServer;
+use taizhang_ledger::batch::Batch;
 use taizhang_ledger::days::naive;
 use taizhang_ledger::shared::{History, Statistics};
 use taizhang_ledger::{Kind, Ledger};
@@ -71,6 +72,7 @@ pub const GRPC_SERVICES: &[&str] = &[
     api::interview_service_server::SERVICE_NAME,
     api::reform_plan_service_server::SERVICE_NAME,
     api::reform_task_service_server::SERVICE_NAME,
+    taizhang_contracts::batch::batch_service_server::SERVICE_NAME,
     taizhang_contracts::history::history_service_server::SERVICE_NAME,
     taizhang_contracts::statistics::statistics_service_server::SERVICE_NAME,
 ];
@@ -95,6 +97,20 @@ pub fn routes(ledger: Ledger<Supervision>) -> Routes {
         .add_service(InterviewServiceServer::new(supervision.clone()))
         .add_service(ReformPlanServiceServer::new(supervision.clone()))
         .add_service(ReformTaskServiceServer::new(supervision))
+        .add_service(Batch::server(
+            ledger.clone(),
+            [
+                matter::writes(),
+                reminder::writes(),
+                settings::writes(),
+                issue_series::writes(),
+                issue::writes(),
+                inspection::writes(),
+                interview::writes(),
+                reform_plan::writes(),
+                reform_task::writes(),
+            ],
+        ))
         .add_service(History::server(ledger.clone(), KINDS))
         .add_service(Statistics::server(ledger, indicators()))
 }

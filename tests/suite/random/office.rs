@@ -32,6 +32,9 @@ const CREATIONS: usize = 4;
 /// that was not yet.
 const LOOKED_AT: u32 = 12;
 
+/// One in so many calls is the only one of a batch.
+const BATCHED: u32 = 4;
+
 /// The ledger of one office.
 pub(super) struct Office<'a> {
     pub(super) ledgers: &'a Ledgers<'a>,
@@ -255,6 +258,8 @@ impl<'a> Office<'a> {
             let new = !self.ledgers.seen().looked_at.contains(method);
             let answer = if new || self.rng.random_ratio(1, LOOKED_AT) {
                 self.every_way(kept, at, &request).await
+            } else if self.rng.random_ratio(1, BATCHED) {
+                self.ledgers.ask_in_a_batch(at, &self.name, &request).await
             } else {
                 self.ledgers.ask(at, request.clone()).await
             };
@@ -271,8 +276,12 @@ impl<'a> Office<'a> {
             {
                 return Err(status);
             }
-            for refused in &bad {
-                self.draw(since, 0.5, 10).amend(&mut request, refused);
+            for mut refused in bad {
+                let field = refused.field.strip_prefix("calls[0].request.");
+                if let Some(field) = field.map(str::to_owned) {
+                    refused.field = field;
+                }
+                self.draw(since, 0.5, 10).amend(&mut request, &refused);
             }
         }
     }

@@ -1,11 +1,14 @@
 //! Connections that statements run on.
 
+use std::sync::Arc;
+
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     IsolationLevel, QueryResult, Statement, TransactionTrait,
 };
 use taizhang_contracts::Office;
 
+use super::Open;
 use super::lanes::Lanes;
 use super::loads::Loads;
 use crate::sql;
@@ -15,7 +18,9 @@ use crate::sql;
 pub(crate) struct Connections {
     pub(super) pool: DatabaseConnection,
     pub(super) lanes: Option<Lanes>,
-    loads: Loads,
+    pub(super) loads: Loads,
+    /// The transaction that all goes through while a batch is under way.
+    pub(super) open: Option<Arc<Open>>,
 }
 
 impl Connections {
@@ -24,6 +29,7 @@ impl Connections {
             pool,
             lanes,
             loads: Loads::default(),
+            open: None,
         }
     }
 
@@ -33,6 +39,9 @@ impl Connections {
 
     /// The first row of a query.
     pub(crate) async fn one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        if let Some(open) = &self.open {
+            return Ok(open.all(statement).await?.into_iter().next());
+        }
         match &self.lanes {
             Some(lanes) => lanes.one(statement).await,
             None => self.pool.query_one_raw(statement).await,
@@ -46,7 +55,7 @@ impl Connections {
         office: &Office,
         id: &str,
     ) -> Result<Option<Vec<u8>>, DbErr> {
-        if let Some(lanes) = &self.lanes {
+        if let (Some(lanes), None) = (&self.lanes, &self.open) {
             return self.loads.body(lanes, table, office.id(), id).await;
         }
         let row = self
@@ -57,6 +66,9 @@ impl Connections {
 
     /// All rows of a query.
     pub(crate) async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        if let Some(open) = &self.open {
+            return open.all(statement).await;
+        }
         match &self.lanes {
             Some(lanes) => lanes.all(statement).await,
             None => self.pool.query_all_raw(statement).await,

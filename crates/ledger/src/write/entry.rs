@@ -13,7 +13,7 @@ use crate::secret::{Digest, Key};
 pub(super) struct Entry<'a> {
     pub(super) context: &'a Context,
     pub(super) key: &'a RequestKey,
-    pub(super) request: Option<&'a str>,
+    pub(super) request: Option<String>,
     pub(super) time: DateTime<Utc>,
     pub(super) change: &'a Pending,
 }
@@ -29,13 +29,13 @@ impl Entry<'_> {
                 seq: before.seq + 1,
                 time: self.time,
                 caller: &self.context.caller.system,
-                method: self.key.method,
+                method: self.change.method,
                 collection,
                 id,
                 version: self.change.version,
                 body: &self.change.body,
-                request_id: self.request,
-                request_digest: self.request.map(|_| self.key.digest.as_slice()),
+                request_id: self.request.as_deref(),
+                request_digest: self.request.as_ref().map(|_| self.key.digest.as_slice()),
             },
         )
     }
@@ -47,13 +47,16 @@ impl Entry<'_> {
             head.seq.into(),
             utc(self.time),
             self.context.caller.system.as_str().into(),
-            self.key.method.into(),
+            self.change.method.into(),
             (*collection).into(),
             id.as_str().into(),
             self.change.version.into(),
             self.change.body.clone().into(),
-            self.request.map(str::to_owned).into(),
-            self.request.map(|_| self.key.digest.to_vec()).into(),
+            self.request.clone().into(),
+            self.request
+                .as_ref()
+                .map(|_| self.key.digest.to_vec())
+                .into(),
             head.mac.to_vec().into(),
         ]
     }

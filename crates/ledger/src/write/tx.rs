@@ -1,36 +1,48 @@
 //! What a write has read, and what it changes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use sea_orm::Statement;
 use sea_orm::sea_query::Condition;
-use taizhang_contracts::{Context, Error, Name, Office, Result, Stored, date};
+use taizhang_contracts::{Context, Error, Name, Office, Reason, Result, Stored, date};
 
-use crate::database::refusal;
+use crate::database::{Open, refusal};
 use crate::ledger::Ledger;
 use crate::record::{Moment, Record};
-use crate::sql;
+use crate::sql::{self, Row};
 
 /// A write under way: reads at once, and keeps its changes for the commit. Reading by name sees
 /// what the write has itself changed, and a number is given once; whatever looks for records by
 /// their columns sees them as they were before.
 pub struct Tx<'a, S> {
     pub(super) ledger: &'a Ledger<S>,
+    /// In a batch, the ledger as the calls before have left it, and the transaction they are in.
+    pub(super) within: Option<(Ledger<S>, Arc<Open>)>,
+    /// So many changes are in that transaction.
+    pub(super) put: usize,
+    /// Which call of a batch is under way; 0 outside of one.
+    pub(super) call: usize,
+    /// The method that is under way.
+    pub(super) method: &'static str,
     pub(super) context: &'a Context,
     pub(super) at: Moment,
     pub(super) changes: Vec<Pending>,
+    /// The last change of each record.
+    pub(super) places: HashMap<(String, String), usize>,
     /// The last number given, for each way to number that was asked for.
     pub(super) numbers: HashMap<String, i64>,
 }
 
 /// A change that waits for the commit.
 pub(super) struct Pending {
-    pub(super) statement: Statement,
+    pub(super) row: Row,
+    pub(super) call: usize,
+    pub(super) method: &'static str,
     pub(super) record: (&'static str, String),
     pub(super) resource_type: &'static str,
     pub(super) name: String,
-    pub(super) exists: Option<Statement>,
+    pub(super) exists: Option<sea_orm::Statement>,
     pub(super) version: i64,
     pub(super) body: Vec<u8>,
 }
@@ -47,8 +59,22 @@ impl<'a, S: 'static> Tx<'a, S> {
     }
 
     /// The ledger, for what is read the same way inside of a write and outside.
-    pub fn ledger(&self) -> &'a Ledger<S> {
-        self.ledger
+    pub fn ledger(&self) -> &Ledger<S> {
+        self.within
+            .as_ref()
+            .map_or(self.ledger, |(ledger, _)| ledger)
+    }
+
+    /// Begins another call of a batch: from now on all reading sees what those before have changed.
+    pub(crate) async fn begin_call(&mut self, call: usize, method: &'static str) {
+        if let Some((_, open)) = &self.within {
+            let before = self.changes.iter().skip(self.put);
+            for change in before {
+                open.put(&change.row).await;
+            }
+            self.put = self.changes.len();
+        }
+        (self.call, self.method) = (call, method);
     }
 
     /// Reads a record, also a deleted one.
@@ -56,9 +82,9 @@ impl<'a, S: 'static> Tx<'a, S> {
     /// # Errors
     /// If the database is away.
     pub async fn find<R: Record<S>>(&self, name: &Name<R>) -> Result<Option<R>> {
-        let ours =
-            |change: &&Pending| change.record.0 == R::COLLECTION && change.record.1 == name.id();
-        match self.changes.iter().rfind(ours) {
+        let key = (R::COLLECTION.to_owned(), name.id().to_owned());
+        let place = self.places.get(&key);
+        match place.and_then(|place| self.changes.get(*place)) {
             Some(change) => R::decode(change.body.as_slice())
                 .map(Some)
                 .map_err(Error::internal),
@@ -71,7 +97,7 @@ impl<'a, S: 'static> Tx<'a, S> {
     /// # Errors
     /// If the database is away.
     pub async fn singleton<R: Record<S>>(&self) -> Result<R> {
-        self.ledger.singleton(self.office()).await
+        self.ledger().singleton(self.office()).await
     }
 
     /// Reads a record that must be there and not deleted; `field` names it in the request.
@@ -95,7 +121,7 @@ impl<'a, S: 'static> Tx<'a, S> {
     /// # Errors
     /// If the database is away.
     pub async fn select<R: Record<S>>(&self, condition: Condition, limit: u64) -> Result<Vec<R>> {
-        self.ledger.select(self.office(), condition, limit).await
+        self.ledger().select(self.office(), condition, limit).await
     }
 
     /// Like [`Ledger::each`].
@@ -108,7 +134,9 @@ impl<'a, S: 'static> Tx<'a, S> {
         page: u64,
         take: impl FnMut(R) + Send,
     ) -> Result<()> {
-        self.ledger.each(self.office(), condition, page, take).await
+        self.ledger()
+            .each(self.office(), condition, page, take)
+            .await
     }
 
     /// The next number of a column among the records that fulfil a condition, deleted ones
@@ -143,7 +171,7 @@ impl<'a, S: 'static> Tx<'a, S> {
         let statement =
             sql::greatest::<S, R>(self.ledger.backend(), self.office(), column, condition);
         let row = self
-            .ledger
+            .ledger()
             .database
             .writer
             .one(statement)
@@ -182,11 +210,12 @@ impl<'a, S: 'static> Tx<'a, S> {
             update_time: Some(now),
             delete_time: None,
         });
+        if id.is_some() && self.has(R::COLLECTION, name.id()) {
+            return Err(taken(R::MESSAGE, &name.to_string()));
+        }
         settled(&mut record, None, self).await?;
-        let statement =
-            sql::insert::<S, _>(self.ledger.backend(), self.office(), name.id(), &record);
         let exists = id.map(|id| sql::body(self.ledger.backend(), R::TABLE, self.office(), id));
-        self.push(statement, name.id(), 1, &record, exists);
+        self.push(name.id(), 1, &record, exists);
         Ok(record)
     }
 
@@ -207,27 +236,29 @@ impl<'a, S: 'static> Tx<'a, S> {
         settled(&mut record, Some(before), self).await?;
         let id = Name::<R>::parse(stored.name)
             .ok_or_else(|| Error::internal("a stored record without a name"))?;
-        let statement = sql::update::<S, _>(
-            self.ledger.backend(),
-            self.office(),
-            id.id(),
-            version,
-            &record,
-        );
-        self.push(statement, id.id(), version, &record, None);
+        self.push(id.id(), version, &record, None);
         Ok(record)
+    }
+
+    /// Whether the write has changed a record.
+    fn has(&self, collection: &str, id: &str) -> bool {
+        self.places
+            .contains_key(&(collection.to_owned(), id.to_owned()))
     }
 
     fn push<R: Record<S>>(
         &mut self,
-        statement: Statement,
         id: &str,
         version: i64,
         record: &R,
-        exists: Option<Statement>,
+        exists: Option<sea_orm::Statement>,
     ) {
+        let key = (R::COLLECTION.to_owned(), id.to_owned());
+        self.places.insert(key, self.changes.len());
         self.changes.push(Pending {
-            statement,
+            row: Row::of::<S, _>(self.office(), id, version, record),
+            call: self.call,
+            method: self.method,
             record: (R::COLLECTION, id.to_owned()),
             resource_type: R::MESSAGE,
             name: record.stored().name.to_owned(),
@@ -245,6 +276,16 @@ fn settled<'s, S: 'static, R: Record<S>>(
     tx: &'s mut Tx<'_, S>,
 ) -> BoxFuture<'s, Result<()>> {
     Box::pin(record.settle(before, tx))
+}
+
+/// An id that a caller gave to a new record is taken.
+pub(super) fn taken(resource_type: &str, name: &str) -> Error {
+    Error::new(Reason::AlreadyExists)
+        .saying(
+            format!("编号已存在：{name}"),
+            format!("{name} already exists"),
+        )
+        .about(resource_type, name)
 }
 
 /// The etag of a version.
