@@ -4,8 +4,8 @@ Makes its stubs from the contracts with grpcio-tools, as any other system would,
 from the first record to the annual summary. Ends with an assertion if anything is not as the
 contracts say. `./test` runs it; by hand:
 
-    client.py --proto proto --meetings HOST:PORT --supervision HOST:PORT --reporting HOST:PORT \
-              --token TOKEN
+    client.py --proto proto --meetings HOST:PORT --supervision HOST:PORT --reception HOST:PORT \
+              --research HOST:PORT --reporting HOST:PORT --token TOKEN
 """
 
 import argparse
@@ -25,6 +25,7 @@ from grpc_status import rpc_status
 from grpc_tools import protoc
 
 OFFICE = "offices/demo"
+SERVICES = ["meetings", "supervision", "reception", "research", "reporting"]
 UTC = datetime.timezone.utc
 
 # What a calendar has to escape, and more than one line of it.
@@ -88,6 +89,7 @@ def instant(text: str) -> Timestamp:
 class Client:
     def __init__(self, arguments):
         self.meetings = Stubs("meetings", "meeting", arguments.meetings)
+        self.reception = Stubs("reception", "reception", arguments.reception)
         self.supervision = Stubs("supervision", "matter", arguments.supervision)
         self.reporting = Stubs("reporting", "annual_report", arguments.reporting)
         self.types = importlib.import_module("taizhang.common.v1.types_pb2")
@@ -302,6 +304,69 @@ def sees_a_matter_through(client: Client):
     return closed
 
 
+def watches_what_changed(client: Client, closed) -> None:
+    """Follows the matters from the first change, and again from where it stood."""
+    s = client.supervision
+
+    def methods(token="", most=100):
+        request = s.WatchMattersRequest(parent=OFFICE, resume_token=token)
+        stream = s.MatterService.WatchMatters(request, metadata=client.metadata, timeout=30)
+        seen = []
+        for message in stream:
+            token = message.resume_token
+            if message.HasField("matter") and message.matter.name == closed.name:
+                seen.append(message.method)
+            if len(seen) == most or message.method == "CloseMatter":
+                break
+        stream.cancel()
+        return seen, token
+
+    first, token = methods(most=2)
+    rest, _ = methods(token)
+    whole = ["CreateMatter", "AssignMatter", "AcceptMatter", "SubmitFeedback", "ReviewMatter", "CloseMatter"]
+    assert first + rest == whole, (first, rest)
+
+
+def is_told_what_a_reception_lacks(client: Client) -> None:
+    """A reception without a letter is not approved, and every rule that says so is named."""
+    r = client.reception
+    reception = r.Reception(
+        title="某市考察团来访",
+        nature=r.RECEPTION_NATURE_STUDY_DELEGATION,
+        guest_origin=r.GUEST_ORIGIN_OUTSIDE_COUNTY,
+        applicant="甲",
+        arrival_day=client.date(2024, 3, 5),
+        departure_day=client.date(2024, 3, 6),
+    )
+    request = r.CreateReceptionRequest(parent=OFFICE, reception=reception)
+    made = r.ReceptionService.CreateReception(request, metadata=client.metadata)
+    request = r.ApproveReceptionRequest(name=made.name, approver="乙", approved_on=client.date(2024, 3, 4))
+    approve = lambda: r.ReceptionService.ApproveReception(request, metadata=client.metadata)
+    details = refused(approve, grpc.StatusCode.FAILED_PRECONDITION, "RULE_REFUSES")
+    rules = [v.type for v in details["PreconditionFailure"].violations]
+    assert "LETTER_REQUIRED" in rules, rules
+    found = r.ReceptionService.CheckReception(r.CheckReceptionRequest(name=made.name), metadata=client.metadata)
+    assert "LETTER_REQUIRED" in [f.rule_id for f in found.findings]
+    assert all(f.message_zh and f.cure_zh and f.regulation for f in found.findings)
+
+
+def lists_everything(client: Client, arguments) -> None:
+    """Every list of every service answers; none is named here."""
+    listed = 0
+    for package in SERVICES:
+        for file in sorted((arguments.proto / "taizhang" / package / "v1").glob("*.proto")):
+            stubs = Stubs(package, file.stem, getattr(arguments, package))
+            for service in stubs.messages.DESCRIPTOR.services_by_name.values():
+                stub = getattr(stubs, service.name)
+                for method in service.methods:
+                    if "order_by" not in method.input_type.fields_by_name:
+                        continue
+                    request = getattr(stubs.messages, method.input_type.name)(parent=OFFICE, page_size=2)
+                    getattr(stub, method.name)(request, metadata=client.metadata)
+                    listed += 1
+    assert listed > 15, listed
+
+
 def gets_the_summary(client: Client, held, closed) -> None:
     r = client.reporting
     service = r.AnnualReportService
@@ -335,7 +400,7 @@ def gets_the_summary(client: Client, held, closed) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--proto", type=pathlib.Path, default=pathlib.Path("proto"))
-    for name in ["meetings", "supervision", "reporting", "token"]:
+    for name in [*SERVICES, "token"]:
         parser.add_argument(f"--{name}", required=True)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as out:
@@ -346,6 +411,9 @@ def main() -> None:
         held = walks_a_meeting_through_its_states(client)
         exports_a_calendar(client, held)
         closed = sees_a_matter_through(client)
+        watches_what_changed(client, closed)
+        is_told_what_a_reception_lacks(client)
+        lists_everything(client, arguments)
         gets_the_summary(client, held, closed)
     print("all is well")
 

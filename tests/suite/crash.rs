@@ -8,17 +8,24 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::future::join_all;
+use prost_reflect::{DynamicMessage, Value};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use taizhang::roles::ROLES;
 use taizhang_contracts::meetings::*;
 use taizhang_contracts::supervision::*;
 use taizhang_ledger::Clock;
 use taizhang_runtime::Config;
 use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
-use tonic::Status;
+use tonic::{Code, Status};
 
+use crate::draw::{Draw, Names};
 use crate::harness::{OFFICE, Suite, reason};
+use crate::random::kept::Kept;
 use crate::records::*;
 use crate::server::Server;
+use crate::walk::{self, Walked};
 
 on_each_database!(what_was_acknowledged_survives_and_nothing_is_there_twice);
 
@@ -29,17 +36,22 @@ const MOST_ACKNOWLEDGED: u64 = 24;
 /// How long a server may acknowledge nothing before the test gives up.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
-/// A call that writes one record; its title is like no other.
-#[derive(Debug, Clone)]
+/// A call that writes one record; its title, or its id, is like no other.
+#[derive(Clone)]
 enum Call {
     Meeting(Box<CreateMeetingRequest>),
     Matter(Box<CreateMatterRequest>),
+    /// A random record of any kind, by its method, with an id of the writer's own.
+    Any(Walked, DynamicMessage, String),
 }
 
 impl Call {
     fn new(writer: usize, n: usize) -> Self {
         let title = format!("{writer}-{n}");
         let request_id = request_id();
+        if n % 3 == 2 {
+            return Self::any(writer, n, request_id);
+        }
         if n.is_multiple_of(2) {
             // Every other one with an id of the writer's own.
             let meeting_id = if n.is_multiple_of(4) {
@@ -60,20 +72,70 @@ impl Call {
         }
     }
 
+    fn any(writer: usize, n: usize, request_id: String) -> Self {
+        let kinds: Vec<Kept> = Kept::all()
+            .into_iter()
+            .filter(|k| k.create.is_some())
+            .collect();
+        let kept = &kinds[(writer + n) % kinds.len()];
+        let create = kept.create.clone().unwrap();
+        let mut draw = Draw {
+            rng: &mut StdRng::seed_from_u64((writer * 10_000 + n) as u64),
+            names: &Names::new(),
+            density: 0.3,
+            at: "2022-01-01T00:00:00Z".parse().unwrap(),
+            stride: 10,
+        };
+        let resource = draw.message(&kept.resource);
+        let id = format!("w{writer}-{n}");
+        let mut request = DynamicMessage::new(create.method.input());
+        let name = create.resource_field().unwrap();
+        for (field, value) in [
+            ("parent", OFFICE.to_owned()),
+            ("request_id", request_id),
+            (&format!("{}_id", name.name()), id.clone()),
+        ] {
+            request.set_field_by_name(field, Value::String(value));
+        }
+        request.set_field(&name, Value::Message(resource));
+        let name = walk::name(&kept.resource, OFFICE, &id);
+        Self::Any(create, request, name)
+    }
+
     fn title(&self) -> String {
         match self {
+            Self::Any(_, _, name) => name.clone(),
             Self::Meeting(request) => request.meeting.as_ref().unwrap().title.clone(),
             Self::Matter(request) => request.matter.as_ref().unwrap().title.clone(),
         }
     }
 
-    async fn make(&self, api: &Api) -> Result<Answer, Status> {
-        Ok(match self.clone() {
+    /// Makes it; gives nothing if a rule refuses it.
+    async fn make(&self, server: &Clients) -> Result<Option<Answer>, Status> {
+        let api = &server.api;
+        Ok(Some(match self.clone() {
             Self::Meeting(request) => Answer::from(api.create_meeting(*request).await?),
             Self::Matter(request) => Answer::from(api.create_matter(*request).await?),
-        })
+            Self::Any(create, request, _) => {
+                match create
+                    .call_with(&server.suite, &server.token, request)
+                    .await
+                {
+                    Ok(record) => Answer::any(&record),
+                    Err(status) if REFUSED.contains(&status.code()) => return Ok(None),
+                    Err(status) => return Err(status),
+                }
+            }
+        }))
     }
 }
+
+/// How a rule refuses what was drawn.
+const REFUSED: [Code; 3] = [
+    Code::InvalidArgument,
+    Code::FailedPrecondition,
+    Code::NotFound,
+];
 
 /// What is told of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +143,20 @@ struct Answer {
     name: String,
     /// A matter's.
     number: Option<i32>,
+    /// When a random one was made: what else it shows may depend on others.
+    made: Option<String>,
+}
+
+impl Answer {
+    fn any(record: &DynamicMessage) -> Self {
+        let name = record.get_field_by_name("name").unwrap();
+        let made = record.get_field_by_name("create_time").unwrap();
+        Self {
+            name: name.as_str().unwrap().to_owned(),
+            number: None,
+            made: Some(made.to_string()),
+        }
+    }
 }
 
 impl From<Meeting> for Answer {
@@ -88,6 +164,7 @@ impl From<Meeting> for Answer {
         Self {
             name: meeting.name,
             number: None,
+            made: None,
         }
     }
 }
@@ -97,6 +174,7 @@ impl From<Matter> for Answer {
         Self {
             name: matter.name,
             number: Some(matter.number),
+            made: None,
         }
     }
 }
@@ -108,8 +186,15 @@ struct Done {
     answer: Option<Answer>,
 }
 
+/// Clients of one server.
+struct Clients {
+    api: Api,
+    suite: Suite,
+    token: String,
+}
+
 /// The server that runs: the how manieth it is, and clients of it.
-type Running = (u64, Api);
+type Running = (u64, Arc<Clients>);
 
 /// What one writer did.
 #[derive(Debug, Default)]
@@ -130,7 +215,7 @@ async fn writer(
     let mut log = Log::default();
     let mut alive = 1;
     let mut last = None;
-    for n in 0.. {
+    'calls: for n in 0.. {
         if stop.load(Relaxed) {
             break;
         }
@@ -138,12 +223,13 @@ async fn writer(
         let answer = loop {
             let next =
                 tokio::time::timeout(LONGEST_SILENCE, running.wait_for(|(n, _)| *n >= alive));
-            let (generation, api) = match next.await {
+            let (generation, clients) = match next.await {
                 Ok(next) => next.unwrap().clone(),
                 Err(_) => panic!("writer {id} lost a server that lives: {last:?}"),
             };
-            match call.make(&api).await {
-                Ok(answer) => {
+            match call.make(&clients).await {
+                Ok(None) => continue 'calls,
+                Ok(Some(answer)) => {
                     // After the last kill nobody counts any more.
                     let _ = acknowledged.send(generation);
                     break Some(answer);
@@ -173,8 +259,14 @@ async fn writer(
 
 /// Kills one server after the other while writers write; gives what they did.
 async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<Log> {
-    let clients =
-        |server: &Server| Api::with(&Suite::elsewhere(config, server.addresses.clone()), token);
+    let clients = |server: &Server| {
+        let suite = Suite::elsewhere(config, server.addresses.clone());
+        Arc::new(Clients {
+            api: Api::with(&suite, token),
+            suite,
+            token: token.to_owned(),
+        })
+    };
     let mut server = block_in_place(|| Server::start(file, &[]));
     let (tell, running) = watch::channel((1, clients(&server)));
     let (acknowledged, mut count) = mpsc::unbounded_channel();
@@ -278,6 +370,31 @@ async fn what_was_acknowledged_survives_and_nothing_is_there_twice(suite: Suite)
         }
     }
 
+    // The random ones, each by the name that it was to have.
+    let (mut random, mut kinds) = (0, BTreeSet::new());
+    let names = logs.iter().flat_map(|log| &log.done);
+    let names = names.filter(|done| done.title.starts_with(OFFICE));
+    for Done { title, .. } in names {
+        let collection = title.split('/').nth(2).unwrap();
+        let all = Kept::all();
+        let kept = all
+            .iter()
+            .find(|k| k.kind.collection() == collection)
+            .unwrap();
+        let mut request = DynamicMessage::new(kept.get.method.input());
+        request.set_field_by_name("name", Value::String(title.clone()));
+        match kept.get.call_with(&suite, &token, request).await {
+            Ok(record) => {
+                random += 1;
+                kinds.insert(collection.to_owned());
+                stored.insert(title.clone(), vec![Answer::any(&record)]);
+            }
+            Err(status) => assert_eq!(status.code(), Code::NotFound, "{title}: {status:?}"),
+        }
+    }
+    println!("{random} random records: {kinds:?}");
+    assert!(kinds.len() >= 8, "{kinds:?}");
+
     let records: usize = stored.values().map(Vec::len).sum();
     let (mut acknowledged, mut given_up, mut written) = (0, 0, 0);
     for done in logs.into_iter().flat_map(|log| log.done) {
@@ -310,10 +427,10 @@ async fn what_was_acknowledged_survives_and_nothing_is_there_twice(suite: Suite)
         (1..=last).collect()
     );
     let mut entries = 0;
-    for service in ["meetings", "supervision"] {
-        let report = suite.audit(service).await;
+    for role in ROLES {
+        let report = suite.audit(role.name).await;
         assert_eq!(report.findings, []);
-        entries += report.offices[0].1;
+        entries += report.offices.first().map_or(0, |office| office.1);
     }
     assert_eq!(entries, records as i64);
 }

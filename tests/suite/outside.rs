@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use taizhang::roles::ROLES;
+
 use crate::harness::{Store, Suite, run_on};
 
 /// The Python environment that `./test` makes.
@@ -20,9 +22,9 @@ fn a_client_in_python_gets_from_the_first_record_to_the_summary() {
         let mut client = Command::new(python);
         client.arg(root.join("tests/outside/client.py"));
         client.arg("--proto").arg(root.join("proto"));
-        for service in ["meetings", "supervision", "reporting"] {
-            client.arg(format!("--{service}"));
-            client.arg(suite.addresses[service].to_string());
+        for role in ROLES {
+            client.arg(format!("--{}", role.name));
+            client.arg(suite.addresses[role.name].to_string());
         }
         client.arg("--token").arg(suite.every_scope());
         let output = tokio::task::spawn_blocking(move || client.output().unwrap());

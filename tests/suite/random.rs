@@ -3,7 +3,7 @@
 //!
 //! `TAIZHANG_TEST_SEED` repeats a run.
 
-mod kept;
+pub mod kept;
 mod lists;
 mod office;
 mod once;
