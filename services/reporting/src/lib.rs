@@ -17,6 +17,7 @@ mod template;
 pub use annual_report::states::MACHINE as ANNUAL_REPORT_STATES;
 pub use migration::Migrator;
 pub use source::Source;
+pub use template::decimal;
 
 use std::sync::Arc;
 

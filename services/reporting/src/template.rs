@@ -8,6 +8,7 @@ mod wording;
 
 pub(crate) use check::references;
 pub(crate) use render::{Failure, render};
+pub use wording::decimal;
 
 use taizhang_contracts::reporting::template_service_server::TemplateService;
 use taizhang_contracts::reporting::{GetTemplateRequest, Template, UpdateTemplateRequest};

@@ -10,6 +10,7 @@ use taizhang_contracts::reporting::{
     AnnualReport, CreateAnnualReportRequest, ListEvidenceRequest, ReportFigure, ReportValue,
 };
 use taizhang_contracts::statistics::Evidence;
+use taizhang_reporting::decimal;
 
 use super::{Clients, OFFICE, Plan};
 
@@ -146,8 +147,10 @@ fn print_table(figures: &[ReportFigure], lines: &BTreeMap<String, Line>) {
         } else {
             "　其中："
         };
-        let shown =
-            |value: Option<i64>| value.map_or("缺".to_owned(), |v| format!("{v}{}", figure.unit));
+        let shown = |value: Option<i64>| match value {
+            Some(value) => decimal(value, figure.decimals) + &figure.unit,
+            None => "缺".to_owned(),
+        };
         rows.push([
             format!("{part}{}", figure.label),
             shown(line.value),

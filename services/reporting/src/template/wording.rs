@@ -19,7 +19,7 @@ pub(crate) fn yu(number: i64) -> String {
 }
 
 /// A number whose last digits are decimals: 123456 with two is 「1234.56」.
-pub(crate) fn decimal(number: i64, decimals: i32) -> String {
+pub fn decimal(number: i64, decimals: i32) -> String {
     let decimals = usize::try_from(decimals).unwrap_or(0).min(18);
     if decimals == 0 {
         return number.to_string();
