@@ -53,16 +53,19 @@ impl Database {
                 "a database is sqlite://FILE or postgres://…".into(),
             ));
         }
-        let mut options = common(url, pool);
+        // Transactions of several statements have connections of their own.
+        let transactions = pool.div_ceil(4);
+        let singles = (pool - transactions).max(1);
+        let mut options = common(url, singles);
         options.statement_timeout(statement_timeout);
         let single = SeaOrm::connect(options.clone()).await?;
         let lanes = Lanes::over(
             single.get_postgres_connection_pool().clone(),
-            pool,
+            singles,
             PATIENCE,
         );
-        // Transactions have connections of their own, opened when they are wanted.
-        options.min_connections(0);
+        // Opened when they are wanted.
+        options.max_connections(transactions).min_connections(0);
         let connections = Connections::new(SeaOrm::connect(options).await?, Some(lanes));
         Ok(Self {
             reader: connections.clone(),

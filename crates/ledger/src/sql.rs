@@ -148,17 +148,28 @@ pub(crate) fn with_history(
     if backend == DbBackend::Postgres {
         let mut values = change.values.map(|v| v.0).unwrap_or_default();
         let from = values.len() + 1;
-        values.extend(entry);
+        // The change's first value is the office too.
+        values.extend(entry.into_iter().skip(1));
+        // `turn` is read, and so taken, before anything is written.
         let sql = format!(
-            "WITH change AS ({}) INSERT INTO {HISTORY} VALUES ({})",
+            "WITH turn AS (SELECT $1::text AS office, \
+             pg_advisory_xact_lock_shared(hashtextextended($1, 0))), \
+             change AS ({}) INSERT INTO {HISTORY} VALUES ((SELECT office FROM turn), {})",
             change.sql,
-            placeholders(from, 12)
+            placeholders(from, 11)
         );
         out.push(statement(backend, sql, values));
     } else {
         out.push(change);
         out.push(insert_entries(backend, &[entry]));
     }
+}
+
+/// Takes an office's turn, on PostgreSQL: nothing else is written in the office until the
+/// transaction ends. Other writes take it shared, since the history's key keeps them apart.
+pub(crate) fn turn(office: &Office) -> Statement {
+    let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+    statement(DbBackend::Postgres, sql.into(), vec![office.id().into()])
 }
 
 /// Inserts rows of these columns at once.

@@ -3,7 +3,8 @@
 //! The writes of an office follow one another. A write knows the last entry of the office's
 //! history before it reads anything; it commits as the next entry; and the history's primary key
 //! lets only one write be that. So whatever a write has read is still true when it commits, on
-//! both databases and with any number of processes. A write that loses begins again.
+//! both databases and with any number of processes. A write that loses begins again; on PostgreSQL
+//! it then takes the office's turn from all other processes first, and so can't lose again.
 mod entry;
 mod tx;
 
@@ -175,13 +176,24 @@ impl<S: 'static> Ledger<S> {
     {
         let turn = self.heads.of(&context.office);
         let mut known = turn.head.lock().await;
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
             // Taken out, so that a call dropped half-way leaves no stale head behind.
-            let head = match known.take() {
-                Some(head) => head,
-                None => self.last_entry(&context.office).await?,
+            let head = known.take();
+            // A batch takes long enough to lose for certain.
+            let open = if attempt > 0 || key.calls.is_some() {
+                let open = Open::over(&self.database.writer, &context.office).await;
+                Some(Arc::new(open.map_err(refusal)?))
+            } else {
+                None
             };
-            let attempt = self.attempt(context, &key, head, &mut known, &work).await;
+            let head = match (&open, head) {
+                (None, Some(head)) => head,
+                (None, None) => self.last_entry(&context.office).await?,
+                (Some(open), _) => self.within(open).last_entry(&context.office).await?,
+            };
+            let attempt = self
+                .attempt(context, &key, head, open, &mut known, &work)
+                .await;
             let outcome = match attempt {
                 Attempt::Done(record) => {
                     turn.news.send_replace(());
@@ -204,6 +216,7 @@ impl<S: 'static> Ledger<S> {
         context: &'a Context,
         key: &RequestKey,
         head: Head,
+        open: Option<Arc<Open>>,
         known: &mut Option<Head>,
         work: &F,
     ) -> Attempt<R>
@@ -211,9 +224,6 @@ impl<S: 'static> Ledger<S> {
         R: Answer,
         F: for<'t> Fn(&'t mut Tx<'a, S>) -> BoxFuture<'t, Result<R>>,
     {
-        let open = key
-            .calls
-            .map(|_| Arc::new(Open::over(&self.database.writer)));
         let within = open.as_ref().map(|open| self.within(open));
         let mut tx = Tx {
             ledger: self,

@@ -163,7 +163,7 @@ impl Default for ServiceConfig {
             listen: None,
             database: None,
             database_file: None,
-            pool: 8,
+            pool: 16,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Records that are read by their keys at one time are read by one statement.
 //!
-//! A statement costs PostgreSQL and us more than the row that it finds. While some statements are
-//! under way for a table, further keys gather; the next statement takes them all. A key that finds
-//! none under way waits for no others.
+//! A statement costs PostgreSQL and us more than the row that it finds. While a statement is under
+//! way for a table, further keys gather; the next statement takes them all. A key that finds none
+//! under way waits for no others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::lanes::Lanes;
 
 /// How many statements may be under way for one table. More would take fewer keys each.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 1;
 /// How many keys one statement takes at most.
 const MOST: usize = 256;
 

@@ -1,8 +1,11 @@
-//! A transaction that stays open while a batch is made.
+//! A transaction that stays open while a write is made.
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value,
+};
+use taizhang_contracts::Office;
 use tokio::sync::Mutex;
 
 use super::Connections;
@@ -28,11 +31,18 @@ struct State {
 }
 
 impl Open {
-    pub(crate) fn over(connections: &Connections) -> Self {
-        Self {
-            connections: connections.clone(),
-            state: Mutex::default(),
+    /// A transaction that has the office's turn; on SQLite it has it once it writes.
+    pub(crate) async fn over(connections: &Connections, office: &Office) -> Result<Self, DbErr> {
+        let mut state = State::default();
+        if connections.backend() == DbBackend::Postgres {
+            let transaction = connections.begin().await?;
+            transaction.execute_raw(sql::turn(office)).await?;
+            state.transaction = Some(transaction);
         }
+        Ok(Self {
+            connections: connections.clone(),
+            state: Mutex::new(state),
+        })
     }
 
     /// Takes a row in; of one record only the last.

@@ -17,7 +17,8 @@ use crate::sql::{self, Row};
 /// their columns sees them as they were before.
 pub struct Tx<'a, S> {
     pub(super) ledger: &'a Ledger<S>,
-    /// In a batch, the ledger as the calls before have left it, and the transaction they are in.
+    /// The transaction that it is made in if that is open already, as for a batch, and the ledger
+    /// as seen from within, where a batch's calls before have left it.
     pub(super) within: Option<(Ledger<S>, Arc<Open>)>,
     /// So many changes are in that transaction.
     pub(super) put: usize,

@@ -268,7 +268,7 @@ mod tests {
         let config = Config::load_with(None, Some(Map::new())).unwrap();
         assert_eq!(config.time_zone, chrono_tz::Asia::Shanghai);
         assert_eq!(config.database("meetings").0, "sqlite://./data/meetings.db");
-        assert_eq!(config.pool("meetings"), 8);
+        assert_eq!(config.pool("meetings"), 16);
         assert_eq!(config.limits.deadline(), Duration::from_secs(30));
         assert_eq!(config.public_key(), Path::new("./data/identity/public.key"));
         let default = "127.0.0.1:7001".parse().unwrap();
