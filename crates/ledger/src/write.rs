@@ -3,8 +3,8 @@
 //! The writes of an office follow one another. A write knows the last entry of the office's
 //! history before it reads anything; it commits as the next entry; and the history's primary key
 //! lets only one write be that. So whatever a write has read is still true when it commits, on
-//! both databases and with any number of processes. A write that loses begins again; on PostgreSQL
-//! it then takes the office's turn from all other processes first, and so can't lose again.
+//! both databases and with any number of processes. A write that loses begins again; it
+//! then takes the office's turn from all other processes first, and so can't lose again.
 mod entry;
 mod tx;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use sea_orm::{
     AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, QueryResult, Statement, TransactionTrait,
+    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use taizhang_contracts::Office;
 
@@ -83,9 +84,13 @@ impl Connections {
         }
     }
 
-    /// Begins a transaction of several statements.
+    /// Begins a transaction of several statements, which writes. On SQLite no other does then.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.pool.begin().await
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.pool.begin_with_options(options).await
     }
 
     /// Begins a transaction that only reads, and sees one state of the database throughout.

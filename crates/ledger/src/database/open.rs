@@ -31,17 +31,18 @@ struct State {
 }
 
 impl Open {
-    /// A transaction that has the office's turn; on SQLite it has it once it writes.
+    /// A transaction that has the office's turn from the start.
     pub(crate) async fn over(connections: &Connections, office: &Office) -> Result<Self, DbErr> {
-        let mut state = State::default();
+        let transaction = connections.begin().await?;
         if connections.backend() == DbBackend::Postgres {
-            let transaction = connections.begin().await?;
             transaction.execute_raw(sql::turn(office)).await?;
-            state.transaction = Some(transaction);
         }
         Ok(Self {
             connections: connections.clone(),
-            state: Mutex::new(state),
+            state: Mutex::new(State {
+                transaction: Some(transaction),
+                ..State::default()
+            }),
         })
     }
 
@@ -68,10 +69,6 @@ impl Open {
     /// All rows of a query, which sees what was put in.
     pub(super) async fn all(&self, query: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut state = self.state.lock().await;
-        if state.waiting.is_empty() && state.transaction.is_none() {
-            drop(state);
-            return Box::pin(self.connections.all(query)).await;
-        }
         self.written(&mut state).await?.query_all_raw(query).await
     }
 
@@ -92,11 +89,8 @@ impl Open {
     /// The transaction with all that waited: changed rows first, which may make room for new ones.
     async fn written<'s>(&self, state: &'s mut State) -> Result<&'s DatabaseTransaction, DbErr> {
         let backend = self.connections.backend();
-        let transaction = match state.transaction.take() {
-            Some(transaction) => transaction,
-            None => self.connections.begin().await?,
-        };
-        let transaction = state.transaction.insert(transaction);
+        let ended = || DbErr::Custom("the transaction has ended".into());
+        let transaction = state.transaction.as_ref().ok_or_else(ended)?;
         state.places.clear();
         let waiting = std::mem::take(&mut state.waiting);
         let mut new: Vec<&Row> = Vec::new();
