@@ -40,12 +40,12 @@ impl Database {
                 std::fs::create_dir_all(folder).map_err(|e| DbErr::Custom(e.to_string()))?;
             }
             let url = format!("sqlite://{file}?mode=rwc");
-            let connections = async |most| {
-                let pool = SeaOrm::connect(sqlite(&url, most)).await?;
+            let connections = async |most, cached| {
+                let pool = SeaOrm::connect(sqlite(&url, most, cached)).await?;
                 Ok::<_, DbErr>(Connections::new(pool, None))
             };
-            let writer = connections(1).await?;
-            let reader = connections(pool).await?;
+            let writer = connections(1, WRITER_CACHE).await?;
+            let reader = connections(pool, READER_CACHE).await?;
             return Ok(Self { reader, writer });
         }
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
@@ -116,14 +116,22 @@ fn common(url: &str, pool: u32) -> ConnectOptions {
     options
 }
 
-fn sqlite(url: &str, pool: u32) -> ConnectOptions {
+/// KiB of SQLite's pages that a connection may keep; a batch's changes fit into the writer's.
+const WRITER_CACHE: u32 = 16 << 10;
+const READER_CACHE: u32 = 2 << 10;
+/// How long SQLite's write-ahead log grows before it goes into the database: pages of 4 KiB.
+const CHECKPOINT: &str = "8000";
+
+fn sqlite(url: &str, pool: u32, cached: u32) -> ConnectOptions {
     let mut options = common(url, pool);
-    options.map_sqlx_sqlite_opts(|sqlite| {
+    options.map_sqlx_sqlite_opts(move |sqlite| {
         sqlite
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
+            .pragma("cache_size", format!("-{cached}"))
+            .pragma("wal_autocheckpoint", CHECKPOINT)
     });
     options
 }
