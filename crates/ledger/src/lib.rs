@@ -32,7 +32,7 @@ mod write;
 
 pub use clock::Clock;
 pub use column::Column;
-pub use database::Database;
+pub use database::{Database, Standing};
 pub use kind::Kind;
 pub use ledger::Ledger;
 pub use listing::fields;
