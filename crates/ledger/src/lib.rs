@@ -21,6 +21,7 @@ mod macros;
 mod methods;
 mod order;
 mod page;
+pub mod partitions;
 mod record;
 pub mod schema;
 mod secret;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm::DbBackend;
 use taizhang_ledger::{Clock, Database, Standing, audit};
 use taizhang_reporting::Source;
 use taizhang_runtime::client::connect_lazy;
@@ -155,27 +155,22 @@ pub async fn database(config: &Config, role: &Role) -> anyhow::Result<Database> 
             .await
             .with_context(|| format!("migrating the database of {}", role.name))?;
     }
-    known(role, database.writer(), "database").await?;
-    with_replica(config, role, database).await
-}
-
-/// Whether the program knows a schema.
-async fn known(role: &Role, on: &DatabaseConnection, which: &str) -> anyhow::Result<()> {
-    let pending = (role.pending)(on)
+    let pending = (role.pending)(database.writer())
         .await
-        .with_context(|| format!("the {which} of {} has a schema not known here", role.name))?;
+        .with_context(|| format!("the database of {} has a schema not known here", role.name))?;
     if !pending.is_empty() {
         bail!(
-            "the {which} of {} lacks {}; run `taizhang migrate {}` first",
+            "the database of {} lacks {}; run `taizhang migrate {}` first",
             role.name,
             pending.join(", "),
             role.name
         );
     }
-    Ok(())
+    with_replica(config, role, database).await
 }
 
-/// Adds the replica, if one is configured. One that is away does no harm; a wrong one would.
+/// Adds the replica, if one is configured. One that is away does no harm; a wrong one would. Its
+/// schema is the database's own.
 async fn with_replica(
     config: &Config,
     role: &Role,
@@ -192,11 +187,7 @@ async fn with_replica(
     match standing {
         Standing::Other => bail!("{key}: is no standby of services.{}.database", role.name),
         Standing::Away => tracing::warn!("{key} can't be reached; the database answers for it"),
-        Standing::Good => {
-            if let Some(replica) = database.replica() {
-                known(role, replica, "replica").await?;
-            }
-        }
+        Standing::Good => {}
     }
     Ok(database)
 }

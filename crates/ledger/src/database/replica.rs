@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use sea_orm::{DatabaseConnection, DbBackend, DbErr, QueryResult, Statement};
+use sea_orm::{DbBackend, DbErr, QueryResult, Statement};
 use taizhang_contracts::{Error, Reason, Result};
 use tokio::time::{sleep, timeout};
 
@@ -88,11 +88,6 @@ impl Database {
         Ok((self, standing))
     }
 
-    /// The replica, to see whether its schema is the one that is known.
-    pub fn replica(&self) -> Option<&DatabaseConnection> {
-        self.replica.as_ref().map(|r| &r.0.connections.pool)
-    }
-
     /// Reads what may be a little late: on the replica if there is one that is good and answers,
     /// else where everything is read. `read` is told how old the state may be.
     pub(crate) async fn read_late<T, F>(
@@ -142,7 +137,7 @@ impl Shared {
             Reason::DeadlineExceeded => return Err(error),
             // Until the next look finds it.
             Reason::Unavailable => *self.holds() = None,
-            // Such as a row that it had to give up while we read.
+            // Such as rows that it had to give up while we read, or a table not there yet.
             _ => {}
         }
         Ok(())
@@ -193,7 +188,7 @@ impl Watcher {
     async fn look(&mut self, replica: &Shared) -> Standing {
         let now = Instant::now();
         let primary = place(&self.primary, "pg_current_wal_flush_lsn()").await;
-        let standby = place(&replica.connections, "pg_last_wal_replay_lsn()").await;
+        let standby = place(&replica.connections, REPLAYED).await;
         let Some(standby) = standby else {
             return Standing::Away;
         };
@@ -231,6 +226,9 @@ fn reached(ahead: &mut VecDeque<(Instant, i64)>, replayed: i64) -> Option<Instan
     }
     last
 }
+
+/// How far a standby has come. What is none any more has a past of its own.
+const REPLAYED: &str = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END";
 
 /// Which database it is, and how far its log is; `None` if it does not say so in time.
 async fn place(on: &Connections, log: &str) -> Option<Place> {
