@@ -97,7 +97,7 @@ async fn book(
     Ok(bookings.clone().create_booking(request).await?.into_inner())
 }
 
-async fn of_many_at_once_exactly_one_gets_the_slot(suite: Suite) {
+pub async fn of_many_at_once_exactly_one_gets_the_slot(suite: Suite) {
     let bookings = BookingServiceClient::new(suite.authorized("meetings"));
     let (room, meeting) = room_and_meeting(&suite).await;
     let all = join_all((0..100).map(|_| book(&bookings, &room, &meeting, (0, 60)))).await;

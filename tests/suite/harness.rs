@@ -13,6 +13,7 @@ use taizhang_contracts::Office;
 use taizhang_contracts::caller::Secret;
 use taizhang_ledger::Clock;
 use taizhang_ledger::audit::{self, Report};
+use taizhang_ledger::partitions::partition;
 use taizhang_runtime::Config;
 use taizhang_runtime::identity::{Grant, Keyring};
 use tonic::metadata::{Ascii, MetadataValue};
@@ -70,11 +71,17 @@ pub struct Databases {
     pub config: Config,
     // Removed when dropped.
     _folder: tempfile::TempDir,
+    server: Option<String>,
     made: Vec<String>,
 }
 
 impl Databases {
     pub async fn make(store: Store) -> Self {
+        Self::on((store == Store::Postgres).then(server)).await
+    }
+
+    /// On a PostgreSQL server, or else on SQLite.
+    pub async fn on(server: Option<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut config = Config {
@@ -85,10 +92,9 @@ impl Databases {
         for role in ROLES {
             let service = config.services.entry(role.name.to_owned()).or_default();
             service.listen = Some(free);
-            if store == Store::Postgres {
+            if let Some(server) = &server {
                 let name = format!("t{}", uuid::Uuid::new_v4().simple());
-                let server = server();
-                admin()
+                admin(server)
                     .await
                     .execute_unprepared(&format!("CREATE DATABASE {name}"))
                     .await
@@ -101,18 +107,28 @@ impl Databases {
         for role in ROLES {
             let database = taizhang::suite::connect(&config, role).await.unwrap();
             (role.migrate)(database.writer()).await.unwrap();
+            if server.is_some()
+                && let Ok(count) = std::env::var("TAIZHANG_TEST_PARTITIONS")
+            {
+                let count = count.parse().unwrap();
+                partition(&database, role.kinds, count, |_| {})
+                    .await
+                    .unwrap();
+            }
         }
         Self {
             config,
             _folder: folder,
+            server,
             made,
         }
     }
 
     pub async fn remove(self) {
+        let Some(server) = &self.server else { return };
         for name in &self.made {
             let drop = format!("DROP DATABASE {name} WITH (FORCE)");
-            admin().await.execute_unprepared(&drop).await.unwrap();
+            admin(server).await.execute_unprepared(&drop).await.unwrap();
         }
     }
 }
@@ -123,8 +139,8 @@ fn server() -> String {
         .expect("TAIZHANG_TEST_POSTGRES names no PostgreSQL server: run the tests by ./test")
 }
 
-async fn admin() -> DatabaseConnection {
-    Database::connect(format!("{}/postgres", server()))
+async fn admin(server: &str) -> DatabaseConnection {
+    Database::connect(format!("{server}/postgres"))
         .await
         .unwrap()
 }

@@ -53,6 +53,11 @@ struct Ledgers<'a> {
 }
 
 async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
+    holds_after(&suite, async |_| {}).await;
+}
+
+/// Writes random ledgers, does something to them, and looks whether they hold what they must.
+pub async fn holds_after(suite: &Suite, change: impl AsyncFnOnce(&[&str])) {
     let seed = std::env::var("TAIZHANG_TEST_SEED").map(|seed| seed.parse().unwrap());
     let seed: u64 = seed.unwrap_or_else(|_| rand::random_range(0..1_000_000));
     println!("TAIZHANG_TEST_SEED={seed}");
@@ -65,17 +70,18 @@ async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
         databases.insert(role.name, suite.database(role.name).await);
     }
     let ledgers = Ledgers {
-        suite: &suite,
+        suite,
         token: suite.every_scope_in(&names),
         kept: Kept::all(),
         databases,
         seen: Mutex::default(),
     };
     let mut offices: Vec<Office<'_>> = (seed..)
-        .zip(offices)
-        .map(|(seed, name)| Office::of(&ledgers, name, seed))
+        .zip(&offices)
+        .map(|(seed, name)| Office::of(&ledgers, name.clone(), seed))
         .collect();
     join_all(offices.iter_mut().map(Office::walk)).await;
+    change(&names).await;
     join_all(offices.iter().map(Office::retries)).await;
     join_all(offices.iter().map(Office::figures)).await;
     ledgers.seen().assert_went_far(&ledgers.kept);

@@ -4,6 +4,7 @@ mod connections;
 mod lanes;
 mod loads;
 mod open;
+mod replica;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use taizhang_contracts::{Error, Reason};
 pub(crate) use connections::Connections;
 use lanes::Lanes;
 pub(crate) use open::Open;
+use replica::Replica;
+pub use replica::Standing;
 
 /// Connections to one service's database.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub struct Database {
     pub(crate) reader: Connections,
     /// On SQLite a single connection: there is one writer. On PostgreSQL the same ones.
     pub(crate) writer: Connections,
+    /// For what may be read a little late.
+    replica: Option<Replica>,
 }
 
 impl Database {
@@ -46,30 +51,24 @@ impl Database {
             };
             let writer = connections(1, WRITER_CACHE).await?;
             let reader = connections(pool, READER_CACHE).await?;
-            return Ok(Self { reader, writer });
+            return Ok(Self {
+                reader,
+                writer,
+                replica: None,
+            });
         }
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(DbErr::Custom(
                 "a database is sqlite://FILE or postgres://…".into(),
             ));
         }
-        // Transactions of several statements have connections of their own.
-        let transactions = pool.div_ceil(4);
-        let singles = (pool - transactions).max(1);
-        let mut options = common(url, singles);
+        let mut options = common(url, pool);
         options.statement_timeout(statement_timeout);
-        let single = SeaOrm::connect(options.clone()).await?;
-        let lanes = Lanes::over(
-            single.get_postgres_connection_pool().clone(),
-            singles,
-            PATIENCE,
-        );
-        // Opened when they are wanted.
-        options.max_connections(transactions).min_connections(0);
-        let connections = Connections::new(SeaOrm::connect(options).await?, Some(lanes));
+        let connections = postgres(options, pool).await?;
         Ok(Self {
             reader: connections.clone(),
             writer: connections,
+            replica: None,
         })
     }
 
@@ -82,6 +81,7 @@ impl Database {
         Self {
             reader: within(&self.reader),
             writer: within(&self.writer),
+            replica: None,
         }
     }
 
@@ -103,6 +103,19 @@ impl Database {
 
 /// How long a call waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So many connections to PostgreSQL; a quarter of them is for transactions of several statements.
+async fn postgres(mut options: ConnectOptions, pool: u32) -> Result<Connections, DbErr> {
+    let transactions = pool.div_ceil(4);
+    let singles = (pool - transactions).max(1);
+    let single = SeaOrm::connect(options.max_connections(singles).clone()).await?;
+    let single = single.get_postgres_connection_pool().clone();
+    let lanes = Lanes::over(single, singles, PATIENCE);
+    // Opened when they are wanted.
+    options.max_connections(transactions).min_connections(0);
+    let connections = SeaOrm::connect(options).await?;
+    Ok(Connections::new(connections, Some(lanes)))
+}
 
 fn common(url: &str, pool: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);

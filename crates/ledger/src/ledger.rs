@@ -177,6 +177,16 @@ impl<S: 'static> Ledger<S> {
         rows.iter().map(decode).collect()
     }
 
+    /// As [`Ledger::bodies`], but a little late if there is a replica.
+    pub(crate) async fn late_bodies<R: Record<S>>(
+        &self,
+        select: SelectStatement,
+    ) -> Result<Vec<R>> {
+        let statement = StatementBuilder::build(&select, &self.backend());
+        let rows = self.database.late_rows(statement).await?;
+        rows.iter().map(decode).collect()
+    }
+
     pub(crate) async fn show<R: Record<S>>(
         &self,
         office: &Office,

@@ -21,6 +21,7 @@ mod macros;
 mod methods;
 mod order;
 mod page;
+pub mod partitions;
 mod record;
 pub mod schema;
 mod secret;
@@ -32,7 +33,7 @@ mod write;
 
 pub use clock::Clock;
 pub use column::Column;
-pub use database::Database;
+pub use database::{Database, Standing};
 pub use kind::Kind;
 pub use ledger::Ledger;
 pub use listing::fields;

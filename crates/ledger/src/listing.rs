@@ -60,7 +60,7 @@ impl<S: 'static> Ledger<S> {
         let limit = page_limit(q.page_size());
         select.limit(limit + 1);
 
-        let mut records = self.bodies::<Q::Resource>(select).await?;
+        let mut records = self.late_bodies::<Q::Resource>(select).await?;
         let fitting = fitting(&records, limit);
         let more = records.len() > fitting;
         records.truncate(fitting);

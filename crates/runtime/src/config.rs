@@ -51,7 +51,12 @@ pub struct ServiceConfig {
     pub database: Option<Secret>,
     /// A file that holds the URL of its database, instead of `database`.
     pub database_file: Option<PathBuf>,
-    /// The most connections to its database.
+    /// The URL of a standby of its PostgreSQL, for lists and figures; none unless given.
+    #[serde(deserialize_with = "load::secret")]
+    pub replica: Option<Secret>,
+    /// A file that holds the URL of the standby, instead of `replica`.
+    pub replica_file: Option<PathBuf>,
+    /// The most connections to its database, and to its standby.
     pub pool: u32,
 }
 
@@ -163,6 +168,8 @@ impl Default for ServiceConfig {
             listen: None,
             database: None,
             database_file: None,
+            replica: None,
+            replica_file: None,
             pool: 16,
         }
     }
@@ -207,6 +214,11 @@ impl Config {
             let file = self.data.join(format!("{service}.db"));
             Secret(format!("sqlite://{}", file.display()))
         })
+    }
+
+    /// The URL of a standby of a service's database, if there is one.
+    pub fn replica(&self, service: &str) -> Option<&Secret> {
+        self.services.get(service)?.replica.as_ref()
     }
 
     /// The most connections to a service's database.

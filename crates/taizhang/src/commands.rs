@@ -64,6 +64,10 @@ enum Command {
     },
     /// Brings databases to the schema of this program; all of them if none is named.
     Migrate {
+        /// Turns the tables into so many partitions by office, each table for good. PostgreSQL
+        /// only; stop the services first.
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(2..=1024))]
+        partitions: Option<u64>,
         /// The services whose databases are meant.
         services: Vec<String>,
     },
@@ -122,7 +126,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             .await
         }
         Command::Serve { services } => serve::run(&config()?, &services).await,
-        Command::Migrate { services } => migrate::run(&config()?, &services).await,
+        Command::Migrate {
+            partitions,
+            services,
+        } => migrate::run(&config()?, partitions, &services).await,
         Command::Token(token) => token::run(&config()?, token),
         Command::Health(health) => health::run(&config()?, health).await,
         Command::Init(init) => init::run(init),

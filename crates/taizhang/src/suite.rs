@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sea_orm::DbBackend;
-use taizhang_ledger::{Clock, Database, audit};
+use taizhang_ledger::{Clock, Database, Standing, audit};
 use taizhang_reporting::Source;
 use taizhang_runtime::client::connect_lazy;
 use taizhang_runtime::identity::{Keyring, Verifier};
@@ -166,6 +166,29 @@ pub async fn database(config: &Config, role: &Role) -> anyhow::Result<Database> 
             role.name
         );
     }
+    with_replica(config, role, database).await
+}
+
+/// Adds the replica, if one is configured. One that is away does no harm; a wrong one would. Its
+/// schema is the database's own.
+async fn with_replica(
+    config: &Config,
+    role: &Role,
+    database: Database,
+) -> anyhow::Result<Database> {
+    let Some(url) = config.replica(role.name) else {
+        return Ok(database);
+    };
+    let key = format!("services.{}.replica", role.name);
+    let (database, standing) = database
+        .with_replica(role.name, &url.0, config.pool(role.name), longest(config))
+        .await
+        .with_context(|| format!("{key} can't be used"))?;
+    match standing {
+        Standing::Other => bail!("{key}: is no standby of services.{}.database", role.name),
+        Standing::Away => tracing::warn!("{key} can't be reached; the database answers for it"),
+        Standing::Good => {}
+    }
     Ok(database)
 }
 
@@ -175,11 +198,14 @@ pub async fn database(config: &Config, role: &Role) -> anyhow::Result<Database> 
 /// If it is away. The message names the service, and never the password.
 pub async fn connect(config: &Config, role: &Role) -> anyhow::Result<Database> {
     let url = config.database(role.name);
-    // A statement outlives its caller at most by a second.
-    let longest = config.limits.deadline() + Duration::from_secs(1);
-    Database::connect(&url.0, config.pool(role.name), longest)
+    Database::connect(&url.0, config.pool(role.name), longest(config))
         .await
         .with_context(|| format!("services.{}.database can't be reached", role.name))
+}
+
+/// How long a statement may take: it outlives its caller at most by a second.
+fn longest(config: &Config) -> Duration {
+    config.limits.deadline() + Duration::from_secs(1)
 }
 
 /// The configured sources, or else those services of this process that are.

@@ -58,12 +58,7 @@ pub(crate) async fn evidence<S: 'static>(
         limit + 1
     );
     let statement = Statement::from_sql_and_values(backend, sql, values);
-    let rows = ledger
-        .database
-        .reader
-        .all(statement)
-        .await
-        .map_err(refusal)?;
+    let rows = ledger.database.late_rows(statement).await?;
 
     let more = rows.len() as u64 > limit;
     let mut evidence = Vec::new();

@@ -1,13 +1,14 @@
 //! Figures: all indicators over one kind of record by one scan, all scans in one snapshot.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 use taizhang_contracts::statistics::{Figure, GatherFiguresResponse};
 use taizhang_contracts::{Context, Result, Until, date};
 
 use super::{Days, How, Indicator, Placed};
-use crate::database::refusal;
+use crate::database::Connections;
 use crate::ledger::Ledger;
 
 /// The values of `wanted` in the period, in the same order.
@@ -20,15 +21,19 @@ pub(crate) async fn gather<S: 'static>(
     days: Days,
     wanted: &[&Indicator<S>],
 ) -> Result<GatherFiguresResponse> {
-    let snapshot_time = ledger.moment().now;
-    let snapshot = snapshot(ledger, context.until).await.map_err(refusal)?;
-    let mut figures: Vec<Figure> = Vec::new();
-    for (_, places) in by_table(wanted) {
-        let indicators: Vec<&Indicator<S>> = places.iter().map(|i| wanted[*i]).collect();
-        let found = scan(&snapshot, context.office.id(), days, &indicators).await;
-        figures.extend(found.map_err(refusal)?);
-    }
-    snapshot.rollback().await.map_err(refusal)?;
+    let now = ledger.moment().now;
+    let office = context.office.id();
+    let read = |on: Connections, age: Duration| async move {
+        let snapshot = snapshot(&on, context.until).await?;
+        let mut figures: Vec<Figure> = Vec::new();
+        for (_, places) in by_table(wanted) {
+            let indicators: Vec<&Indicator<S>> = places.iter().map(|i| wanted[*i]).collect();
+            figures.extend(scan(&snapshot, office, days, &indicators).await?);
+        }
+        snapshot.rollback().await?;
+        Ok((figures, now - age))
+    };
+    let (mut figures, snapshot_time) = ledger.database.read_late(read).await?;
     figures.sort_by_key(|f| wanted.iter().position(|i| i.id == f.indicator));
     Ok(GatherFiguresResponse {
         figures,
@@ -38,12 +43,9 @@ pub(crate) async fn gather<S: 'static>(
 
 /// A transaction that sees one state of the database throughout. PostgreSQL ends its work on it
 /// when the caller's time is over.
-async fn snapshot<S: 'static>(
-    ledger: &Ledger<S>,
-    until: Option<Until>,
-) -> Result<DatabaseTransaction, DbErr> {
-    let snapshot = ledger.database.reader.snapshot().await?;
-    if ledger.backend() != DbBackend::Postgres {
+async fn snapshot(on: &Connections, until: Option<Until>) -> Result<DatabaseTransaction, DbErr> {
+    let snapshot = on.snapshot().await?;
+    if on.backend() != DbBackend::Postgres {
         return Ok(snapshot);
     }
     if let Some(until) = until {

@@ -61,24 +61,26 @@ impl Config {
 
 impl ServiceConfig {
     fn check(&mut self, key: &str) -> Result<(), ConfigError> {
-        if let Some(file) = &self.database_file {
-            let file_key = format!("{key}.database_file");
-            if self.database.is_some() {
-                return Err(ConfigError::new(
-                    file_key,
-                    "give this or `database`, not both",
-                ));
-            }
-            self.database = Some(Secret(read(&file_key, file)?.trim().to_owned()));
-        }
+        let database = format!("{key}.database");
+        from_file(&database, &mut self.database, self.database_file.as_deref())?;
+        let replica = format!("{key}.replica");
+        from_file(&replica, &mut self.replica, self.replica_file.as_deref())?;
         // The value may hold a password: it is never repeated.
         if let Some(Secret(url)) = &self.database
-            && !["sqlite:", "postgres://", "postgresql://"]
-                .iter()
-                .any(|s| url.starts_with(s))
+            && !(url.starts_with("sqlite:") || is_postgres(url))
         {
             let problem = "must start with sqlite:, postgres:// or postgresql://";
-            return Err(ConfigError::new(format!("{key}.database"), problem));
+            return Err(ConfigError::new(database, problem));
+        }
+        if let Some(Secret(url)) = &self.replica {
+            if !is_postgres(url) {
+                let problem = "must start with postgres:// or postgresql://";
+                return Err(ConfigError::new(replica, problem));
+            }
+            if !self.database.as_ref().is_some_and(|of| is_postgres(&of.0)) {
+                let problem = "needs `database` on PostgreSQL: SQLite has no replicas";
+                return Err(ConfigError::new(replica, problem));
+            }
         }
         within(&format!("{key}.pool"), u64::from(self.pool), 1..=1_000)
     }
@@ -160,6 +162,27 @@ impl Tls {
         }
         Pem::read(self).map(drop)
     }
+}
+
+/// Takes a secret from its file, if one is given. The file's key is the secret's with `_file`.
+fn from_file(
+    key: &str,
+    secret: &mut Option<Secret>,
+    file: Option<&Path>,
+) -> Result<(), ConfigError> {
+    let Some(file) = file else { return Ok(()) };
+    let file_key = format!("{key}_file");
+    if secret.is_some() {
+        let other = key.rsplit('.').next().unwrap_or(key);
+        let problem = format!("give this or `{other}`, not both");
+        return Err(ConfigError::new(file_key, problem));
+    }
+    *secret = Some(Secret(read(&file_key, file)?.trim().to_owned()));
+    Ok(())
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 /// The text of a file that a key names.
@@ -329,6 +352,18 @@ mod tests {
                 "services.meetings.database_file",
             ),
             (
+                "[services.meetings]\nreplica = 'postgres://u:hidden@h/meetings'",
+                "services.meetings.replica",
+            ),
+            (
+                "[services.meetings]\ndatabase = 'postgres://h/m'\nreplica = 'sqlite://hidden'",
+                "services.meetings.replica",
+            ),
+            (
+                "[services.meetings]\nreplica_file = '/no/such/file'",
+                "services.meetings.replica_file",
+            ),
+            (
                 "[sources.city]\naddress = 'ftp://x'",
                 "sources.city.address",
             ),
@@ -382,6 +417,11 @@ mod tests {
             "postgres://u:hidden@db/meetings"
         );
         assert!(!format!("{config:?}").contains("hidden"));
+        assert_eq!(config.replica("meetings"), None);
+        let replica = format!("{toml}\nreplica_file = '{}'", secret.path().display());
+        let config = load(&replica, &[]).unwrap();
+        let url = config.replica("meetings").map(|url| url.0.as_str());
+        assert_eq!(url, Some("postgres://u:hidden@db/meetings"));
         let both = format!("{toml}\ndatabase = 'sqlite:x'");
         assert_eq!(
             load(&both, &[]).unwrap_err().key,

@@ -40,6 +40,15 @@ pub(crate) fn describe() {
         "How long calls took"
     );
     describe_gauge!("taizhang_calls_in_flight", "Calls that are running");
+    describe_counter!(
+        "taizhang_late_reads_total",
+        "Lists and figures, by whether the replica or the primary answered"
+    );
+    describe_gauge!(
+        "taizhang_replica_behind_seconds",
+        Unit::Seconds,
+        "How far the replica is behind at most"
+    );
 }
 
 /// The metrics of one method, looked up once.

@@ -1,12 +1,17 @@
 //! `taizhang migrate`.
 
 use anyhow::Context;
+use taizhang_ledger::partitions::{Table, partition};
 use taizhang_runtime::Config;
 
 use crate::roles;
 use crate::suite::connect;
 
-pub(super) async fn run(config: &Config, services: &[String]) -> anyhow::Result<()> {
+pub(super) async fn run(
+    config: &Config,
+    partitions: Option<u64>,
+    services: &[String],
+) -> anyhow::Result<()> {
     for role in roles::chosen(services)? {
         let database = connect(config, role).await?;
         let in_role = || format!("the database of {}", role.name);
@@ -22,6 +27,23 @@ pub(super) async fn run(config: &Config, services: &[String]) -> anyhow::Result<
         for migration in pending {
             println!("{}: {migration}", role.name);
         }
+        if let Some(count) = partitions {
+            partition(&database, role.kinds, count, |table| {
+                tell(role.name, &table)
+            })
+            .await
+            .with_context(in_role)?;
+        }
     }
     Ok(())
+}
+
+fn tell(service: &str, table: &Table) {
+    let Table {
+        name, partitions, ..
+    } = table;
+    match table.moved {
+        Some(rows) => println!("{service}: {name}: {partitions} partitions, {rows} rows"),
+        None => println!("{service}: {name}: has {partitions} partitions already"),
+    }
 }

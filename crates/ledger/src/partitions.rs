@@ -1,0 +1,134 @@
+//! Turns the tables of a service into PostgreSQL's hash partitions by office.
+//!
+//! Every key and every statement begins with the office, so nothing else changes: a statement finds
+//! the one partition that its office is in.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement,
+    TransactionTrait,
+};
+
+use crate::Kind;
+use crate::database::Database;
+
+/// What was found or done about one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// How many partitions it has.
+    pub partitions: u64,
+    /// The rows that were moved; `None` if it was partitioned already.
+    pub moved: Option<u64>,
+}
+
+/// Partitions the tables of these kinds and of the history, each in a transaction of its own.
+/// `progress` is told of each table. A table that is partitioned already stays as it is, so that
+/// one can go on after a failure.
+///
+/// # Errors
+/// On SQLite; if a table has what would be lost; if the database refuses.
+pub async fn partition(
+    database: &Database,
+    kinds: &[Kind],
+    partitions: u64,
+    mut progress: impl FnMut(Table),
+) -> Result<(), DbErr> {
+    if database.backend() != DbBackend::Postgres {
+        return Err(DbErr::Custom("only PostgreSQL has partitions".into()));
+    }
+    for name in ["history"].into_iter().chain(kinds.iter().map(|k| k.table)) {
+        let on = database.writer().begin().await?;
+        let lock = format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE");
+        on.execute_unprepared(&lock).await?;
+        // All rows are moved by one statement.
+        on.execute_unprepared("SET LOCAL statement_timeout = 0")
+            .await?;
+        let there = partitions_of(&on, name).await?;
+        let moved = match there {
+            0 => Some(move_rows(&on, name, partitions).await?),
+            _ => None,
+        };
+        on.commit().await?;
+        progress(Table {
+            name,
+            partitions: if there == 0 { partitions } else { there },
+            moved,
+        });
+    }
+    Ok(())
+}
+
+/// How many partitions a table has; 0 if it has none.
+async fn partitions_of(on: &DatabaseTransaction, table: &str) -> Result<u64, DbErr> {
+    let sql = "SELECT COUNT(*) FROM pg_inherits WHERE inhparent = $1::regclass";
+    let rows = asked(on, sql, table).await?;
+    let count: i64 = rows.first().map_or(Ok(0), |row| row.try_get_by_index(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Puts a partitioned table with the same columns, keys and indexes in a table's place.
+async fn move_rows(on: &DatabaseTransaction, table: &str, partitions: u64) -> Result<u64, DbErr> {
+    let sql = "SELECT tgname FROM pg_trigger WHERE tgrelid = $1::regclass AND NOT tgisinternal";
+    if let Some(trigger) = texts(on, sql, table).await?.first() {
+        let lost = format!("{table} has a trigger, {trigger}, which would be lost");
+        return Err(DbErr::Custom(lost));
+    }
+    // As statements that make them again.
+    let keys = "SELECT format('ALTER TABLE %I ADD CONSTRAINT %I %s', $1, conname, \
+        pg_get_constraintdef(oid)) FROM pg_constraint \
+        WHERE conrelid = $1::regclass AND contype = 'p'";
+    let indexes = "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = $1::regclass \
+        AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid)";
+    // PostgreSQL knows exclusions of one partition only. As the office is among what they compare,
+    // that is enough. Their index gets the partition's name.
+    let exclusions = "SELECT format('ALTER TABLE {partition} ADD CONSTRAINT {partition}_%s %s', \
+        conname, pg_get_constraintdef(oid)) FROM pg_constraint \
+        WHERE conrelid = $1::regclass AND contype = 'x'";
+    let mut on_the_whole = texts(on, keys, table).await?;
+    on_the_whole.extend(texts(on, indexes, table).await?);
+    let on_each = texts(on, exclusions, table).await?;
+
+    let old = format!("{table}_before");
+    let run = async |sql: String| on.execute_unprepared(&sql).await;
+    run(format!("ALTER TABLE {table} RENAME TO {old}")).await?;
+    run(format!(
+        "CREATE TABLE {table} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES) PARTITION BY HASH (office)"
+    ))
+    .await?;
+    let parts: Vec<String> = (0..partitions).map(|n| format!("{table}_p{n}")).collect();
+    for (n, part) in parts.iter().enumerate() {
+        run(format!(
+            "CREATE TABLE {part} PARTITION OF {table} \
+             FOR VALUES WITH (MODULUS {partitions}, REMAINDER {n})"
+        ))
+        .await?;
+    }
+    let moved = run(format!("INSERT INTO {table} SELECT * FROM {old}")).await?;
+    // Its keys and indexes have the names that are wanted next.
+    run(format!("DROP TABLE {old}")).await?;
+    for sql in on_the_whole {
+        run(sql).await?;
+    }
+    for part in &parts {
+        for sql in &on_each {
+            run(sql.replace("{partition}", part)).await?;
+        }
+    }
+    run(format!("ANALYZE {table}")).await?;
+    Ok(moved.rows_affected())
+}
+
+async fn asked(
+    on: &DatabaseTransaction,
+    sql: &str,
+    table: &str,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [table.into()]);
+    on.query_all_raw(statement).await
+}
+
+async fn texts(on: &DatabaseTransaction, sql: &str, table: &str) -> Result<Vec<String>, DbErr> {
+    let rows = asked(on, sql, table).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
