@@ -493,6 +493,39 @@ def newer(image: str) -> str:
     return f"{image}-newer"
 
 
+def what_was_backed_up_comes_back(suite: Suite) -> None:
+    """With the commands of docs/administration.md."""
+    def tool(*arguments: str) -> str:
+        user = f"{os.getuid()}:{os.getgid()}"
+        return suite.compose("run", "--rm", "-T", "--user", user, "-v", f"{suite.folder}:/office", "-w", "/office",
+                             "-e", "TAIZHANG__DATA=secrets", "migrate", *arguments)
+
+    def figures() -> dict:
+        return {name: (f.value, f.missing_reason) for name, f in refresh(suite, 2022).items()}
+
+    key = ("--key-file", "backup.key")
+    (suite.folder / "backups").mkdir(mode=0o700)
+    tool("backup", "new-key", "backup.key")
+    load = Load(suite)
+    load.more(50)
+    said = tool("backup", "--to", "backups/while-writing.backup", *key, "--with-keys")
+    load.stop()
+    print("    ", next(line for line in said.splitlines() if line.startswith("taken")))
+    # What came after it is not in it: another one is compared.
+    before = figures()
+    tool("backup", "--to", "backups/all.backup", *key)
+    assert "verified" in tool("backup", "verify", "backups/all.backup", *key)
+
+    suite.compose("down", "--volumes")
+    suite.compose("up", "--no-build", "migrate")
+    tool("restore", "--from", "backups/all.backup", *key)
+    suite.compose("up", "-d", "--no-build")
+    suite.wait_healthy(*suite.ports, GATEWAY)
+    assert figures() == before and before["meetings_total"] == (475, ""), (figures(), before)
+    load.whole()
+    the_histories_verify(suite)
+
+
 def callers_show_a_certificate_where_it_is_demanded(suite: Suite) -> None:
     settings = suite.folder / ".env"
     demanded = settings.read_text().replace("CLIENT_OPTIONAL=true", "CLIENT_OPTIONAL=false")
@@ -522,6 +555,7 @@ CHECKS = [
     a_source_that_is_away_is_told_of,
     load_is_spread_over_three,
     an_upgrade_fails_no_call,
+    what_was_backed_up_comes_back,
     callers_show_a_certificate_where_it_is_demanded,
     the_histories_verify,
 ]
