@@ -34,6 +34,22 @@ DATABASE = "postgres"
 # What a caller repeats: something is down, or writes through several containers met too often.
 PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
 
+# All that a client may have to do so that it sees nothing of an upgrade; docs/administration.md.
+RETRIES = json.dumps({
+    "methodConfig": [{
+        "name": [{}],
+        "retryPolicy": {
+            "maxAttempts": 5,
+            "initialBackoff": "1s",
+            "backoffMultiplier": 2,
+            "maxBackoff": "10s",
+            "retryableStatusCodes": ["UNAVAILABLE"],
+        },
+    }]
+})
+
+RETRYING = [("grpc.enable_retries", 1), ("grpc.service_config", RETRIES)]
+
 
 class Suite:
     """The containers, and calls to them."""
@@ -80,9 +96,10 @@ class Suite:
 
     # Calls.
 
-    def channel(self, service: str, caller=None) -> grpc.Channel:
+    def channel(self, service: str, caller=None, options=()) -> grpc.Channel:
         """A connection of its own; a caller that is named shows its certificate."""
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 500)]
+        options = options or [("grpc.max_reconnect_backoff_ms", 500)]
+        options = [("grpc.use_local_subchannel_pool", 1), *options]
         file = self.folder / f"callers/{caller}"
         shown = [file.with_suffix(s).read_bytes() for s in (".key", ".pem")] if caller else [None, None]
         credentials = grpc.ssl_channel_credentials(self.ca, *shown)
@@ -133,12 +150,17 @@ def again(call, seconds=60):
             time.sleep(0.25)
 
 
+def once(call):
+    return call()
+
+
 class Load:
     """Writes from many callers at once, each repeating what was not answered."""
 
-    def __init__(self, suite: Suite, callers=8):
+    def __init__(self, suite: Suite, callers=8, options=(), repeat=again, timeout=8):
         self.suite = suite
         self.acknowledged: list[str] = []
+        self._options, self._repeat, self._timeout = options, repeat, timeout
         self._run = uuid.uuid4().hex[:8]
         self._stop = threading.Event()
         self._pool = concurrent.futures.ThreadPoolExecutor(callers)
@@ -146,7 +168,8 @@ class Load:
 
     def _write(self, caller: int) -> None:
         m = messages("meetings", "facility")
-        stub = self.suite.stub("meetings", "facility", "FacilityService")
+        channel = self.suite.channel("meetings", options=self._options)
+        stub = self.suite.stub("meetings", "facility", "FacilityService", channel)
         number = 0
         while not self._stop.is_set():
             number += 1
@@ -156,7 +179,8 @@ class Load:
                 facility=m.Facility(title=title, kind=m.FACILITY_KIND_ROOM),
                 request_id=str(uuid.uuid4()),
             )
-            again(lambda: stub.CreateFacility(request, metadata=self.suite.bearing(), timeout=8))
+            bearing = self.suite.bearing()
+            self._repeat(lambda: stub.CreateFacility(request, metadata=bearing, timeout=self._timeout))
             self.acknowledged.append(title)
 
     def more(self, count: int) -> None:
@@ -399,6 +423,109 @@ def load_is_spread_over_three(suite: Suite) -> None:
     load.whole()
 
 
+# What is read from each service.
+READ = {
+    "reporting": ("annual_report", "AnnualReport", "AnnualReports"),
+    "meetings": ("facility", "Facility", "Facilities"),
+    "supervision": ("matter", "Matter", "Matters"),
+    "reception": ("reception", "Reception", "Receptions"),
+    "research": ("topic", "Topic", "Topics"),
+}
+
+
+class Readers:
+    """One for each service, who repeats nothing but what gRPC repeats."""
+
+    def __init__(self, suite: Suite):
+        self.suite = suite
+        self.slowest = dict.fromkeys(suite.ports, 0.0)
+        self._stop = threading.Event()
+        self._pool = concurrent.futures.ThreadPoolExecutor(len(suite.ports))
+        self._readers = [self._pool.submit(self._read, service) for service in suite.ports]
+
+    def _read(self, service: str) -> None:
+        file, kind, kinds = READ[service]
+        channel = self.suite.channel(service, options=RETRYING)
+        ask = getattr(self.suite.stub(service, file, f"{kind}Service", channel), f"List{kinds}")
+        request = getattr(messages(service, file), f"List{kinds}Request")(parent=OFFICE, page_size=1)
+        while not self._stop.is_set():
+            asked = time.monotonic()
+            ask(request, metadata=self.suite.bearing(), timeout=30)
+            self.slowest[service] = max(self.slowest[service], time.monotonic() - asked)
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._stop.set()
+        for reader in self._readers:
+            reader.result(120)
+        print("     the slowest read:", ", ".join(f"{s} {t:.1f} s" for s, t in self.slowest.items()))
+
+
+def an_upgrade_fails_no_call(suite: Suite) -> None:
+    former = os.environ["TAIZHANG_IMAGE"]
+    upgraded(suite, newer(former), *suite._compose, "up", "-d", "--no-build")
+    os.environ["COMPOSE"] = " ".join(suite._compose)
+    upgraded(suite, former, "docker/upgrade")
+
+
+def upgraded(suite: Suite, image: str, *command: str) -> None:
+    load = Load(suite, options=RETRYING, repeat=once, timeout=30)
+    readers = Readers(suite)
+    load.more(50)
+    # An administrator writes it into `.env`.
+    os.environ["TAIZHANG_IMAGE"] = image
+    asked = time.monotonic()
+    suite.run(*command)
+    print(f"     {command[0]} took {time.monotonic() - asked:.0f} s")
+    suite.wait_healthy(*suite.ports)
+    load.more(50)
+    load.stop()
+    readers.stop()
+    load.whole()
+    for service in suite.ports:
+        assert suite.containers(service)[0]["Config"]["Image"] == image, service
+
+
+def newer(image: str) -> str:
+    """The same program under another name, as if it were a newer one."""
+    subprocess.run(["docker", "build", "-q", "-t", f"{image}-newer", "-"], check=True, text=True,
+                   stdout=subprocess.DEVNULL, input=f"FROM {image}\nLABEL newer=yes\n")
+    return f"{image}-newer"
+
+
+def what_was_backed_up_comes_back(suite: Suite) -> None:
+    """With the commands of docs/administration.md."""
+    def tool(*arguments: str) -> str:
+        user = f"{os.getuid()}:{os.getgid()}"
+        return suite.compose("run", "--rm", "-T", "--user", user, "-v", f"{suite.folder}:/office", "-w", "/office",
+                             "-e", "TAIZHANG__DATA=secrets", "migrate", *arguments)
+
+    def figures() -> dict:
+        return {name: (f.value, f.missing_reason) for name, f in refresh(suite, 2022).items()}
+
+    key = ("--key-file", "backup.key")
+    (suite.folder / "backups").mkdir(mode=0o700)
+    tool("backup", "new-key", "backup.key")
+    load = Load(suite)
+    load.more(50)
+    said = tool("backup", "--to", "backups/while-writing.backup", *key, "--with-keys")
+    load.stop()
+    print("    ", next(line for line in said.splitlines() if line.startswith("taken")))
+    # What came after it is not in it: another one is compared.
+    before = figures()
+    tool("backup", "--to", "backups/all.backup", *key)
+    assert "verified" in tool("backup", "verify", "backups/all.backup", *key)
+
+    suite.compose("down", "--volumes")
+    suite.compose("up", "--no-build", "migrate")
+    tool("restore", "--from", "backups/all.backup", *key)
+    suite.compose("up", "-d", "--no-build")
+    suite.wait_healthy(*suite.ports, GATEWAY)
+    assert figures() == before and before["meetings_total"] == (475, ""), (figures(), before)
+    load.whole()
+    the_histories_verify(suite)
+
+
 def callers_show_a_certificate_where_it_is_demanded(suite: Suite) -> None:
     settings = suite.folder / ".env"
     demanded = settings.read_text().replace("CLIENT_OPTIONAL=true", "CLIENT_OPTIONAL=false")
@@ -427,6 +554,8 @@ CHECKS = [
     without_its_database_a_service_says_so_soon,
     a_source_that_is_away_is_told_of,
     load_is_spread_over_three,
+    an_upgrade_fails_no_call,
+    what_was_backed_up_comes_back,
     callers_show_a_certificate_where_it_is_demanded,
     the_histories_verify,
 ]

@@ -108,6 +108,7 @@ pub struct Telemetry {
     /// Where Prometheus reads metrics; nowhere unless given.
     pub metrics: Option<SocketAddr>,
     /// The OpenTelemetry collector (OTLP over gRPC) that gets traces; none unless given.
+    #[serde(deserialize_with = "load::given")]
     pub otlp: Option<String>,
 }
 

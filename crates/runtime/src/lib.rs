@@ -7,7 +7,7 @@
 //! use taizhang_runtime::{Config, identity::Verifier, serve, telemetry};
 //!
 //! let config = Config::load(None)?;
-//! let _telemetry = telemetry::init(&config)?;
+//! let _telemetry = telemetry::init(service.name, &config)?;
 //! let verifier = Arc::new(Verifier::of(&config)?);
 //! let address = config.listen(service.name, ([127, 0, 0, 1], 7001).into());
 //! let listener = tokio::net::TcpListener::bind(address).await?;

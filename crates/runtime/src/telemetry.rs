@@ -30,14 +30,15 @@ impl Drop for Guard {
     }
 }
 
-/// Begins to log, and to collect traces and metrics where configured. What was begun before stays:
-/// a second call changes nothing of it. Call it within the runtime.
+/// Begins to log, and to collect traces and metrics where configured. Traces bear the name of what
+/// runs in this process. What was begun before stays: a second call changes nothing of it. Call it
+/// within the runtime.
 ///
 /// # Errors
 /// If the address for metrics or the collector's can't be used.
-pub fn init(config: &Config) -> Result<Guard, ConfigError> {
+pub fn init(name: &'static str, config: &Config) -> Result<Guard, ConfigError> {
     let telemetry = &config.telemetry;
-    let traces = traces(telemetry)?;
+    let traces = traces(name, telemetry)?;
     let exported = traces
         .as_ref()
         .map(|t| tracing_opentelemetry::layer().with_tracer(t.tracer("taizhang")));
@@ -61,7 +62,10 @@ pub fn init(config: &Config) -> Result<Guard, ConfigError> {
     Ok(Guard(traces))
 }
 
-fn traces(telemetry: &Telemetry) -> Result<Option<SdkTracerProvider>, ConfigError> {
+fn traces(
+    name: &'static str,
+    telemetry: &Telemetry,
+) -> Result<Option<SdkTracerProvider>, ConfigError> {
     let Some(url) = &telemetry.otlp else {
         return Ok(None);
     };
@@ -70,7 +74,7 @@ fn traces(telemetry: &Telemetry) -> Result<Option<SdkTracerProvider>, ConfigErro
         .with_endpoint(url)
         .build();
     let exporter = exporter.map_err(|e| ConfigError::new("telemetry.otlp", e))?;
-    let resource = Resource::builder().with_service_name("taizhang").build();
+    let resource = Resource::builder().with_service_name(name).build();
     let traces = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
         .with_resource(resource);

@@ -58,12 +58,13 @@ impl Folder {
 
         write_new(&secrets.join("hosts"), &lines(hosts), SHARED)?;
         let authority = Authority::create(&secrets)?;
+        let superuser = format!("{}\n", password()?);
+        write_new(&secrets.join("postgres.password"), &superuser, SHARED)?;
+        let nobody = "REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;\n";
+        write_new(&secrets.join("databases.sql"), nobody, SHARED)?;
         for role in ROLES {
-            let signed = folder.sign(&authority, role)?;
-            write_new(&folder.certificate(role), &signed.certificate, SHARED)?;
-            write_new(&folder.key(role), &signed.key, SHARED)?;
+            folder.enrol(&authority, role)?;
         }
-        folder.databases()?;
 
         let token = keyring.issue(Grant {
             system: "administrator".into(),
@@ -83,6 +84,23 @@ impl Folder {
         );
         write_new(&folder.0.join(".env"), environment, SHARED)?;
         Ok(folder)
+    }
+
+    /// Makes what services need that the folder does not know yet, and touches nothing else. Returns
+    /// them, each with the file of what PostgreSQL has to run for it.
+    ///
+    /// # Errors
+    /// If this is no such folder, or a file can't be written.
+    pub fn add(&self) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+        let authority = Authority::open(&self.secrets())?;
+        let mut added = Vec::new();
+        for role in ROLES.iter().filter(|role| !self.url(role).exists()) {
+            let sql = self.enrol(&authority, role)?;
+            let file = self.secrets().join(format!("{}.sql", role.name));
+            write_new(&file, &sql, SECRET)?;
+            added.push((role.name, file));
+        }
+        Ok(added)
     }
 
     /// Signs the certificates of all services anew, for the names in `secrets/hosts`.
@@ -123,24 +141,27 @@ impl Folder {
         Ok(certificate)
     }
 
-    /// A role for each service, and a database that only this role can enter: what PostgreSQL runs
-    /// on its first start, and each service's URL.
-    fn databases(&self) -> anyhow::Result<()> {
-        let secrets = self.secrets();
-        let superuser = format!("{}\n", password()?);
-        write_new(&secrets.join("postgres.password"), &superuser, SHARED)?;
-        let mut sql = String::from("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;\n");
-        for Role { name, .. } in ROLES {
-            let password = password()?;
-            sql.push_str(&format!(
-                "CREATE ROLE {name} LOGIN PASSWORD '{password}';\n\
-                 CREATE DATABASE {name} OWNER {name};\n\
-                 REVOKE ALL ON DATABASE {name} FROM PUBLIC;\n"
-            ));
-            let url = format!("postgres://{name}:{password}@postgres/{name}\n");
-            write_new(&secrets.join(format!("{name}.url")), &url, SHARED)?;
-        }
-        write_new(&secrets.join("databases.sql"), &sql, SHARED)
+    /// A certificate for a service, and a role with a database that only it can enter. Returns what
+    /// PostgreSQL has to run; it does so by itself on its first start.
+    fn enrol(&self, authority: &Authority, role: &Role) -> anyhow::Result<String> {
+        let signed = self.sign(authority, role)?;
+        write_new(&self.certificate(role), &signed.certificate, SHARED)?;
+        write_new(&self.key(role), &signed.key, SHARED)?;
+        let (name, password) = (role.name, password()?);
+        let sql = format!(
+            "CREATE ROLE {name} LOGIN PASSWORD '{password}';\n\
+             CREATE DATABASE {name} OWNER {name};\n\
+             REVOKE ALL ON DATABASE {name} FROM PUBLIC;\n"
+        );
+        let databases = self.secrets().join("databases.sql");
+        OpenOptions::new()
+            .append(true)
+            .open(&databases)
+            .and_then(|mut file| file.write_all(sql.as_bytes()))
+            .with_context(|| format!("file {}", databases.display()))?;
+        let url = format!("postgres://{name}:{password}@postgres/{name}\n");
+        write_new(&self.url(role), &url, SHARED)?;
+        Ok(sql)
     }
 
     /// A certificate for a service: among containers it has its own name, elsewhere the machine's.
@@ -162,6 +183,10 @@ impl Folder {
 
     fn certificate(&self, role: &Role) -> PathBuf {
         self.secrets().join(format!("{}.pem", role.name))
+    }
+
+    fn url(&self, role: &Role) -> PathBuf {
+        self.secrets().join(format!("{}.url", role.name))
     }
 
     fn key(&self, role: &Role) -> PathBuf {
@@ -264,6 +289,49 @@ mod tests {
             assert_eq!(fs::read_to_string(path).unwrap(), "mine");
             assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1);
         }
+    }
+
+    #[test]
+    fn only_a_service_that_is_new_is_added() {
+        let (_temporary, folder) = created();
+        let secrets = folder.secrets();
+        let text = |name: &str| fs::read_to_string(secrets.join(name)).unwrap();
+        let all = || {
+            let files = fs::read_dir(&secrets).unwrap().map(|f| f.unwrap().path());
+            let files = files.filter(|f| f.is_file() && !f.ends_with("databases.sql"));
+            let texts = files.map(|f| (f.clone(), fs::read_to_string(f).unwrap()));
+            texts.collect::<std::collections::BTreeMap<_, _>>()
+        };
+        assert!(folder.add().unwrap().is_empty());
+
+        // As a folder that was made before there was the last service.
+        let new = ROLES.last().unwrap();
+        for file in [folder.url(new), folder.certificate(new), folder.key(new)] {
+            fs::remove_file(file).unwrap();
+        }
+        let complete = text("databases.sql");
+        let (old, _) = complete
+            .split_once(&format!("CREATE ROLE {} ", new.name))
+            .unwrap();
+        fs::write(secrets.join("databases.sql"), old).unwrap();
+        let before = all();
+
+        let file = secrets.join(format!("{}.sql", new.name));
+        assert_eq!(folder.add().unwrap(), [(new.name, file.clone())]);
+        let mut after = all();
+        after.retain(|file, _| before.contains_key(file));
+        assert_eq!(before, after);
+        let sql = fs::read_to_string(&file).unwrap();
+        assert_eq!(text("databases.sql"), format!("{old}{sql}"));
+        assert_eq!(mode(&file), 0o600);
+        let url = text(&format!("{}.url", new.name));
+        let password = url.split([':', '@']).nth(2).unwrap();
+        assert!(sql.contains(&format!("LOGIN PASSWORD '{password}';")));
+        assert_eq!(mode(&folder.certificate(new)), 0o644);
+        assert!(folder.add().unwrap().is_empty());
+
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert!(Folder::at(elsewhere.path().to_owned()).add().is_err());
     }
 
     #[test]

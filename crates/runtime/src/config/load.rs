@@ -230,6 +230,11 @@ pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret
     Ok(Option::<String>::deserialize(from)?.map(Secret))
 }
 
+/// An empty text is none: Compose can't leave a variable out.
+pub(super) fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.filter(|text| !text.is_empty()))
+}
+
 pub(super) const fn source_deadline() -> u64 {
     10
 }
@@ -326,6 +331,12 @@ mod tests {
             Duration::from_secs(10)
         );
         assert_eq!(config.sources.len(), 2);
+    }
+
+    #[test]
+    fn an_empty_collector_is_none() {
+        let config = load("", &[("TAIZHANG__TELEMETRY__OTLP", "")]).unwrap();
+        assert_eq!(config.telemetry.otlp, None);
     }
 
     #[test]

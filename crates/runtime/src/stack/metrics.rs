@@ -30,7 +30,7 @@ const CODES: [&str; 17] = [
     "UNAUTHENTICATED",
 ];
 
-/// Tells the recorder what the metrics mean.
+/// Tells the recorder what the metrics mean, and which version runs.
 pub(crate) fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_counter!("taizhang_calls_total", "Calls that ended, by their code");
@@ -49,6 +49,8 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "How far the replica is behind at most"
     );
+    describe_gauge!("taizhang_build_info", "1, with the version that runs");
+    metrics::gauge!("taizhang_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 
 /// The metrics of one method, looked up once.

@@ -70,9 +70,9 @@ async fn calls_are_counted_where_prometheus_reads() {
     let mut config = taizhang_runtime::Config::default();
     config.telemetry.metrics = Some(address);
     config.telemetry.log = "off".into();
-    let _guard = taizhang_runtime::telemetry::init(&config).unwrap();
+    let _guard = taizhang_runtime::telemetry::init("test", &config).unwrap();
     config.telemetry.metrics = None;
-    let _again = taizhang_runtime::telemetry::init(&config).unwrap();
+    let _again = taizhang_runtime::telemetry::init("test", &config).unwrap();
 
     let server = start_as("measured", |_| {}).await;
     let token = server.token_for(&["measured.read"], chrono::TimeDelta::hours(1));

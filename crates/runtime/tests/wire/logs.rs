@@ -47,7 +47,7 @@ fn call() {
     config.telemetry.json = true;
     config.telemetry.log = "trace".into();
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let _guard = taizhang_runtime::telemetry::init(&config).unwrap();
+        let _guard = taizhang_runtime::telemetry::init("test", &config).unwrap();
         let mut server = start().await;
         let mut channel = server.channel();
         for token in [server.token(), "v4.public.bad".into()] {

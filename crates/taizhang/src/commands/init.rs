@@ -18,11 +18,17 @@ pub(super) struct Init {
     #[arg(long = "host")]
     hosts: Vec<String>,
     /// An office whose ledger is kept; may be given more than once.
-    #[arg(long = "office", required = true)]
+    #[arg(long = "office", required_unless_present = "add")]
     offices: Vec<String>,
+    /// Adds the services that a folder does not know yet, which a newer program brought.
+    #[arg(long, conflicts_with_all = ["hosts", "offices"])]
+    add: bool,
 }
 
 pub(super) fn run(init: Init) -> anyhow::Result<()> {
+    if init.add {
+        return add(init.dir);
+    }
     let offices = init
         .offices
         .iter()
@@ -37,5 +43,22 @@ pub(super) fn run(init: Init) -> anyhow::Result<()> {
          3. Keep a copy of {dir}/secrets elsewhere: without ledger.key no history verifies.\n\
          Certificates last 13 months: taizhang certificate renew. See docs/administration.md."
     );
+    Ok(())
+}
+
+fn add(dir: PathBuf) -> anyhow::Result<()> {
+    let added = Folder::at(dir).add()?;
+    for (service, file) in &added {
+        println!(
+            "{service} is new. On the database that runs already:\n\
+             docker-compose exec -T postgres psql -v ON_ERROR_STOP=1 -U postgres < {}",
+            file.display()
+        );
+    }
+    if added.is_empty() {
+        println!("every service is there already; nothing was changed");
+    } else {
+        println!("Tokens issued before can't call it: taizhang token issue.");
+    }
     Ok(())
 }

@@ -9,7 +9,11 @@ use crate::suite::Suite;
 
 pub(super) async fn run(config: &Config, services: &[String]) -> anyhow::Result<()> {
     let roles = roles::chosen(services)?;
-    let telemetry = telemetry::init(config)?;
+    let name = match roles[..] {
+        [role] => role.name,
+        _ => "taizhang",
+    };
+    let telemetry = telemetry::init(name, config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let suite = Suite::start(config, &roles, Clock::system()).await?;
