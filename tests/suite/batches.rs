@@ -36,6 +36,8 @@ on_each_database!(
     two_batches_at_one_instant_are_both_written,
     validate_only_writes_nothing,
     numbers_have_no_gaps_within_a_batch,
+    a_batch_may_be_as_long_as_the_contract_says,
+    answers_that_no_client_takes_in_are_refused,
 );
 
 fn call<Q: Call>(q: Q) -> BatchCall {
@@ -427,4 +429,54 @@ async fn numbers_have_no_gaps_within_a_batch(suite: Suite) {
         // What depends on the time of reading is shown.
         assert_ne!(read::<Matter>(&answers[0]).lamp(), Lamp::Unspecified);
     }
+}
+
+async fn a_batch_may_be_as_long_as_the_contract_says(suite: Suite) {
+    // New rows, changed rows, and of one meeting both.
+    let ids: Vec<String> = (0..500).map(|i| format!("m{i:03}")).collect();
+    let created = ids.iter().map(|id| call(create(id, id)));
+    let convened = ids.iter().map(|id| call(convene(id)));
+    let calls: Vec<BatchCall> = created.chain(convened).collect();
+    let answers = write(&suite, "meetings", batch(calls.clone()))
+        .await
+        .unwrap();
+    let states: Vec<MeetingState> = answers.iter().map(|a| read::<Meeting>(a).state()).collect();
+    let (planned, convened) = states.split_at(500);
+    assert!(planned.iter().all(|s| *s == MeetingState::Planned));
+    assert!(convened.iter().all(|s| *s == MeetingState::Convened));
+    let stored = meetings(&suite).await;
+    assert_eq!(stored.len(), 500);
+    assert!(stored.iter().all(|m| m.state() == MeetingState::Convened));
+    let report = suite.audit("meetings").await;
+    assert_eq!((report.findings, report.offices[0].1), (vec![], 1000));
+
+    let one_more = calls.into_iter().chain([call(create("more", "例会"))]);
+    let status = write(&suite, "meetings", batch(one_more.collect()))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(meetings(&suite).await.len(), 500);
+}
+
+async fn answers_that_no_client_takes_in_are_refused(suite: Suite) {
+    // Requests of less than 4 MiB, answers of more than 3 MiB.
+    let long = |id: &str| {
+        let mut request = create(id, "例会");
+        if let Some(meeting) = &mut request.meeting {
+            meeting.note = "长".repeat(2000);
+        }
+        call(request)
+    };
+    let many = |count: usize| batch((0..count).map(|i| long(&format!("m{i}"))).collect());
+    let status = write(&suite, "meetings", many(600)).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    assert_eq!(
+        status.get_details_bad_request().unwrap().field_violations[0].field,
+        "calls"
+    );
+    assert!(meetings(&suite).await.is_empty());
+    assert_eq!(
+        write(&suite, "meetings", many(400)).await.unwrap().len(),
+        400
+    );
 }
