@@ -16,6 +16,10 @@ fn text(file: &str) -> String {
 #[test]
 fn compose_and_the_gateway_know_every_service() {
     let (compose, gateway) = (text("docker-compose.yml"), text("docker/gateway.cfg"));
+    let (upgrade, prometheus) = (
+        text("docker/upgrade"),
+        text("docker/observability/prometheus.yml"),
+    );
     for role in ROLES {
         let (name, port) = (role.name, role.port);
         let variable = name.to_uppercase();
@@ -32,6 +36,20 @@ fn compose_and_the_gateway_know_every_service() {
         }
         for line in expected {
             assert!(compose.contains(&line), "docker-compose.yml lacks {line}");
+        }
+        for (file, text, start) in [
+            ("docker/upgrade", &upgrade, "for service in "),
+            (
+                "docker/observability/prometheus.yml",
+                &prometheus,
+                "names: [",
+            ),
+        ] {
+            let mut words = text
+                .lines()
+                .filter_map(|line| line.split_once(start))
+                .flat_map(|(_, named)| named.split([' ', ',', ';', ']']));
+            assert!(words.any(|word| word == name), "{file} lacks {name}");
         }
         // Its own container, and the migration's.
         let url = format!("TAIZHANG__SERVICES__{variable}__DATABASE_FILE: /run/secrets/{name}.url");
