@@ -29,7 +29,7 @@ pub struct Database {
     /// On SQLite a single connection: there is one writer. On PostgreSQL the same ones.
     pub(crate) writer: Connections,
     /// For what may be read a little late.
-    replica: Option<Replica>,
+    replica: Option<Arc<Replica>>,
 }
 
 impl Database {

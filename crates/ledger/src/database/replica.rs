@@ -31,18 +31,15 @@ pub enum Standing {
 }
 
 /// A standby, for reading.
-#[derive(Debug, Clone)]
-pub(super) struct Replica(Arc<Shared>);
-
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Replica {
     connections: Connections,
     service: &'static str,
     /// What was committed before this moment is there; `None` while it is not asked.
     holds: Mutex<Option<Instant>>,
 }
 
-impl Shared {
+impl Replica {
     fn holds(&self) -> MutexGuard<'_, Option<Instant>> {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,6 +48,24 @@ impl Shared {
     fn age(&self) -> Option<Duration> {
         let age = self.holds().map(|since| since.elapsed());
         age.filter(|age| *age <= OLDEST)
+    }
+
+    fn count(&self, from: &'static str) {
+        metrics::counter!("taizhang_late_reads_total", "service" => self.service, "from" => from)
+            .increment(1);
+    }
+
+    /// What a failed read means: the time is over, or the database itself is to be asked.
+    fn failed(&self, error: DbErr) -> Result<()> {
+        let error: Error = refusal(error);
+        match error.reason() {
+            Reason::DeadlineExceeded => return Err(error),
+            // Until the next look finds it.
+            Reason::Unavailable => *self.holds() = None,
+            // Such as rows that it had to give up while we read, or a table not there yet.
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -72,19 +87,19 @@ impl Database {
         options
             .connect_lazy(true)
             .statement_timeout(statement_timeout);
-        let shared = Arc::new(Shared {
+        let replica = Arc::new(Replica {
             connections: postgres(options, pool).await?,
             service,
             holds: Mutex::default(),
         });
         let mut watcher = Watcher {
             primary: self.writer.clone(),
-            replica: Arc::downgrade(&shared),
+            replica: Arc::downgrade(&replica),
             ahead: VecDeque::new(),
         };
-        let standing = watcher.look(&shared).await;
+        let standing = watcher.look(&replica).await;
         tokio::spawn(watcher.watch());
-        self.replica = Some(Replica(shared));
+        self.replica = Some(replica);
         Ok((self, standing))
     }
 
@@ -98,7 +113,7 @@ impl Database {
         F: Future<Output = Result<T, DbErr>>,
     {
         let primary = || read(self.reader.clone(), Duration::ZERO);
-        let Some(Replica(replica)) = &self.replica else {
+        let Some(replica) = &self.replica else {
             return primary().await.map_err(refusal);
         };
         if let Some(age) = replica.age() {
@@ -124,26 +139,6 @@ impl Database {
     }
 }
 
-impl Shared {
-    fn count(&self, from: &'static str) {
-        metrics::counter!("taizhang_late_reads_total", "service" => self.service, "from" => from)
-            .increment(1);
-    }
-
-    /// What a failed read means: the time is over, or the database itself is to be asked.
-    fn failed(&self, error: DbErr) -> Result<()> {
-        let error: Error = refusal(error);
-        match error.reason() {
-            Reason::DeadlineExceeded => return Err(error),
-            // Until the next look finds it.
-            Reason::Unavailable => *self.holds() = None,
-            // Such as rows that it had to give up while we read, or a table not there yet.
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
 /// How far a database's log is, and which database it is.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
@@ -154,7 +149,7 @@ struct Place {
 /// Looks how far the replica is.
 struct Watcher {
     primary: Connections,
-    replica: Weak<Shared>,
+    replica: Weak<Replica>,
     /// How far the database's log was at some moments, as far as the replica is not there.
     ahead: VecDeque<(Instant, i64)>,
 }
@@ -162,11 +157,12 @@ struct Watcher {
 impl Watcher {
     /// Looks until the replica is needed no more.
     async fn watch(mut self) {
-        let mut was_good = true;
+        let mut was_good = false;
         while let Some(replica) = self.replica.upgrade() {
             self.look(&replica).await;
             let age = replica.age();
-            let behind = age.map_or(f64::INFINITY, |age| age.as_secs_f64());
+            let behind = replica.holds().map(|since| since.elapsed());
+            let behind = behind.map_or(f64::INFINITY, |behind| behind.as_secs_f64());
             metrics::gauge!("taizhang_replica_behind_seconds", "service" => replica.service)
                 .set(behind);
             match (was_good, age.is_some()) {
@@ -175,7 +171,7 @@ impl Watcher {
                     "the replica is away or too far behind; the primary answers for it"
                 ),
                 (false, true) => {
-                    tracing::info!(service = replica.service, "the replica answers again");
+                    tracing::info!(service = replica.service, "the replica answers");
                 }
                 _ => {}
             }
@@ -185,7 +181,7 @@ impl Watcher {
         }
     }
 
-    async fn look(&mut self, replica: &Shared) -> Standing {
+    async fn look(&mut self, replica: &Replica) -> Standing {
         let now = Instant::now();
         let primary = place(&self.primary, "pg_current_wal_flush_lsn()").await;
         let standby = place(&replica.connections, REPLAYED).await;
