@@ -31,8 +31,8 @@ from client import generate  # noqa: E402
 OFFICE = "offices/demo"
 GATEWAY = "gateway"
 DATABASE = "postgres"
-# What a caller repeats: something is down, or writes through several containers met too often.
-PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
+# What a caller repeats: something is down.
+PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 # All that a client may have to do so that it sees nothing of an upgrade; docs/administration.md.
 RETRIES = json.dumps({
