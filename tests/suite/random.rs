@@ -89,6 +89,24 @@ async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
     }
 }
 
+/// Writes a random ledger into one office.
+pub async fn written(suite: &Suite, office: &str) {
+    let mut databases = BTreeMap::new();
+    for role in ROLES {
+        databases.insert(role.name, suite.database(role.name).await);
+    }
+    let ledgers = Ledgers {
+        suite,
+        token: suite.every_scope_in(&[office]),
+        kept: Kept::all(),
+        databases,
+        seen: Mutex::default(),
+    };
+    let seed = rand::random_range(0..1_000_000);
+    println!("seed {seed}");
+    Office::of(&ledgers, office.to_owned(), seed).walk().await;
+}
+
 impl Ledgers<'_> {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap()

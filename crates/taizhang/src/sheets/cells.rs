@@ -401,7 +401,8 @@ fn fen(text: &str) -> Result<i64, String> {
     let text = ungrouped(text.trim_end_matches('元').trim_end());
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if part.len() > 2 || !digits(part) || !digits(whole.trim_start_matches('-')) {
+    let amount = whole.strip_prefix('-').unwrap_or(whole);
+    if amount.is_empty() || part.len() > 2 || !digits(part) || !digits(amount) {
         return Err(bad());
     }
     let fen: i64 = format!("{whole}{part:0<2}").parse().map_err(|_| bad())?;

@@ -14,7 +14,7 @@ use super::cells::Cell;
 /// A row that is not blank.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Its number in the file, from 1; in a .csv the line that it begins in.
+    /// Its number in the file, from 1, as a spreadsheet program shows it.
     pub line: u64,
     /// Its cells.
     pub cells: Vec<Cell>,
@@ -96,9 +96,14 @@ fn csv(file: &Path, mut take: impl FnMut(Row) -> bool) -> anyhow::Result<()> {
         .context("既不是 UTF-8，也不是 GB18030 编码")??;
     let mut reader = csv_reader(Decoded::new(open(file)?, encoding));
     let mut record = csv::StringRecord::new();
+    let mut line = 0;
     while reader.read_record(&mut record)? {
+        // The reader passes over empty lines; a spreadsheet program shows them as rows.
+        let begun = record.position().map_or(0, csv::Position::line);
+        let lines = reader.position().line().saturating_sub(begun);
+        let within: usize = record.iter().map(|text| text.matches('\n').count()).sum();
+        line += lines.saturating_sub(within as u64).max(1);
         let cells: Vec<_> = record.iter().map(|text| told(unguarded(text))).collect();
-        let line = record.position().map_or(0, csv::Position::line);
         if !is_blank(&cells) && !take(Row { line, cells }) {
             break;
         }
@@ -300,7 +305,7 @@ mod tests {
 
     #[test]
     fn csv_is_read_in_each_encoding() {
-        let text = "会议名称,地点\n\n第一次会议,三楼\n";
+        let text = "会议名称,\"地\n点\"\n\n第一次会议,三楼\n";
         let wanted = read(text.as_bytes()).unwrap();
         assert_eq!(wanted.len(), 2);
         assert_eq!(wanted[1].line, 3);
