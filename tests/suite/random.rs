@@ -89,8 +89,8 @@ async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
     }
 }
 
-/// Writes a random ledger into one office.
-pub async fn written(suite: &Suite, office: &str) {
+/// Writes a random ledger into one office, in so many rounds.
+pub async fn written(suite: &Suite, office: &str, rounds: usize) {
     let mut databases = BTreeMap::new();
     for role in ROLES {
         databases.insert(role.name, suite.database(role.name).await);
@@ -104,7 +104,10 @@ pub async fn written(suite: &Suite, office: &str) {
     };
     let seed = rand::random_range(0..1_000_000);
     println!("seed {seed}");
-    Office::of(&ledgers, office.to_owned(), seed).walk().await;
+    let mut office = Office::of(&ledgers, office.to_owned(), seed);
+    for _ in 0..rounds {
+        office.round().await;
+    }
 }
 
 impl Ledgers<'_> {

@@ -127,7 +127,11 @@ impl Shape {
 
     fn read_text(&self, text: &str, place: &Place) -> Result<Value, String> {
         match self {
-            Self::Text => Ok(Value::String(text.to_owned())),
+            // The name of a record elsewhere means the one that was brought here.
+            Self::Text => Ok(Value::String(match split_name(text) {
+                Some((_, collection, Some(_))) => name(text, collection, &place.office),
+                _ => text.to_owned(),
+            })),
             Self::Id(collection) | Self::Reference(collection) => {
                 Ok(Value::String(name(text, collection, &place.office)))
             }

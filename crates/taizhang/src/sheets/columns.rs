@@ -22,14 +22,19 @@ pub struct Column {
     pub shape: Shape,
     /// Whether every row must fill it in.
     pub required: bool,
-    /// Whether it is a text of several lines.
-    pub multiline: bool,
+    /// Whether only methods set it, not who creates the record.
+    pub set_by_methods: bool,
 }
 
 impl Column {
     /// The field's path, such as `source.kind`.
     pub fn dotted(&self) -> String {
         dotted(&self.path)
+    }
+
+    /// Whether it is the state.
+    pub fn is_state(&self) -> bool {
+        matches!(self.path.as_slice(), [field] if field.name() == "state")
     }
 
     /// The value in a record; none where there is nothing to show.
@@ -66,7 +71,7 @@ pub(super) fn columns(
                 path: vec![field],
                 shape: Shape::Id(collection.to_owned()),
                 required: false,
-                multiline: false,
+                set_by_methods: false,
             }),
             _ => add(&mut columns, vec![field], term, true, reached),
         }
@@ -98,7 +103,7 @@ fn add(
             path,
             shape,
             required,
-            multiline: rule.multiline,
+            set_by_methods,
         });
     } else if let Some(message) = field.kind().as_message().filter(|_| !field.is_list()) {
         for inner in message.fields() {

@@ -6,6 +6,7 @@ pub(super) const NOT_TAKEN: &[&str] = &[
     "SplitMatter",
     "MergeMatter",
     "RecheckMatter",
+    "ReturnMatter",
     // Gathers its figures from the other services.
     "CreateAnnualReport",
 ];

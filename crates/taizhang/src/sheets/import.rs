@@ -22,7 +22,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::cells::Place;
-use super::prepare::{Header, Preparing, Ready, bad_cell, bad_row, names};
+use super::prepare::{Header, Preparing, Ready, bad_row, names};
 use super::read;
 use super::record::Record;
 use super::report::{BadRow, Outcome, Report};
@@ -359,7 +359,13 @@ impl Loading {
                 let why = told(status);
                 // After `calls[17]：`.
                 let why = why.split_once('：').map_or(why.as_str(), |(_, why)| why);
-                Refusal::Bad(vec![self.bad_row(row, step, subject, why.to_owned())])
+                let mut bad = self.bad_row(row, step, subject, why.to_owned());
+                if let Some(resource) = status.get_details_resource_info()
+                    && let Some(named) = self.naming(row, &resource.resource_name)
+                {
+                    bad = self.bad_at(row, Some(named), why.to_owned());
+                }
+                Refusal::Bad(vec![bad])
             }
             _ => Refusal::Fatal,
         }
@@ -382,20 +388,25 @@ impl Loading {
                 (column.or(record.state_column()), format!("{label}：{why}"))
             }
         };
+        self.bad_at(row, column, why)
+    }
+
+    fn bad_at(&self, row: &Ready, column: Option<usize>, why: String) -> BadRow {
         match &self.header {
-            Some(header) => match column {
-                Some(column) => BadRow {
-                    line: row.row.line,
-                    cells: vec![bad_cell(record, header, &row.row, column, why)],
-                },
-                None => bad_row(record, header, &row.row, None, why),
-            },
+            Some(header) => bad_row(&self.record, header, &row.row, column, why),
             // There is a header before the first row.
             None => BadRow {
                 line: row.row.line,
                 cells: Vec::new(),
             },
         }
+    }
+
+    /// The column in which a row names another record.
+    fn naming(&self, row: &Ready, name: &str) -> Option<usize> {
+        let id = name.rsplit('/').next().filter(|_| name != row.name)?;
+        let id = id.strip_prefix("r-").unwrap_or(id);
+        self.header.as_ref()?.naming(&row.row, id)
     }
 
     fn bad_whole(&self, row: &Ready, status: &Status) -> BadRow {

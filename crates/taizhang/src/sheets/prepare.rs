@@ -63,6 +63,13 @@ impl Header {
         Ok(Self(columns))
     }
 
+    /// The column of the record in which a row has this id.
+    pub(super) fn naming(&self, row: &Row, id: &str) -> Option<usize> {
+        let has = |cell: &Cell| matches!(cell, Cell::Text(text) if text.contains(id));
+        let place = row.cells.iter().position(has)?;
+        *self.0.get(place)?
+    }
+
     /// The column of the file that is this column of the record.
     fn place(&self, column: usize) -> Option<usize> {
         self.0.iter().position(|c| *c == Some(column))
@@ -225,13 +232,7 @@ fn short_digest(of: &[u8]) -> u64 {
 }
 
 /// A bad cell of a row, by the record's column.
-pub(super) fn bad_cell(
-    record: &Record,
-    header: &Header,
-    row: &Row,
-    column: usize,
-    why: String,
-) -> BadCell {
+fn bad_cell(record: &Record, header: &Header, row: &Row, column: usize, why: String) -> BadCell {
     let place = header.place(column);
     let cell = place.and_then(|place| row.cells.get(place));
     BadCell {
@@ -277,7 +278,7 @@ fn shown(cell: &Cell) -> String {
     }
 }
 
-/// Whether a list of values holds a record of this name.
+/// The names of the records of a list.
 pub(super) fn names(values: &[Value]) -> Vec<String> {
     let records = values.iter().filter_map(Value::as_message);
     let names = records.filter_map(|record| {

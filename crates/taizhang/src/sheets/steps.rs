@@ -13,9 +13,12 @@ use taizhang_contracts::batch::BatchCall;
 use taizhang_ledger::transition::Plain;
 
 use super::cells::Shape;
-use super::columns::{dotted, get, put};
+use super::columns::{Column, dotted, get, put};
 use super::record::Record;
 use super::{hints, terms};
+
+/// What is said of a cell that does not go with the state.
+const NOT_SO: &str = "与状态不符，不能填写";
 
 /// What every request of a method has that changes one record.
 const COMMON: &[&str] = &["name", "etag", "request_id", "validate_only"];
@@ -374,7 +377,31 @@ fn follow(
             state = to;
         }
     }
-    walk.finish(calls, state)
+    let calls = walk.finish(calls, state)?;
+    // A way that leaves out what the row tells is not the one that the record went.
+    match record
+        .columns
+        .iter()
+        .position(|column| untold(record, row, route, column))
+    {
+        Some(column) => Err(Bad {
+            column: Some(column),
+            why: NOT_SO.into(),
+        }),
+        None => Ok(calls),
+    }
+}
+
+/// Whether a row has something in a column that no method of a route is told.
+fn untold(record: &Record, row: &DynamicMessage, route: &Route, column: &Column) -> bool {
+    let told = |step: &Step| step.tells(&column.path);
+    let mut steps = route.steps.iter().filter_map(|i| record.steps.get(*i));
+    column.set_by_methods
+        && !column.is_state()
+        && column.get(row).is_some_and(|value| is_given(&value))
+        && !steps.any(told)
+        // Whatever adds to a list was called, or the list would have been left over.
+        && !record.steps.iter().any(|step| step.entry.is_some() && told(step))
 }
 
 /// A record on its way.
@@ -476,7 +503,7 @@ impl<'r> Walk<'r> {
             None => Ok(calls),
             Some((list, _)) => Err(Bad {
                 column: self.record.column_of(list),
-                why: "与状态不符，不能填写".into(),
+                why: NOT_SO.into(),
             }),
         }
     }
@@ -560,10 +587,9 @@ fn missing(record: &Record, row: &DynamicMessage, path: &[FieldDescriptor]) -> B
 /// The call that creates a record, without what only methods set.
 fn create(record: &Record, row: &DynamicMessage, name: &str) -> BatchCall {
     let mut body = row.clone();
-    for field in record.message.fields() {
-        if field.name() == "name" || terms::rule(&field).output_only {
-            body.clear_field(&field);
-        }
+    let columns = record.columns.iter().filter(|column| column.set_by_methods);
+    for field in columns.filter_map(|column| column.path.first()) {
+        body.clear_field(field);
     }
     let mut request = DynamicMessage::new(record.create.input());
     let mut parts = name.rsplitn(3, '/');
@@ -606,7 +632,9 @@ fn is_given(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.is_empty(),
         Value::List(entries) => !entries.is_empty(),
-        Value::EnumNumber(number) => *number != 0,
+        Value::EnumNumber(number) | Value::I32(number) => *number != 0,
+        Value::I64(number) => *number != 0,
+        Value::Bool(value) => *value,
         _ => true,
     }
 }
