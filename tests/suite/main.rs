@@ -34,6 +34,7 @@ mod research;
 mod rules;
 mod schema;
 mod server;
+mod sheets;
 mod supervision;
 mod traces;
 mod trial;

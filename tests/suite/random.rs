@@ -95,6 +95,27 @@ pub async fn holds_after(suite: &Suite, change: impl AsyncFnOnce(&[&str])) {
     }
 }
 
+/// Writes a random ledger into one office, in so many rounds.
+pub async fn written(suite: &Suite, office: &str, rounds: usize) {
+    let mut databases = BTreeMap::new();
+    for role in ROLES {
+        databases.insert(role.name, suite.database(role.name).await);
+    }
+    let ledgers = Ledgers {
+        suite,
+        token: suite.every_scope_in(&[office]),
+        kept: Kept::all(),
+        databases,
+        seen: Mutex::default(),
+    };
+    let seed = rand::random_range(0..1_000_000);
+    println!("seed {seed}");
+    let mut office = Office::of(&ledgers, office.to_owned(), seed);
+    for _ in 0..rounds {
+        office.round().await;
+    }
+}
+
 impl Ledgers<'_> {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap()

@@ -59,6 +59,30 @@ pub struct Machine<S: 'static> {
     pub name: fn(&S) -> &'static str,
 }
 
+/// A state machine whose states are told by their names in the contract.
+#[derive(Debug, Clone)]
+pub struct Plain {
+    /// The resource whose states these are.
+    pub resource: &'static str,
+    /// The state of a new record.
+    pub initial: &'static str,
+    /// Every transition there is.
+    pub rows: Vec<Row>,
+}
+
+/// A row of such a state machine; see [`Transition`].
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The method.
+    pub method: &'static str,
+    /// What the office calls it.
+    pub label: &'static str,
+    /// The states in which it may be called.
+    pub from: Vec<&'static str>,
+    /// The state that it leads to; none if the state stays.
+    pub to: Option<&'static str>,
+}
+
 impl<S: Copy + PartialEq + Debug> Machine<S> {
     /// The state after a method.
     ///
@@ -97,6 +121,21 @@ impl<S: Copy + PartialEq + Debug> Machine<S> {
         let name = (self.name)(state);
         let prefix = format!("{}_STATE_", screaming(self.resource));
         name.strip_prefix(prefix.as_str()).unwrap_or(name)
+    }
+
+    /// The same without its type, for what treats all machines alike.
+    pub fn plain(&self) -> Plain {
+        let rows = self.transitions.iter().map(|row| Row {
+            method: row.method,
+            label: row.label,
+            from: row.from.iter().map(self.name).collect(),
+            to: row.to.as_ref().map(self.name),
+        });
+        Plain {
+            resource: self.resource,
+            initial: (self.name)(&self.initial),
+            rows: rows.collect(),
+        }
     }
 
     /// The diagram, in Mermaid's language.

@@ -3,7 +3,9 @@
 mod audit;
 mod backup;
 mod certificate;
+mod export;
 mod health;
+mod import;
 mod init;
 mod migrate;
 mod progress;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use taizhang_runtime::Config;
 
+use crate::client::Running;
 use crate::trial;
 
 /// Taizhang (台账): the work ledger of a county Party-committee office.
@@ -31,7 +34,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Makes a year of records in a fresh folder, counts them, and writes the annual summary.
+    /// Makes a year of records in a fresh folder, counts them, and writes the annual summary. With
+    /// `--at`, in the offices `demo` and `neighbour` of a suite that runs, which must not be one in
+    /// earnest.
     Try {
         /// The plan of the year; the sample of the project if none is given.
         #[arg(long)]
@@ -41,21 +46,13 @@ enum Command {
         out: PathBuf,
         /// Where the services keep their data; must be fresh. Without it, a temporary folder that
         /// is removed in the end.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "at")]
         data: Option<PathBuf>,
         /// Stays up afterwards and prints calls to paste.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "at")]
         serve: bool,
-        /// The machine of a suite that runs already, to make the records there: of the offices
-        /// `demo` and `neighbour`. Not for a ledger that is in earnest.
-        #[arg(long, requires_all = ["token", "ca"], conflicts_with_all = ["data", "serve"])]
-        at: Option<String>,
-        /// With `--at`: the file of a token.
-        #[arg(long, requires = "at")]
-        token: Option<PathBuf>,
-        /// With `--at`: the authority that signed its certificates.
-        #[arg(long, requires = "at")]
-        ca: Option<PathBuf>,
+        #[command(flatten)]
+        running: Running,
     },
     /// Runs services; all of them if none is named.
     Serve {
@@ -81,6 +78,10 @@ enum Command {
     /// Renews and issues the certificates of such a folder.
     #[command(subcommand)]
     Certificate(certificate::Certificate),
+    /// Loads the records of a spreadsheet, .xlsx or .csv; never one of them twice.
+    Import(import::Import),
+    /// Writes records to a spreadsheet, which can be imported again.
+    Export(export::Export),
     /// Checks the histories.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -108,14 +109,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             out,
             data,
             serve,
-            at,
-            token,
-            ca,
+            running,
         } => {
-            let running = match (at, token, ca) {
-                (Some(host), Some(token), Some(ca)) => Some(trial::Running { host, token, ca }),
-                _ => None,
-            };
+            let running = running.is_given().then_some(running);
             trial::run(trial::Options {
                 plan,
                 out,
@@ -134,6 +130,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Health(health) => health::run(&config()?, health).await,
         Command::Init(init) => init::run(init),
         Command::Certificate(certificate) => certificate::run(certificate),
+        Command::Import(import) => import::run(&config()?, import).await,
+        Command::Export(export) => export::run(&config()?, export).await,
         Command::Audit(audit) => audit::run(&config()?, audit).await,
         Command::Backup(backup) => backup::run(&config()?, backup).await,
         Command::Restore(restore) => restore::run(&config()?, restore).await,

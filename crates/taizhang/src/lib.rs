@@ -2,9 +2,11 @@
 
 pub mod authority;
 pub mod backup;
+pub mod client;
 pub mod commands;
 pub mod folder;
 pub mod key;
 pub mod roles;
+pub mod sheets;
 pub mod suite;
 pub mod trial;

@@ -9,6 +9,7 @@ use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::MigratorTrait;
 use taizhang_contracts::METHODS;
 use taizhang_contracts::statistics::Indicator;
+use taizhang_ledger::transition::Plain;
 use taizhang_ledger::{Clock, Database, Key, Kind, Ledger, figures};
 use taizhang_reporting::Source;
 use tonic::service::Routes;
@@ -23,6 +24,8 @@ pub struct Role {
     pub grpc_services: &'static [&'static str],
     /// The kinds of record that it keeps.
     pub kinds: &'static [Kind],
+    /// The state machines of its records.
+    pub machines: fn() -> Vec<Plain>,
     /// What it counts; a service that counts something is a source of the summary.
     pub indicators: fn() -> Vec<Indicator>,
     /// Its gRPC services over a database.
@@ -70,6 +73,7 @@ pub const ROLES: &[Role] = &[
         port: 7100,
         grpc_services: taizhang_reporting::GRPC_SERVICES,
         kinds: taizhang_reporting::KINDS,
+        machines: || vec![taizhang_reporting::ANNUAL_REPORT_STATES.plain()],
         indicators: Vec::new,
         routes: |mut parts| {
             let sources = std::mem::take(&mut parts.sources);
@@ -83,6 +87,13 @@ pub const ROLES: &[Role] = &[
         port: 7101,
         grpc_services: taizhang_meetings::GRPC_SERVICES,
         kinds: taizhang_meetings::KINDS,
+        machines: || {
+            vec![
+                taizhang_meetings::MEETING_STATES.plain(),
+                taizhang_meetings::BOOKING_STATES.plain(),
+                taizhang_meetings::LECTURE_STATES.plain(),
+            ]
+        },
         indicators: || told(&taizhang_meetings::indicators()),
         routes: |parts| taizhang_meetings::routes(parts.ledger()),
         migrate: migrate::<taizhang_meetings::Migrator>,
@@ -93,6 +104,15 @@ pub const ROLES: &[Role] = &[
         port: 7102,
         grpc_services: taizhang_supervision::GRPC_SERVICES,
         kinds: taizhang_supervision::KINDS,
+        machines: || {
+            vec![
+                taizhang_supervision::MATTER_STATES.plain(),
+                taizhang_supervision::ISSUE_STATES.plain(),
+                taizhang_supervision::INSPECTION_STATES.plain(),
+                taizhang_supervision::INTERVIEW_STATES.plain(),
+                taizhang_supervision::REFORM_TASK_STATES.plain(),
+            ]
+        },
         indicators: || told(&taizhang_supervision::indicators()),
         routes: |parts| taizhang_supervision::routes(parts.ledger()),
         migrate: migrate::<taizhang_supervision::Migrator>,
@@ -103,6 +123,12 @@ pub const ROLES: &[Role] = &[
         port: 7103,
         grpc_services: taizhang_reception::GRPC_SERVICES,
         kinds: taizhang_reception::KINDS,
+        machines: || {
+            vec![
+                taizhang_reception::RECEPTION_STATES.plain(),
+                taizhang_reception::SUPPORT_ASSIGNMENT_STATES.plain(),
+            ]
+        },
         indicators: || told(&taizhang_reception::indicators()),
         routes: |parts| taizhang_reception::routes(parts.ledger()),
         migrate: migrate::<taizhang_reception::Migrator>,
@@ -113,6 +139,14 @@ pub const ROLES: &[Role] = &[
         port: 7104,
         grpc_services: taizhang_research::GRPC_SERVICES,
         kinds: taizhang_research::KINDS,
+        machines: || {
+            vec![
+                taizhang_research::TOPIC_STATES.plain(),
+                taizhang_research::FIELD_SURVEY_STATES.plain(),
+                taizhang_research::RESEARCH_REPORT_STATES.plain(),
+                taizhang_research::BULLETIN_STATES.plain(),
+            ]
+        },
         indicators: || told(&taizhang_research::indicators()),
         routes: |parts| taizhang_research::routes(parts.ledger()),
         migrate: migrate::<taizhang_research::Migrator>,

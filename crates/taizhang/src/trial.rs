@@ -21,9 +21,9 @@ use taizhang_contracts::Office;
 use taizhang_contracts::reporting::AnnualReport;
 use taizhang_ledger::Clock;
 use taizhang_runtime::Config;
-use taizhang_runtime::config::Tls;
 use taizhang_runtime::identity::{Grant, Keyring};
 
+use crate::client::Running;
 use crate::roles::{ROLES, scopes};
 use crate::suite::Suite;
 use client::Clients;
@@ -48,17 +48,6 @@ pub struct Options {
     pub serve: bool,
     /// A suite that runs already, instead of one of our own.
     pub running: Option<Running>,
-}
-
-/// A suite that runs already, each service on its usual port.
-#[derive(Debug)]
-pub struct Running {
-    /// The name of its machine.
-    pub host: String,
-    /// The file of a token for both offices, with every scope.
-    pub token: PathBuf,
-    /// The authority that signed its certificates.
-    pub ca: PathBuf,
 }
 
 /// Runs the trial.
@@ -127,17 +116,11 @@ async fn made(clients: &Clients, plan: &Plan, out: &Path) -> anyhow::Result<Annu
 }
 
 fn connect(running: &Running) -> anyhow::Result<Clients> {
-    let token = std::fs::read_to_string(&running.token)
-        .with_context(|| format!("file {}", running.token.display()))?;
-    let tls = Tls {
-        ca: Some(running.ca.clone()),
-        ..Tls::default()
-    };
     let addresses = ROLES
         .iter()
-        .map(|role| (role.name, format!("https://{}:{}", running.host, role.port)))
-        .collect();
-    Clients::connect(&addresses, &tls, token.trim())
+        .map(|role| Ok((role.name, running.address(role)?)));
+    let addresses: anyhow::Result<_> = addresses.collect();
+    Clients::connect(&addresses?, &running.tls(), &running.token()?)
 }
 
 /// Every service on a free port of this machine.

@@ -90,6 +90,15 @@ impl<'a> Office<'a> {
         }
     }
 
+    /// Some records of every kind.
+    pub(super) async fn round(&mut self) {
+        for kept in &self.ledgers.kept {
+            for _ in 0..=kept.custom.len() / 4 {
+                self.one_more(kept).await;
+            }
+        }
+    }
+
     /// Creates a record of a kind and takes it on, and some others too.
     async fn one_more(&mut self, kept: &Kept) {
         if let Some(create) = &kept.create {

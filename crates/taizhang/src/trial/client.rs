@@ -24,26 +24,9 @@ use taizhang_contracts::supervision::reform_plan_service_client::ReformPlanServi
 use taizhang_contracts::supervision::reform_task_service_client::ReformTaskServiceClient;
 use taizhang_runtime::client::connect_lazy;
 use taizhang_runtime::config::Tls;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
-use tonic::{Request, Status};
 
-/// Sends the token with every call.
-#[derive(Clone)]
-pub(super) struct Bearer(MetadataValue<Ascii>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request
-            .metadata_mut()
-            .insert("authorization", self.0.clone());
-        Ok(request)
-    }
-}
-
-type Bearing = InterceptedService<Channel, Bearer>;
+use crate::client::{Bearer, Bearing};
 
 /// One client for each gRPC service that a trial calls.
 #[derive(Clone)]
@@ -81,9 +64,7 @@ impl Clients {
         tls: &Tls,
         token: &str,
     ) -> anyhow::Result<Self> {
-        let mut bearer: MetadataValue<Ascii> = format!("Bearer {token}").parse()?;
-        bearer.set_sensitive(true);
-        let bearer = Bearer(bearer);
+        let bearer = Bearer::of(token)?;
         let to = |name: &str| -> anyhow::Result<Bearing> {
             let address = addresses
                 .get(name)

@@ -1,0 +1,47 @@
+//! `taizhang export`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use taizhang_runtime::Config;
+
+use super::progress;
+use crate::client::Running;
+use crate::sheets::export;
+use crate::sheets::record::Record;
+
+/// What to write.
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The kind of record, such as `meetings`.
+    #[arg(long)]
+    record: String,
+    /// The id of the office, such as `demo`.
+    #[arg(long)]
+    office: String,
+    /// The file to write, .xlsx or .csv; it must not be there.
+    #[arg(long)]
+    to: PathBuf,
+    /// Which records, such as `held_on >= 2022-01-01`; see docs/filters.md.
+    #[arg(long, default_value = "")]
+    filter: String,
+    #[command(flatten)]
+    running: Running,
+}
+
+pub(super) async fn run(config: &Config, export: Export) -> anyhow::Result<()> {
+    let record = Record::named(&export.record)?;
+    let options = export::Options {
+        record: &record,
+        office: &export.office,
+        running: &export.running,
+        zone: config.time_zone,
+        filter: &export.filter,
+        to: &export.to,
+    };
+    let bar = progress::bar()?;
+    let written = export::run(&options, &mut |done| progress::show(&bar, "导出", done, 0)).await;
+    bar.finish_and_clear();
+    println!("已导出 {} 行：{}", written?, export.to.display());
+    Ok(())
+}
