@@ -94,7 +94,7 @@ impl Folder {
     pub fn add(&self) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
         let authority = Authority::open(&self.secrets())?;
         let mut added = Vec::new();
-        for role in ROLES.iter().filter(|role| !self.url(role).exists()) {
+        for role in ROLES.iter().filter(|role| !self.url(role).is_file()) {
             let sql = self.enrol(&authority, role)?;
             let file = self.secrets().join(format!("{}.sql", role.name));
             write_new(&file, &sql, SECRET)?;
