@@ -601,7 +601,7 @@ def read_as_portal(suite: Suite) -> int:
 
 def compose_v2_runs_it_too(suite: Suite) -> str | None:
     if not suite.v2:
-        return "there is no Compose v2"
+        return "there is no other Compose"
     before = read_as_portal(suite)
     suite.compose("down")
     suite._compose = [suite.v2]
