@@ -427,7 +427,7 @@ fn yuan(fen: i64) -> String {
 fn moment(text: &str) -> Option<(NaiveDate, Option<NaiveTime>)> {
     let text = text.replace(['年', '月', '/', '.'], "-");
     // A dot may also stand within the seconds.
-    let text = text.replace('日', " ").replace('T', " ").replace('：', ":");
+    let text = text.replace(['日', 'T'], " ").replace('：', ":");
     let (date, time) = text.split_once(' ').unwrap_or((&text, ""));
     let mut parts = date.split('-');
     let mut number = || parts.next()?.parse::<u32>().ok();

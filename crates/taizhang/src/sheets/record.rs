@@ -64,7 +64,7 @@ impl Record {
             .find(|f| f.kind().as_message() == Some(&message))?;
         let machines = (role.machines)();
         let machine = machines.into_iter().find(|m| m.resource == message.name());
-        let steps = steps(&message, &create.parent_service(), machine.as_ref());
+        let steps = steps(&message, create.parent_service(), machine.as_ref());
         let reached = |path: &[FieldDescriptor]| {
             let state = dotted(path) == "state" && machine.is_some();
             state || steps.iter().any(|step| step.tells(path))
