@@ -13,13 +13,19 @@ use crate::harness::{
 #[tokio::test]
 async fn the_callers_deadline_ends_the_call_and_drops_its_work() {
     let server = start().await;
-    let mut request = asking("wait", &server.token());
-    request.set_timeout(Duration::from_millis(100));
-    let since = Instant::now();
-    let refused = server.history().list_history(request).await.unwrap_err();
+    let refused = loop {
+        let mut request = asking("wait", &server.token());
+        request.set_timeout(Duration::from_millis(100));
+        let since = Instant::now();
+        let refused = server.history().list_history(request).await.unwrap_err();
+        assert!(since.elapsed() < Duration::from_secs(2));
+        server.signals.dropped.notified().await;
+        // The client watches the time too; on a busy machine it may give up before it is told.
+        if refused.code() != Code::Cancelled {
+            break refused;
+        }
+    };
     assert_refused(&refused, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
-    assert!(since.elapsed() < Duration::from_secs(2));
-    server.signals.dropped.notified().await;
 }
 
 #[tokio::test]
