@@ -124,8 +124,9 @@ impl Logged {
                 *place = column.trim().to_owned();
             }
         };
-        // INSERT INTO table (column, …) VALUES ($1, …)
-        for insert in self.sql.split("INSERT INTO ").skip(1) {
+        // INSERT INTO table (column, …) VALUES ($1, …); the history's office is the change's.
+        let sql = self.sql.replace("(SELECT office FROM turn)", "$1");
+        for insert in sql.split("INSERT INTO ").skip(1) {
             let mut lists = insert.split(['(', ')']).skip(1).step_by(2);
             let (names, values) = (lists.next(), lists.next());
             let pairs = names.into_iter().flat_map(|l| l.split(','));
