@@ -256,7 +256,7 @@ async fn a_revoked_token_is_refused_everywhere_within_ten_seconds(suite: Suite) 
 async fn what_one_may_not_see_does_not_show_whether_it_is_there(suite: Suite) {
     let bearing = |token: &str| {
         let channel: Channel = suite.channel("meetings");
-        MeetingServiceClient::new(InterceptedService::new(channel, Bearer::of(token)))
+        MeetingServiceClient::new(InterceptedService::new(channel, Bearer::of(token).unwrap()))
     };
     let meeting = Meeting {
         title: "常委会会议".into(),

@@ -316,7 +316,8 @@ async fn every_call_needs_its_scope_and_office(suite: Suite) {
         ..Default::default()
     });
     let token = suite.token(&[OFFICE, ANOTHER], &["supervision.write"]);
-    let bearing = InterceptedService::new(suite.channel("supervision"), Bearer::of(&token));
+    let bearing =
+        InterceptedService::new(suite.channel("supervision"), Bearer::of(&token).unwrap());
     let mut client = BatchServiceClient::new(bearing);
     let status = client.batch_write(batch(vec![settings])).await.unwrap_err();
     assert_eq!(reason(&status), "SCOPE_MISSING");

@@ -38,7 +38,7 @@ pub type Counting = StatisticsServiceClient<Authorized>;
 
 /// Every service that counts.
 pub fn sources(suite: &Suite, token: &str) -> Vec<Counting> {
-    let source = |service| Authorized::new(suite.channel(service), Bearer::of(token));
+    let source = |service| Authorized::new(suite.channel(service), Bearer::of(token).unwrap());
     let counting = ROLES.iter().filter(|role| role.is_source());
     counting
         .map(|role| StatisticsServiceClient::new(source(role.name)))

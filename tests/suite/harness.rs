@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
+pub use taizhang::client::{Bearer, Bearing as Authorized};
 use taizhang::roles::{ROLES, Role};
 use taizhang_contracts::Office;
 use taizhang_contracts::caller::Secret;
@@ -16,11 +17,9 @@ use taizhang_ledger::audit::{self, Report};
 use taizhang_ledger::partitions::partition;
 use taizhang_runtime::Config;
 use taizhang_runtime::identity::{Grant, Keyring};
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
+use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
 
 /// The office that tests write in, and another one.
 pub const OFFICE: &str = "offices/demo";
@@ -284,29 +283,8 @@ impl Suite {
 
     /// A channel that bears a token which may do everything.
     pub fn authorized(&self, service: &str) -> Authorized {
-        InterceptedService::new(self.channel(service), Bearer::of(&self.every_scope()))
-    }
-}
-
-/// A channel that bears a token.
-pub type Authorized = InterceptedService<Channel, Bearer>;
-
-/// Sends a token with every call.
-#[derive(Clone)]
-pub struct Bearer(MetadataValue<Ascii>);
-
-impl Bearer {
-    pub fn of(token: &str) -> Self {
-        Self(format!("Bearer {token}").parse().unwrap())
-    }
-}
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request
-            .metadata_mut()
-            .insert("authorization", self.0.clone());
-        Ok(request)
+        let bearer = Bearer::of(&self.every_scope()).unwrap();
+        InterceptedService::new(self.channel(service), bearer)
     }
 }
 

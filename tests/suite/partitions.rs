@@ -51,7 +51,7 @@ async fn rows(suite: &Suite) -> BTreeMap<(&'static str, &'static str), Vec<Strin
 }
 
 async fn figures(suite: &Suite, offices: &[&str]) -> Vec<Figure> {
-    let bearer = Bearer::of(&suite.every_scope_in(offices));
+    let bearer = Bearer::of(&suite.every_scope_in(offices)).unwrap();
     let mut all = Vec::new();
     for role in ROLES.iter().filter(|role| role.is_source()) {
         let channel = Authorized::new(suite.channel(role.name), bearer.clone());

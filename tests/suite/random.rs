@@ -155,7 +155,7 @@ impl Ledgers<'_> {
             request_id: id.as_str().unwrap().into(),
             validate_only: false,
         };
-        let bearing = Bearer::of(&self.token);
+        let bearing = Bearer::of(&self.token).unwrap();
         let channel = self.suite.shared_channel(at.role.name);
         let mut client = BatchServiceClient::new(InterceptedService::new(channel, bearing));
         match client.batch_write(batch).await {

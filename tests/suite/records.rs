@@ -54,7 +54,7 @@ impl Api {
     }
 
     pub fn with(suite: &Suite, token: &str) -> Self {
-        let channel = |service| Authorized::new(suite.channel(service), Bearer::of(token));
+        let channel = |service| Authorized::new(suite.channel(service), Bearer::of(token).unwrap());
         let (meetings, supervision) = (channel("meetings"), channel("supervision"));
         Self {
             meetings: MeetingServiceClient::new(meetings.clone()),

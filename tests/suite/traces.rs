@@ -63,7 +63,7 @@ async fn one_trace(suite: Suite) {
     ];
     let server = block_in_place(|| Server::start(&file, &environment));
     let elsewhere = Suite::elsewhere(&config, server.addresses.clone());
-    let channel = Authorized::new(elsewhere.channel("reporting"), Bearer::of(&token));
+    let channel = Authorized::new(elsewhere.channel("reporting"), Bearer::of(&token).unwrap());
     let mut request = Request::new(CreateAnnualReportRequest {
         parent: OFFICE.into(),
         annual_report: Some(AnnualReport {

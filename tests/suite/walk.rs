@@ -4,16 +4,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use prost::Message as _;
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage,
     Value,
 };
+use taizhang::client::Dynamic;
 use taizhang::roles::{ROLES, Role};
 use taizhang_contracts::common::{Date, Period, Rule};
 use taizhang_contracts::descriptors::pool;
 use taizhang_contracts::{METHODS, Reason};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Request, Status};
 use tonic_types::{FieldViolation, StatusExt};
 
@@ -320,41 +319,4 @@ pub fn violations(status: &Status) -> Vec<FieldViolation> {
 /// The paths of the fields that an error names.
 pub fn bad_fields(status: &Status) -> BTreeSet<String> {
     violations(status).into_iter().map(|v| v.field).collect()
-}
-
-/// Messages whose type is known only from a descriptor.
-pub struct Dynamic(pub MessageDescriptor);
-
-impl Codec for Dynamic {
-    type Encode = DynamicMessage;
-    type Decode = DynamicMessage;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self(self.0.clone())
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl Encoder for Dynamic {
-    type Item = DynamicMessage;
-    type Error = Status;
-
-    fn encode(&mut self, item: DynamicMessage, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        item.encode(to).unwrap();
-        Ok(())
-    }
-}
-
-impl Decoder for Dynamic {
-    type Item = DynamicMessage;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
-        Ok(Some(DynamicMessage::decode(self.0.clone(), from).unwrap()))
-    }
 }

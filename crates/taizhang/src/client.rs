@@ -1,5 +1,7 @@
 //! How the program calls a suite that runs already.
 
+mod dynamic;
+
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -13,6 +15,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::roles::Role;
+pub use dynamic::Dynamic;
 
 /// A suite that runs already, as the command line names it.
 #[derive(Debug, Clone, Args)]

@@ -12,8 +12,6 @@ use tokio::sync::oneshot;
 
 use super::lanes::Lanes;
 
-/// How many statements may be under way for one table. More would take fewer keys each.
-const AT_ONCE: usize = 1;
 /// How many keys one statement takes at most.
 const MOST: usize = 256;
 
@@ -26,7 +24,8 @@ pub(super) struct Loads(Arc<Mutex<HashMap<&'static str, Waiting>>>);
 #[derive(Debug, Default)]
 struct Waiting {
     keys: Vec<Key>,
-    under_way: usize,
+    /// Whether a statement is under way.
+    reading: bool,
 }
 
 /// The key of a record, and who waits for its body.
@@ -56,9 +55,7 @@ impl Loads {
             let mut tables = self.tables();
             let waiting = tables.entry(table).or_default();
             waiting.keys.push(key);
-            let begin = waiting.under_way < AT_ONCE;
-            waiting.under_way += usize::from(begin);
-            begin
+            !std::mem::replace(&mut waiting.reading, true)
         };
         if begin {
             // Not part of this call, which may be dropped: others wait for it too.
@@ -87,7 +84,7 @@ impl Loads {
         let mut tables = self.tables();
         let waiting = tables.entry(table).or_default();
         if waiting.keys.is_empty() {
-            waiting.under_way -= 1;
+            waiting.reading = false;
             return None;
         }
         let taken = waiting.keys.len().min(MOST);

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 100;
 /// them and many are written at once. It is taken back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Open {
-    connections: Connections,
+    backend: DbBackend,
     state: Mutex<State>,
 }
 
@@ -38,7 +38,7 @@ impl Open {
             transaction.execute_raw(sql::turn(office)).await?;
         }
         Ok(Self {
-            connections: connections.clone(),
+            backend: connections.backend(),
             state: Mutex::new(State {
                 transaction: Some(transaction),
                 ..State::default()
@@ -77,7 +77,7 @@ impl Open {
         let mut state = self.state.lock().await;
         let transaction = self.written(&mut state).await?;
         for entries in entries.chunks(AT_ONCE) {
-            let insert = sql::insert_entries(self.connections.backend(), entries);
+            let insert = sql::insert_entries(self.backend, entries);
             transaction.execute_raw(insert).await?;
         }
         match state.transaction.take() {
@@ -88,7 +88,6 @@ impl Open {
 
     /// The transaction with all that waited: changed rows first, which may make room for new ones.
     async fn written<'s>(&self, state: &'s mut State) -> Result<&'s DatabaseTransaction, DbErr> {
-        let backend = self.connections.backend();
         let ended = || DbErr::Custom("the transaction has ended".into());
         let transaction = state.transaction.as_ref().ok_or_else(ended)?;
         state.places.clear();
@@ -98,14 +97,14 @@ impl Open {
             if row.is_new {
                 new.push(row);
             } else {
-                transaction.execute_raw(row.statement(backend)).await?;
+                transaction.execute_raw(row.statement(self.backend)).await?;
             }
         }
         new.sort_by_key(|row| row.table);
         for rows in new.chunk_by(|a, b| a.table == b.table) {
             for rows in rows.chunks(AT_ONCE) {
                 transaction
-                    .execute_raw(sql::insert_rows(backend, rows))
+                    .execute_raw(sql::insert_rows(self.backend, rows))
                     .await?;
             }
         }

@@ -10,10 +10,10 @@ use taizhang_contracts::name::split;
 
 use super::cells::{Cell, Place, given};
 use super::columns::Column;
+use super::plan::{Call, plan};
 use super::read::Row;
 use super::record::Record;
 use super::report::{BadCell, BadRow};
-use super::steps::{Call, plan};
 
 /// Which column of the record each column of the file is.
 #[derive(Debug, Clone)]

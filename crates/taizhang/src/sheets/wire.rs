@@ -1,12 +1,10 @@
 //! Calls whose messages are known only from a descriptor.
 
-use prost::Message as _;
-use prost_reflect::{DynamicMessage, MessageDescriptor, MethodDescriptor, Value};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
 use tonic::{Request, Status};
 
 use super::record::Record;
-use crate::client::Bearing;
+use crate::client::{Bearing, Dynamic};
 
 /// One page of a list, and where the next one begins; empty at the end.
 pub(super) async fn list(
@@ -54,44 +52,4 @@ async fn call(
     let codec = Dynamic(method.output());
     let answer = client.unary(Request::new(message), path, codec).await?;
     Ok(answer.into_inner())
-}
-
-/// Messages of a descriptor.
-struct Dynamic(MessageDescriptor);
-
-impl Codec for Dynamic {
-    type Encode = DynamicMessage;
-    type Decode = DynamicMessage;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self(self.0.clone())
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl Encoder for Dynamic {
-    type Item = DynamicMessage;
-    type Error = Status;
-
-    fn encode(&mut self, item: DynamicMessage, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        let encoded = item.encode(to);
-        encoded.map_err(|error| Status::internal(error.to_string()))
-    }
-}
-
-impl Decoder for Dynamic {
-    type Item = DynamicMessage;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
-        let decoded = DynamicMessage::decode(self.0.clone(), from);
-        decoded
-            .map(Some)
-            .map_err(|error| Status::internal(error.to_string()))
-    }
 }
