@@ -125,7 +125,7 @@ impl Logged {
             }
         };
         // INSERT INTO table (column, …) VALUES ($1, …); the history's office is the change's.
-        let sql = self.sql.replace("(SELECT office FROM turn)", "$1");
+        let sql = self.sql.replace("(SELECT $1 FROM turn)", "$1");
         for insert in sql.split("INSERT INTO ").skip(1) {
             let mut lists = insert.split(['(', ')']).skip(1).step_by(2);
             let (names, values) = (lists.next(), lists.next());

@@ -1,6 +1,8 @@
 //! The database of one service: SQLite or PostgreSQL.
 
+mod commits;
 mod connections;
+mod gather;
 mod lanes;
 mod loads;
 mod open;
@@ -35,11 +37,16 @@ pub struct Database {
 impl Database {
     /// Connects to `sqlite://FILE` (made if it is not there) or `postgres://…`.
     ///
-    /// `statement_timeout` ends PostgreSQL's work on a statement whose caller has gone.
+    /// `statement_timeout` ends PostgreSQL's work on a statement whose caller has gone; without
+    /// one, a statement may take as long as it does.
     ///
     /// # Errors
     /// If the database can't be reached, or the URL is of another kind.
-    pub async fn connect(url: &str, pool: u32, statement_timeout: Duration) -> Result<Self, DbErr> {
+    pub async fn connect(
+        url: &str,
+        pool: u32,
+        statement_timeout: Option<Duration>,
+    ) -> Result<Self, DbErr> {
         if let Some(file) = url.strip_prefix("sqlite://") {
             if let Some(folder) = Path::new(file).parent() {
                 std::fs::create_dir_all(folder).map_err(|e| DbErr::Custom(e.to_string()))?;
@@ -62,9 +69,7 @@ impl Database {
                 "a database is sqlite://FILE or postgres://…".into(),
             ));
         }
-        let mut options = common(url, pool);
-        options.statement_timeout(statement_timeout);
-        let connections = postgres(options, pool).await?;
+        let connections = postgres(common(url, pool), pool, statement_timeout).await?;
         Ok(Self {
             reader: connections.clone(),
             writer: connections,
@@ -105,12 +110,19 @@ impl Database {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// So many connections to PostgreSQL; a quarter of them is for transactions of several statements.
-async fn postgres(mut options: ConnectOptions, pool: u32) -> Result<Connections, DbErr> {
+async fn postgres(
+    mut options: ConnectOptions,
+    pool: u32,
+    statement_timeout: Option<Duration>,
+) -> Result<Connections, DbErr> {
+    if let Some(timeout) = statement_timeout {
+        options.statement_timeout(timeout);
+    }
     let transactions = pool.div_ceil(4);
     let singles = (pool - transactions).max(1);
     let single = SeaOrm::connect(options.max_connections(singles).clone()).await?;
     let single = single.get_postgres_connection_pool().clone();
-    let lanes = Lanes::over(single, singles, PATIENCE);
+    let lanes = Lanes::over(single, singles, PATIENCE, statement_timeout);
     // Opened when they are wanted.
     options.max_connections(transactions).min_connections(0);
     let connections = SeaOrm::connect(options).await?;
@@ -202,6 +214,11 @@ fn sqlx_error(error: &DbErr) -> Option<&sea_orm::sqlx::Error> {
 
 fn sqlstate(error: &DbErr) -> Option<String> {
     Some(sqlx_error(error)?.as_database_error()?.code()?.into_owned())
+}
+
+/// Whether the server answered, and what it answered is no.
+fn refused_by_server(error: &DbErr) -> bool {
+    sqlstate(error).is_some()
 }
 
 fn broken(error: &DbErr) -> bool {

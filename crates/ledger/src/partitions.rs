@@ -41,9 +41,6 @@ pub async fn partition(
         let on = database.writer().begin().await?;
         let lock = format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE");
         on.execute_unprepared(&lock).await?;
-        // All rows are moved by one statement.
-        on.execute_unprepared("SET LOCAL statement_timeout = 0")
-            .await?;
         let there = partitions_of(&on, name).await?;
         let moved = match there {
             0 => Some(move_rows(&on, name, partitions).await?),

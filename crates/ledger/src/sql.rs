@@ -2,6 +2,7 @@
 //! both databases know; values are always bound.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{DbBackend, Statement, StatementBuilder, Value};
@@ -83,31 +84,39 @@ impl Row {
         }
     }
 
+    /// Its table and columns.
+    fn columns(&self) -> String {
+        format!("{} (office, id, {})", self.table, self.names.join(", "))
+    }
+
     /// Writes it.
     pub(crate) fn statement(&self, backend: DbBackend) -> Statement {
         if self.is_new {
             return insert_rows(backend, &[self]);
         }
+        statement(backend, self.update(1), self.values.clone())
+    }
+
+    /// The update of what is there, whose values begin at a placeholder.
+    fn update(&self, from: usize) -> String {
         let set: Vec<String> = self
             .names
             .iter()
             .enumerate()
-            .map(|(i, name)| format!("{name} = ${}", i + 3))
+            .map(|(i, name)| format!("{name} = ${}", from + i + 2))
             .collect();
-        let sql = format!(
-            "UPDATE {} SET {} WHERE office = $1 AND id = $2",
+        format!(
+            "UPDATE {} SET {} WHERE office = ${from} AND id = ${}",
             self.table,
-            set.join(", ")
-        );
-        statement(backend, sql, self.values.clone())
+            set.join(", "),
+            from + 1
+        )
     }
 }
 
 /// Inserts new rows of one table at once.
 pub(crate) fn insert_rows(backend: DbBackend, rows: &[&Row]) -> Statement {
-    let into = rows.first().map_or_else(String::new, |row| {
-        format!("{} (office, id, {})", row.table, row.names.join(", "))
-    });
+    let into = rows.first().map_or_else(String::new, |row| row.columns());
     insert_values(backend, &into, rows.iter().map(|row| row.values.as_slice()))
 }
 
@@ -128,7 +137,11 @@ fn insert_values<'a>(
     let (mut sql, mut values) = (format!("INSERT INTO {into} VALUES "), Vec::new());
     for row in rows {
         let comma = if values.is_empty() { "" } else { ", " };
-        let placeholders = placeholders(values.len() + 1, row.len());
+        let placeholders = match backend {
+            // Numbered ones are names to SQLite, which it goes through again for each of them.
+            DbBackend::Sqlite => vec!["?"; row.len()].join(", "),
+            _ => placeholders(values.len() + 1, row.len()),
+        };
         // Writing to a String can't fail.
         let _ = write!(sql, "{comma}({placeholders})");
         values.extend_from_slice(row);
@@ -136,33 +149,83 @@ fn insert_values<'a>(
     statement(backend, sql, values)
 }
 
-/// A change and its history entry: on PostgreSQL one statement, and so one round trip; on SQLite,
-/// which has no such statement and no round trips, two.
-pub(crate) fn with_history(
-    backend: DbBackend,
-    change: &Row,
-    entry: [Value; 12],
-    out: &mut Vec<Statement>,
-) {
-    let change = change.statement(backend);
-    if backend == DbBackend::Postgres {
-        let mut values = change.values.map(|v| v.0).unwrap_or_default();
-        let from = values.len() + 1;
-        // The change's first value is the office too.
-        values.extend(entry.into_iter().skip(1));
-        // `turn` is read, and so taken, before anything is written.
-        let sql = format!(
-            "WITH turn AS (SELECT $1::text AS office, \
-             pg_advisory_xact_lock_shared(hashtextextended($1, 0))), \
-             change AS ({}) INSERT INTO {HISTORY} VALUES ((SELECT office FROM turn), {})",
-            change.sql,
-            placeholders(from, 11)
-        );
-        out.push(statement(backend, sql, values));
-    } else {
-        out.push(change);
-        out.push(insert_entries(backend, &[entry]));
+/// A change and its history entry.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) row: Arc<Row>,
+    pub(crate) entry: [Value; 12],
+}
+
+impl Change {
+    /// The office that it is about: the first value of both.
+    pub(crate) fn office(&self) -> &str {
+        match self.row.values.first() {
+            Some(Value::String(Some(office))) => office,
+            _ => "",
+        }
     }
+}
+
+/// What writes a change: on PostgreSQL one statement; on SQLite, which has no such statement and no
+/// round trips, two.
+pub(crate) fn statements(backend: DbBackend, change: &Change) -> Vec<Statement> {
+    if backend == DbBackend::Postgres {
+        return vec![write_changes(&[change])];
+    }
+    let entries = std::slice::from_ref(&change.entry);
+    vec![
+        change.row.statement(backend),
+        insert_entries(backend, entries),
+    ]
+}
+
+/// Changes of one table, all new or none, with their history: on PostgreSQL one statement, and so
+/// one round trip.
+pub(crate) fn write_changes(changes: &[&Change]) -> Statement {
+    let mut values = Vec::new();
+    // Where the values of each change begin, and those of its entry but the office.
+    let (mut rows, mut entries) = (Vec::new(), Vec::new());
+    for change in changes {
+        rows.push(values.len() + 1);
+        values.extend_from_slice(&change.row.values);
+        entries.push(values.len() + 1);
+        values.extend(change.entry.iter().skip(1).cloned());
+    }
+    let comma = |i: usize| if i == 0 { "" } else { ", " };
+    // `turn` is read, and so taken, before anything is written.
+    let mut sql = "WITH turn AS (SELECT count(pg_advisory_xact_lock_shared(\
+        hashtextextended(office, 0))) FROM (VALUES "
+        .to_owned();
+    // Writing to a String can't fail.
+    for (i, row) in rows.iter().enumerate() {
+        let _ = write!(sql, "{}(${row}::text)", comma(i));
+    }
+    sql.push_str(") o(office))");
+    for (i, (change, row)) in changes.iter().zip(&rows).enumerate() {
+        let count = change.row.values.len();
+        let _ = match (change.row.is_new, i) {
+            (true, 0) => write!(
+                sql,
+                ", change AS (INSERT INTO {} VALUES ({})",
+                change.row.columns(),
+                placeholders(*row, count)
+            ),
+            (true, _) => write!(sql, ", ({})", placeholders(*row, count)),
+            (false, _) => write!(sql, ", change{i} AS ({})", change.row.update(*row)),
+        };
+    }
+    if changes.first().is_some_and(|change| change.row.is_new) {
+        sql.push(')');
+    }
+    let _ = write!(sql, " INSERT INTO {HISTORY} VALUES ");
+    for (i, (row, entry)) in rows.iter().zip(&entries).enumerate() {
+        let rest = placeholders(*entry, 11);
+        let _ = match i {
+            0 => write!(sql, "((SELECT ${row} FROM turn), {rest})"),
+            _ => write!(sql, ", (${row}, {rest})"),
+        };
+    }
+    statement(DbBackend::Postgres, sql, values)
 }
 
 /// Takes an office's turn, on PostgreSQL: nothing else is written in the office until the

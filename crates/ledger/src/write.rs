@@ -21,7 +21,7 @@ use crate::database::{Fault, Open, fault, refusal};
 use crate::ledger::Ledger;
 use crate::record::Record;
 use crate::secret::Digest;
-use crate::sql;
+use crate::sql::{self, Change};
 use entry::Entry;
 pub(crate) use entry::{EntryParts, entry_mac};
 use tx::Pending;
@@ -342,19 +342,22 @@ impl<S: 'static> Ledger<S> {
         changes: &[Pending],
     ) -> Result<Head, Fault> {
         let (head, entries) = self.entries(context, key, head, answer, changes);
-        let mut statements = Vec::with_capacity(changes.len() * 2);
-        for (change, entry) in changes.iter().zip(entries) {
-            sql::with_history(self.backend(), &change.row, entry, &mut statements);
-        }
+        let changes = changes.iter().zip(entries).map(|(change, entry)| Change {
+            row: change.row.clone(),
+            entry,
+        });
         let writer = &self.database.writer;
-        // A statement is a transaction of its own.
-        if let [only] = statements.as_slice() {
-            writer.execute(only.clone()).await.map_err(fault)?;
+        if changes.len() == 1 {
+            for change in changes {
+                writer.change(change).await.map_err(fault)?;
+            }
             return Ok(head);
         }
         let transaction = writer.begin().await.map_err(fault)?;
-        for statement in statements {
-            transaction.execute_raw(statement).await.map_err(fault)?;
+        for change in changes {
+            for statement in sql::statements(self.backend(), &change) {
+                transaction.execute_raw(statement).await.map_err(fault)?;
+            }
         }
         transaction.commit().await.map_err(fault)?;
         Ok(head)

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,6 @@ use chrono::{Days, NaiveDate};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use sea_orm::ConnectionTrait;
 use sea_orm_migration::prelude::*;
 use taizhang_contracts::Office;
 use taizhang_contracts::caller::{Caller, Secret};
@@ -225,7 +226,7 @@ async fn evidence(client: &Client, period: Period, id: &str, page_size: i32) -> 
 }
 
 async fn figures_are_their_evidence(url: &str) {
-    let database = Database::connect(url, 4, Duration::from_secs(10))
+    let database = Database::connect(url, 4, Some(Duration::from_secs(10)))
         .await
         .unwrap();
     Migrator::up(database.writer(), None).await.unwrap();
@@ -303,23 +304,12 @@ async fn figures_are_their_evidence(url: &str) {
 #[tokio::test]
 async fn on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("facilities.db");
-    figures_are_their_evidence(&format!("sqlite://{}", file.display())).await;
+    figures_are_their_evidence(&common::sqlite(&folder)).await;
 }
 
 #[tokio::test]
 async fn on_postgres() {
-    let server = std::env::var("TAIZHANG_TEST_POSTGRES")
-        .expect("TAIZHANG_TEST_POSTGRES names no PostgreSQL server: run the tests by ./test");
-    let admin = sea_orm::Database::connect(format!("{server}/postgres"))
-        .await
-        .unwrap();
-    let name = format!("t{}", uuid::Uuid::new_v4().simple());
-    admin
-        .execute_unprepared(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    figures_are_their_evidence(&format!("{server}/{name}")).await;
-    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
-    admin.execute_unprepared(&drop).await.unwrap();
+    let postgres = common::Postgres::new().await;
+    figures_are_their_evidence(&postgres.url()).await;
+    postgres.remove().await;
 }

@@ -1,6 +1,8 @@
-//! What one write sees of its own changes.
+//! What one write sees of its own changes, and what writes have to do with each other.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +11,12 @@ use sea_orm::sea_query::Condition;
 use sea_orm_migration::prelude::*;
 use taizhang_contracts::caller::{Caller, Secret};
 use taizhang_contracts::meetings::{CreateFacilityRequest, Facility};
-use taizhang_contracts::{Context, Name, Office};
+use taizhang_contracts::{Context, Name, Office, Reason};
+use taizhang_ledger::audit::verify;
 use taizhang_ledger::schema::{ColumnType, History, create_record_table};
-use taizhang_ledger::{Clock, Column, Database, Key, Ledger, Record};
+use taizhang_ledger::{Clock, Column, Database, Key, Kind, Ledger, Record};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// A service that numbers facilities by their seats.
 struct Numbering;
@@ -46,17 +51,17 @@ impl MigrationTrait for Facilities {
     }
 }
 
-#[tokio::test]
-async fn a_write_sees_its_own_changes_by_name_and_gives_no_number_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}/facilities.db", folder.path().display());
-    let database = Database::connect(&url, 2, Duration::from_secs(10))
+async fn ledger(url: &str, statement_timeout: Duration) -> Ledger<Numbering> {
+    let database = Database::connect(url, 4, Some(statement_timeout))
         .await
         .unwrap();
     Migrator::up(database.writer(), None).await.unwrap();
     let zone = chrono_tz::Asia::Shanghai;
-    let ledger = Ledger::<Numbering>::new(database, Key::new(b"test"), Clock::system(), zone);
-    let office = Office::from_id("demo").unwrap();
+    Ledger::new(database, Key::new(b"test"), Clock::system(), zone)
+}
+
+fn context(office: &str) -> Context {
+    let office = Office::from_id(office).unwrap();
     let caller = Caller {
         system: "test".into(),
         offices: vec![office.clone()],
@@ -64,11 +69,30 @@ async fn a_write_sees_its_own_changes_by_name_and_gives_no_number_twice() {
         token_id: "t1".into(),
         token: Secret(String::new()),
     };
-    let context = Context {
+    Context {
         caller: Arc::new(caller),
         office,
         until: None,
-    };
+    }
+}
+
+async fn create(
+    ledger: &Ledger<Numbering>,
+    office: &str,
+    id: Option<&str>,
+) -> taizhang_contracts::Result<Facility> {
+    let (context, request) = (context(office), CreateFacilityRequest::default());
+    let work = ledger.write(&context, &request, |tx| {
+        Box::pin(async move { tx.insert(id, Facility::default()).await })
+    });
+    work.await
+}
+
+#[tokio::test]
+async fn a_write_sees_its_own_changes_by_name_and_gives_no_number_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger(&common::sqlite(&folder), Duration::from_secs(10)).await;
+    let context = context("demo");
     let request = CreateFacilityRequest::default();
     for before in [0, 3] {
         let work = ledger.write(&context, &request, |tx| {
@@ -103,4 +127,109 @@ async fn a_write_sees_its_own_changes_by_name_and_gives_no_number_twice() {
         let stored: Facility = ledger.read(&context, &answer.name).await.unwrap();
         assert_eq!(stored, answer);
     }
+}
+
+const OFFICES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+
+/// Writes that come in at one time are one transaction; what is wrong with one is its own affair.
+async fn writes_at_one_time_fail_each_for_itself(url: &str) {
+    let timeout = Duration::from_secs(10);
+    let ledgers = [ledger(url, timeout).await, ledger(url, timeout).await];
+    for office in OFFICES {
+        create(&ledgers[0], office, Some("taken")).await.unwrap();
+    }
+    // Of one office's history the first process no longer knows the end.
+    create(&ledgers[1], "c", None).await.unwrap();
+    let id = |office| (office == "f").then_some("taken");
+    let at_once = OFFICES.map(|office| create(&ledgers[0], office, id(office)));
+    let answers = futures::future::join_all(at_once).await;
+    for (office, answer) in OFFICES.into_iter().zip(answers) {
+        match answer {
+            Ok(facility) => {
+                let stored: Facility = ledgers[1]
+                    .read(&context(office), &facility.name)
+                    .await
+                    .unwrap();
+                assert_eq!(stored, facility);
+                assert_ne!(office, "f");
+            }
+            Err(error) => {
+                assert_eq!((office, error.reason()), ("f", Reason::AlreadyExists));
+            }
+        }
+        let there: Vec<Facility> = ledgers[1]
+            .select(&context(office).office, Condition::all(), 9)
+            .await
+            .unwrap();
+        let expected = match office {
+            "c" => 3,
+            "f" => 1,
+            _ => 2,
+        };
+        assert_eq!(there.len(), expected, "{office}");
+    }
+    let kind = [Kind::of::<Numbering, Facility>()];
+    let key = Key::new(b"test");
+    let report = verify(ledgers[0].database(), &key, &kind, |_| {}).await;
+    assert_eq!(report.unwrap().findings, []);
+}
+
+#[tokio::test]
+async fn writes_at_one_time_fail_each_for_itself_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    writes_at_one_time_fail_each_for_itself(&common::sqlite(&folder)).await;
+}
+
+#[tokio::test]
+async fn writes_at_one_time_fail_each_for_itself_on_postgres() {
+    let postgres = common::Postgres::new().await;
+    writes_at_one_time_fail_each_for_itself(&postgres.url()).await;
+    postgres.remove().await;
+}
+
+/// Passes connections on, until it falls silent: what is connected then stays so and hears nothing.
+struct Wire {
+    port: u16,
+    silent: watch::Sender<bool>,
+}
+
+impl Wire {
+    async fn to(address: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let silent = watch::Sender::new(false);
+        let told = silent.clone();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let mut far = TcpStream::connect(&address).await.unwrap();
+                // Of those that come later it is not known that it was ever silent.
+                let mut silent = told.subscribe();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = silent.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { port, silent }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_given_up() {
+    let postgres = common::Postgres::new().await;
+    let url = postgres.url();
+    let (before, address) = url.split_once('@').unwrap();
+    let (address, database) = address.split_once('/').unwrap();
+    let wire = Wire::to(address.to_owned()).await;
+    let url = format!("{before}@127.0.0.1:{}/{database}", wire.port);
+    let ledger = ledger(&url, Duration::from_secs(2)).await;
+    let first = create(&ledger, "a", None).await.unwrap();
+    wire.silent.send_replace(true);
+    let context = context("a");
+    let read = || ledger.read::<Facility>(&context, &first.name);
+    assert_eq!(read().await.unwrap_err().reason(), Reason::Unavailable);
+    assert_eq!(read().await.unwrap(), first);
+    postgres.remove().await;
 }

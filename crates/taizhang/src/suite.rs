@@ -149,7 +149,7 @@ impl Suite {
 /// # Errors
 /// If the database is away or has another schema.
 pub async fn database(config: &Config, role: &Role) -> anyhow::Result<Database> {
-    let database = connect(config, role).await?;
+    let database = connected(config, role, Some(longest(config))).await?;
     if database.backend() == DbBackend::Sqlite {
         (role.migrate)(database.writer())
             .await
@@ -192,13 +192,22 @@ async fn with_replica(
     Ok(database)
 }
 
-/// Connects to a service's database as it is.
+/// Connects to a service's database as it is, for an administrator, whose statements take as long
+/// as they do.
 ///
 /// # Errors
 /// If it is away. The message names the service, and never the password.
 pub async fn connect(config: &Config, role: &Role) -> anyhow::Result<Database> {
+    connected(config, role, None).await
+}
+
+async fn connected(
+    config: &Config,
+    role: &Role,
+    longest: Option<Duration>,
+) -> anyhow::Result<Database> {
     let url = config.database(role.name);
-    Database::connect(&url.0, config.pool(role.name), longest(config))
+    Database::connect(&url.0, config.pool(role.name), longest)
         .await
         .with_context(|| format!("services.{}.database can't be reached", role.name))
 }

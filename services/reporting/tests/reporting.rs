@@ -158,7 +158,7 @@ impl County {
 
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/reporting.db", folder.path().display());
-        let database = Database::connect(&url, 4, Duration::from_secs(5))
+        let database = Database::connect(&url, 4, Some(Duration::from_secs(5)))
             .await
             .unwrap();
         Migrator::up(database.writer(), None).await.unwrap();

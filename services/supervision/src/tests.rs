@@ -36,7 +36,7 @@ pub(crate) struct Trial {
 pub(crate) async fn trial() -> Trial {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/supervision.db", folder.path().display());
-    let database = Database::connect(&url, 4, Duration::from_secs(10))
+    let database = Database::connect(&url, 4, Some(Duration::from_secs(10)))
         .await
         .unwrap();
     Migrator::up(database.writer(), None).await.unwrap();

@@ -10,9 +10,10 @@ use sea_orm::{
 use taizhang_contracts::Office;
 
 use super::Open;
+use super::commits::{self, Commits};
 use super::lanes::Lanes;
-use super::loads::Loads;
-use crate::sql;
+use super::loads::{self, Loads};
+use crate::sql::{self, Change};
 
 /// Connections to one database: sea-orm's pool, and on PostgreSQL lanes for single statements.
 #[derive(Debug, Clone)]
@@ -20,6 +21,7 @@ pub(crate) struct Connections {
     pub(super) pool: DatabaseConnection,
     pub(super) lanes: Option<Lanes>,
     pub(super) loads: Loads,
+    pub(super) commits: Commits,
     /// The transaction that all goes through while a batch is under way.
     pub(super) open: Option<Arc<Open>>,
 }
@@ -29,7 +31,8 @@ impl Connections {
         Self {
             pool,
             lanes,
-            loads: Loads::default(),
+            loads: loads::new(),
+            commits: commits::new(),
             open: None,
         }
     }
@@ -57,7 +60,7 @@ impl Connections {
         id: &str,
     ) -> Result<Option<Vec<u8>>, DbErr> {
         if let (Some(lanes), None) = (&self.lanes, &self.open) {
-            return self.loads.body(lanes, table, office.id(), id).await;
+            return loads::body(&self.loads, lanes, table, office.id(), id).await;
         }
         let row = self
             .one(sql::body(self.backend(), table, office, id))
@@ -74,6 +77,11 @@ impl Connections {
             Some(lanes) => lanes.all(statement).await,
             None => self.pool.query_all_raw(statement).await,
         }
+    }
+
+    /// Writes one change, together with those that come in at the same time.
+    pub(crate) async fn change(&self, change: Change) -> Result<(), DbErr> {
+        commits::change(&self.commits, self, change).await
     }
 
     /// Runs a statement that is a transaction of its own.

@@ -24,6 +24,7 @@ pub(super) struct Lanes(Arc<Shared>);
 struct Shared {
     pool: PgPool,
     patience: Duration,
+    longest: Option<Duration>,
     /// As many as the pool has connections.
     places: Semaphore,
     idle: Mutex<Vec<Lane>>,
@@ -38,11 +39,18 @@ struct Lane {
 type Query = sqlx::query::Query<'static, Postgres, SqlxValues>;
 
 impl Lanes {
-    /// Lanes over a pool of so many connections, for which a statement waits so long at most.
-    pub(super) fn over(pool: PgPool, connections: u32, patience: Duration) -> Self {
+    /// Lanes over a pool of so many connections. A statement waits for one no longer than the
+    /// patience, and for its end no longer than twice what the server lets it run.
+    pub(super) fn over(
+        pool: PgPool,
+        connections: u32,
+        patience: Duration,
+        statement_timeout: Option<Duration>,
+    ) -> Self {
         Self(Arc::new(Shared {
             pool,
             patience,
+            longest: statement_timeout.map(|timeout| timeout * 2),
             places: Semaphore::new(connections as usize),
             idle: Mutex::default(),
         }))
@@ -75,15 +83,36 @@ impl Lanes {
     ) -> Result<T, DbErr> {
         let _place = self.place().await?;
         let mut lane = self.take().await?;
-        let done = statement(&mut lane.connection).await;
+        let done = self.ended(statement(&mut lane.connection)).await;
         match &done {
             // What the server itself refused left the connection in order.
             Ok(_) | Err(sqlx::Error::Database(_)) => self.keep(lane),
             // The server is gone, and with it what was kept.
-            Err(_) => self.idle().clear(),
+            Err(_) => {
+                lane.connection.close_on_drop();
+                for mut lane in self.idle().drain(..) {
+                    lane.connection.close_on_drop();
+                }
+            }
         }
         done.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
     }
+
+    /// Gives up a statement that the server should have ended: nothing comes over this connection
+    /// any more, though nobody closed it.
+    async fn ended<T>(
+        &self,
+        statement: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let Some(longest) = self.0.longest else {
+            return statement.await;
+        };
+        let silent = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        tokio::time::timeout(longest, statement)
+            .await
+            .map_err(silent)?
+    }
+
     /// A place among those that run, within the patience.
     async fn place(&self) -> Result<SemaphorePermit<'_>, DbErr> {
         let waited = tokio::time::timeout(self.0.patience, self.0.places.acquire()).await;

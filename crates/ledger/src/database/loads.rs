@@ -1,99 +1,55 @@
 //! Records that are read by their keys at one time are read by one statement.
-//!
-//! A statement costs PostgreSQL and us more than the row that it finds. While a statement is under
-//! way for a table, further keys gather; the next statement takes them all. A key that finds none
-//! under way waits for no others.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use sea_orm::{DbBackend, DbErr, QueryResult, Statement, Value};
-use tokio::sync::oneshot;
 
+use super::gather::Gather;
 use super::lanes::Lanes;
 
 /// How many keys one statement takes at most.
 const MOST: usize = 256;
 
-type Body = Result<Option<Vec<u8>>, DbErr>;
+type Body = Option<Vec<u8>>;
 
 /// What waits to be read, by table.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Loads(Arc<Mutex<HashMap<&'static str, Waiting>>>);
+pub(super) type Loads = Arc<Gather<&'static str, Key, Body>>;
 
-#[derive(Debug, Default)]
-struct Waiting {
-    keys: Vec<Key>,
-    /// Whether a statement is under way.
-    reading: bool,
-}
-
-/// The key of a record, and who waits for its body.
+/// The key of a record.
 #[derive(Debug)]
-struct Key {
+pub(super) struct Key {
     office: String,
     id: String,
-    answer: oneshot::Sender<Body>,
 }
 
-impl Loads {
-    /// The body of a record; `None` if it is not there.
-    pub(super) async fn body(
-        &self,
-        lanes: &Lanes,
-        table: &'static str,
-        office: &str,
-        id: &str,
-    ) -> Body {
-        let (answer, told) = oneshot::channel();
-        let key = Key {
-            office: office.to_owned(),
-            id: id.to_owned(),
-            answer,
-        };
-        let begin = {
-            let mut tables = self.tables();
-            let waiting = tables.entry(table).or_default();
-            waiting.keys.push(key);
-            !std::mem::replace(&mut waiting.reading, true)
-        };
-        if begin {
-            // Not part of this call, which may be dropped: others wait for it too.
-            tokio::spawn(self.clone().read(lanes.clone(), table));
-        }
-        let gone = |_| DbErr::Custom("a read was dropped".into());
-        told.await.map_err(gone)?
-    }
+pub(super) fn new() -> Loads {
+    Gather::new(|waiting| waiting.min(MOST))
+}
 
-    /// Reads what waits until nothing does.
-    async fn read(self, lanes: Lanes, table: &'static str) {
-        while let Some(keys) = self.next(table) {
+/// The body of a record; `None` if it is not there.
+pub(super) async fn body(
+    loads: &Loads,
+    lanes: &Lanes,
+    table: &'static str,
+    office: &str,
+    id: &str,
+) -> Result<Body, DbErr> {
+    let key = Key {
+        office: office.to_owned(),
+        id: id.to_owned(),
+    };
+    let lanes = lanes.clone();
+    let read = move |keys: Vec<Key>| {
+        let lanes = lanes.clone();
+        async move {
             match lanes.all(select(table, &keys)).await {
-                Ok(rows) => tell(keys, &rows),
-                Err(error) => {
-                    for key in keys {
-                        // Who gave up waiting is not told.
-                        let _ = key.answer.send(Err(error.clone()));
-                    }
-                }
+                Ok(rows) => found(keys.len(), &rows),
+                Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
             }
         }
-    }
-
-    fn next(&self, table: &'static str) -> Option<Vec<Key>> {
-        let mut tables = self.tables();
-        let waiting = tables.entry(table).or_default();
-        if waiting.keys.is_empty() {
-            waiting.reading = false;
-            return None;
-        }
-        let taken = waiting.keys.len().min(MOST);
-        Some(waiting.keys.drain(..taken).collect())
-    }
-
-    fn tables(&self) -> MutexGuard<'_, HashMap<&'static str, Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    };
+    loads.ask(table, key, read).await
 }
 
 /// The bodies of some records, each with its place among the keys. Offices and ids have no commas.
@@ -114,16 +70,15 @@ fn select(table: &str, keys: &[Key]) -> Statement {
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
-/// Tells everyone who waits what was found.
-fn tell(keys: Vec<Key>, rows: &[QueryResult]) {
-    let mut found: HashMap<usize, Body> = HashMap::with_capacity(rows.len());
+/// The bodies in the order of so many keys.
+fn found(keys: usize, rows: &[QueryResult]) -> Vec<Result<Body, DbErr>> {
+    let mut found: HashMap<i64, Result<Body, DbErr>> = HashMap::with_capacity(rows.len());
     for row in rows {
-        let place = row.try_get_by_index::<i64>(0).unwrap_or_default();
-        let body = row.try_get_by_index(1).map(Some);
-        found.insert(usize::try_from(place).unwrap_or_default(), body);
+        let place = row.try_get_by_index(0).unwrap_or_default();
+        found.insert(place, row.try_get_by_index(1).map(Some));
     }
-    for (i, key) in keys.into_iter().enumerate() {
-        let body = found.remove(&(i + 1)).unwrap_or(Ok(None));
-        let _ = key.answer.send(body);
-    }
+    (1..)
+        .take(keys)
+        .map(|place| found.remove(&place).unwrap_or(Ok(None)))
+        .collect()
 }

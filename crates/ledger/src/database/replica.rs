@@ -84,11 +84,9 @@ impl Database {
     ) -> Result<(Self, Standing), DbErr> {
         let mut options = common(url, pool);
         // One that is away now may come.
-        options
-            .connect_lazy(true)
-            .statement_timeout(statement_timeout);
+        options.connect_lazy(true);
         let replica = Arc::new(Replica {
-            connections: postgres(options, pool).await?,
+            connections: postgres(options, pool, Some(statement_timeout)).await?,
             service,
             holds: Mutex::default(),
         });

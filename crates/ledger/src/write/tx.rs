@@ -37,7 +37,7 @@ pub struct Tx<'a, S> {
 
 /// A change that waits for the commit.
 pub(super) struct Pending {
-    pub(super) row: Row,
+    pub(super) row: Arc<Row>,
     pub(super) call: usize,
     pub(super) method: &'static str,
     pub(super) record: (&'static str, String),
@@ -257,7 +257,7 @@ impl<'a, S: 'static> Tx<'a, S> {
         let key = (R::COLLECTION.to_owned(), id.to_owned());
         self.places.insert(key, self.changes.len());
         self.changes.push(Pending {
-            row: Row::of::<S, _>(self.office(), id, version, record),
+            row: Arc::new(Row::of::<S, _>(self.office(), id, version, record)),
             call: self.call,
             method: self.method,
             record: (R::COLLECTION, id.to_owned()),

@@ -1,0 +1,67 @@
+//! Writes of one change that come in at one time are one transaction.
+//!
+//! They are of different offices, or else the history refuses all but one. What the database
+//! refuses together is then written one by one, so that no write fails for another's sake.
+
+use std::sync::Arc;
+
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+
+use super::gather::Gather;
+use super::{Connections, refused_by_server};
+use crate::sql::{self, Change};
+
+/// How many changes one transaction takes at most.
+const MOST: usize = 64;
+
+/// What waits to be written, by its table and whether it is new.
+pub(super) type Commits = Arc<Gather<(&'static str, bool), Change, ()>>;
+
+pub(super) fn new() -> Commits {
+    // Powers of two, so that few statements are prepared.
+    Gather::new(|waiting| 1 << waiting.min(MOST).ilog2())
+}
+
+/// Writes one change, in a transaction with others.
+pub(super) async fn change(
+    commits: &Commits,
+    connections: &Connections,
+    change: Change,
+) -> Result<(), DbErr> {
+    let connections = connections.clone();
+    let purpose = (change.row.table, change.row.is_new);
+    let write = move |changes: Vec<Change>| {
+        let connections = connections.clone();
+        async move { write(&connections, &changes).await }
+    };
+    commits.ask(purpose, change, write).await
+}
+
+async fn write(on: &Connections, changes: &[Change]) -> Vec<Result<(), DbErr>> {
+    // In one order everywhere, so that two processes never wait for each other.
+    let mut sorted: Vec<&Change> = changes.iter().collect();
+    sorted.sort_by(|a, b| a.office().cmp(b.office()));
+    match together(on, &sorted).await {
+        Err(error) if changes.len() > 1 && refused_by_server(&error) => {
+            let mut each = Vec::with_capacity(changes.len());
+            for change in changes {
+                each.push(together(on, &[change]).await);
+            }
+            each
+        }
+        done => changes.iter().map(|_| done.clone()).collect(),
+    }
+}
+
+async fn together(on: &Connections, changes: &[&Change]) -> Result<(), DbErr> {
+    if on.backend() == DbBackend::Postgres {
+        return on.execute(sql::write_changes(changes)).await;
+    }
+    let transaction = on.begin().await?;
+    for change in changes {
+        for statement in sql::statements(on.backend(), change) {
+            transaction.execute_raw(statement).await?;
+        }
+    }
+    transaction.commit().await
+}

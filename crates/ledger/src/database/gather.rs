@@ -1,0 +1,161 @@
+//! What comes in at one time is done together.
+//!
+//! A statement costs the database and us more than the row that it is about. While one is under
+//! way, whatever comes in for the same purpose gathers; the next statement takes it all. What finds
+//! none under way waits for nothing.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sea_orm::DbErr;
+use tokio::sync::oneshot;
+
+/// What is answered to each item.
+type Answer<A> = Result<A, DbErr>;
+
+/// Items that wait, by what they are for.
+#[derive(Debug)]
+pub(super) struct Gather<K, I, A> {
+    /// Of so many that wait, how many are done together.
+    take: fn(usize) -> usize,
+    queues: Mutex<HashMap<K, Queue<I, A>>>,
+}
+
+#[derive(Debug)]
+struct Queue<I, A> {
+    waiting: Vec<(I, oneshot::Sender<Answer<A>>)>,
+    /// Whether some are under way.
+    under_way: bool,
+}
+
+impl<K, I, A> Gather<K, I, A>
+where
+    K: Copy + Eq + Hash + Send + 'static,
+    I: Send + 'static,
+    A: Send + 'static,
+{
+    pub(super) fn new(take: fn(usize) -> usize) -> Arc<Self> {
+        Arc::new(Self {
+            take,
+            queues: Mutex::default(),
+        })
+    }
+
+    /// The answer to an item; `work` answers several in their order.
+    pub(super) async fn ask<W, F>(self: &Arc<Self>, purpose: K, item: I, work: W) -> Answer<A>
+    where
+        W: Fn(Vec<I>) -> F + Send + 'static,
+        F: Future<Output = Vec<Answer<A>>> + Send + 'static,
+    {
+        let (answer, told) = oneshot::channel();
+        let begin = {
+            let mut queues = self.queues();
+            let queue = queues.entry(purpose).or_insert_with(|| Queue {
+                waiting: Vec::new(),
+                under_way: false,
+            });
+            queue.waiting.push((item, answer));
+            !std::mem::replace(&mut queue.under_way, true)
+        };
+        if begin {
+            // Not part of this call, which may be dropped: others wait for it too.
+            tokio::spawn(self.clone().run(purpose, work));
+        }
+        let gone = |_| DbErr::Custom("a statement was dropped".into());
+        told.await.map_err(gone)?
+    }
+
+    /// Does what waits until nothing does.
+    async fn run<W, F>(self: Arc<Self>, purpose: K, work: W)
+    where
+        W: Fn(Vec<I>) -> F,
+        F: Future<Output = Vec<Answer<A>>>,
+    {
+        let _cleared = Cleared(&self, purpose);
+        while let Some(taken) = self.next(purpose) {
+            let (items, waiting): (Vec<I>, Vec<_>) = taken.into_iter().unzip();
+            let answers = work(items).await;
+            for (answer, waits) in answers.into_iter().zip(waiting) {
+                // Who gave up waiting is not told.
+                let _ = waits.send(answer);
+            }
+        }
+    }
+
+    fn next(&self, purpose: K) -> Option<Vec<(I, oneshot::Sender<Answer<A>>)>> {
+        let mut queues = self.queues();
+        let queue = queues.get_mut(&purpose)?;
+        // Nothing is begun for a caller who has gone.
+        queue.waiting.retain(|(_, answer)| !answer.is_closed());
+        if queue.waiting.is_empty() {
+            queue.under_way = false;
+            return None;
+        }
+        let taken = (self.take)(queue.waiting.len());
+        Some(queue.waiting.drain(..taken).collect())
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<K, Queue<I, A>>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets go of what waits if the work panics, lest it wait for ever.
+struct Cleared<'a, K: Eq + Hash, I, A>(&'a Gather<K, I, A>, K);
+
+impl<K: Eq + Hash, I, A> Drop for Cleared<'_, K, I, A> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let Gather { queues, .. } = self.0;
+            let mut queues = queues.lock().unwrap_or_else(PoisonError::into_inner);
+            queues.remove(&self.1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::future::join_all;
+
+    use super::*;
+
+    /// Answers every item with all that it was done with.
+    async fn ask(gather: &Arc<Gather<&'static str, u32, Vec<u32>>>, item: u32) -> Answer<Vec<u32>> {
+        let work = |items: Vec<u32>| async move {
+            assert!(!items.contains(&13), "a bad number");
+            items.iter().map(|_| Ok(items.clone())).collect()
+        };
+        gather.ask("numbers", item, work).await
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_at_one_time_is_done_together_and_no_more_than_wanted() {
+        let gather = Gather::new(|waiting| waiting.min(2));
+        let answers = join_all((1..=5).map(|item| ask(&gather, item))).await;
+        let done: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+        assert_eq!(
+            done,
+            [vec![1, 2], vec![1, 2], vec![3, 4], vec![3, 4], vec![5]]
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_begun_for_who_has_gone() {
+        let gather = Gather::new(|waiting| waiting);
+        let gone = futures::poll!(Box::pin(ask(&gather, 1)));
+        assert!(gone.is_pending());
+        assert_eq!(ask(&gather, 2).await.unwrap(), [2]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_no_others_work_for_good() {
+        let gather = Gather::new(|waiting| waiting);
+        let (first, second) = tokio::join!(ask(&gather, 13), ask(&gather, 1));
+        assert!(first.is_err() && second.is_err());
+        assert_eq!(ask(&gather, 2).await.unwrap(), [2]);
+    }
+}
