@@ -1,10 +1,16 @@
 //! A service works on the schema that it knows, and on no other.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use sea_orm::ConnectionTrait;
 use taizhang::roles::ROLES;
+use taizhang_contracts::meetings::{
+    CreateMeetingRequest, ListMeetingsRequest, Meeting, UpdateMeetingRequest,
+};
 use taizhang_ledger::Clock;
 
-use crate::harness::{Databases, Store, role};
+use crate::harness::{ANOTHER, Databases, OFFICE, Store, Suite, role, run_on};
+use crate::records::{Api, execute, meeting, new_meeting};
 
 async fn started(databases: &Databases) -> Result<(), String> {
     let roles: Vec<_> = ROLES.iter().collect();
@@ -61,6 +67,64 @@ fn a_newer_schema_is_refused() {
             assert!(refused.contains("m9999_from_the_future"), "{refused}");
         });
     }
+}
+
+/// In an upgrade the schema grows first; until it is replaced, the older program serves on it.
+#[test]
+fn the_program_before_serves_on_a_schema_that_has_grown() {
+    run_on(Store::Postgres, async |databases| {
+        let suite = Suite::start(databases).await;
+        let (database, api) = (suite.database("meetings").await, Api::of(&suite));
+        let grown = AtomicBool::new(false);
+        let writing = |office: &'static str| {
+            let (api, grown) = (api.clone(), &grown);
+            async move {
+                // The last round begins after the schema has grown.
+                let mut last = false;
+                while !last {
+                    last = grown.load(Ordering::Relaxed);
+                    let request = CreateMeetingRequest {
+                        parent: office.into(),
+                        ..new_meeting(meeting("升级"))
+                    };
+                    let made = api.create_meeting(request).await.unwrap();
+                    assert_eq!(api.get_meeting(&made.name).await.unwrap(), made);
+                    let changed = UpdateMeetingRequest {
+                        meeting: Some(Meeting {
+                            title: "升级之后".into(),
+                            ..made.clone()
+                        }),
+                        ..Default::default()
+                    };
+                    api.update_meeting(changed).await.unwrap();
+                    assert_eq!(api.history(&made.name).await.len(), 2);
+                    let list = ListMeetingsRequest {
+                        parent: office.into(),
+                        page_size: 5,
+                        ..Default::default()
+                    };
+                    api.meetings.clone().list_meetings(list).await.unwrap();
+                }
+            }
+        };
+        let growing = async {
+            for table in ["meetings", "history"] {
+                for sql in [
+                    format!("ALTER TABLE {table} ADD COLUMN next text"),
+                    format!("CREATE INDEX CONCURRENTLY {table}_next ON {table} (office, next)"),
+                    format!("ALTER TABLE {table} ADD COLUMN flag boolean NOT NULL DEFAULT false"),
+                ] {
+                    execute(&database, &sql, vec![]).await;
+                }
+            }
+            let newer = "INSERT INTO seaql_migrations VALUES ('m9999_next', 0)";
+            execute(&database, newer, vec![]).await;
+            grown.store(true, Ordering::Relaxed);
+        };
+        tokio::join!(writing(OFFICE), writing(ANOTHER), growing);
+        assert_eq!(suite.audit("meetings").await.findings, []);
+        suite.stop().await;
+    });
 }
 
 #[test]
