@@ -106,6 +106,8 @@ impl Database {
     }
 }
 
+/// How many prepared statements a connection keeps.
+const STATEMENTS: usize = 512;
 /// How long a call waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -115,9 +117,16 @@ async fn postgres(
     pool: u32,
     statement_timeout: Option<Duration>,
 ) -> Result<Connections, DbErr> {
-    if let Some(timeout) = statement_timeout {
-        options.statement_timeout(timeout);
-    }
+    options.map_sqlx_postgres_opts(move |options| {
+        let options = options.statement_cache_capacity(STATEMENTS);
+        let Some(timeout) = statement_timeout else {
+            return options;
+        };
+        let timeout = timeout.as_millis().to_string();
+        // One that holds an office's turn and goes no further is no better than one that is slow.
+        let limited = ["statement_timeout", "idle_in_transaction_session_timeout"];
+        options.options(limited.map(|name| (name, timeout.clone())))
+    });
     let transactions = pool.div_ceil(4);
     let singles = (pool - transactions).max(1);
     let single = SeaOrm::connect(options.max_connections(singles).clone()).await?;
@@ -181,11 +190,12 @@ pub(crate) fn fault(error: DbErr) -> Fault {
 /// An error of the database as callers see it; its text goes to the log only.
 pub(crate) fn refusal(error: DbErr) -> Error {
     match sqlstate(&error).as_deref() {
-        // PostgreSQL: unique, exclusion, serialization, deadlock. SQLite: busy, and constraints
-        // by primary key, unique index, and trigger.
-        Some("23505" | "23P01" | "40001" | "40P01" | "5" | "517" | "1555" | "2067" | "1811") => {
-            Error::new(Reason::LostRace)
-        }
+        // PostgreSQL: unique, exclusion, serialization, deadlock, another process in the office.
+        // SQLite: busy, and constraints by primary key, unique index, and trigger.
+        Some(
+            "23505" | "23P01" | "40001" | "40P01" | "55P03" | "5" | "517" | "1555" | "2067"
+            | "1811",
+        ) => Error::new(Reason::LostRace),
         // query_canceled: the statement timeout.
         Some("57014") => Error::new(Reason::DeadlineExceeded),
         // The server is stopping or starting, or has no connection left.
@@ -216,9 +226,19 @@ fn sqlstate(error: &DbErr) -> Option<String> {
     Some(sqlx_error(error)?.as_database_error()?.code()?.into_owned())
 }
 
-/// Whether the server answered, and what it answered is no.
-fn refused_by_server(error: &DbErr) -> bool {
-    sqlstate(error).is_some()
+/// Whether the database refused something for what one change of it may be the cause of.
+fn is_one_changes_fault(error: &DbErr) -> bool {
+    let Some(code) = sqlstate(error) else {
+        return false;
+    };
+    match code.parse::<u32>() {
+        // SQLite: a constraint.
+        Ok(code) if code < 10_000 => code & 0xff == 19,
+        // PostgreSQL: not supported, data, constraints, deadlock, a lock that is held.
+        _ => ["0A", "22", "23", "40", "55"]
+            .iter()
+            .any(|class| code.starts_with(class)),
+    }
 }
 
 fn broken(error: &DbErr) -> bool {

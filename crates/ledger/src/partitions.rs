@@ -1,7 +1,7 @@
 //! Turns the tables of a service into PostgreSQL's hash partitions by office.
 //!
-//! Every key and every statement begins with the office, so nothing else changes: a statement finds
-//! the one partition that its office is in.
+//! Every key begins with the office and every statement names it, so nothing else changes: a
+//! statement finds the partition that its office is in.
 
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement,

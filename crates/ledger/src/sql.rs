@@ -1,4 +1,4 @@
-//! The statements of the ledger. Every one names the office. Placeholders are `$1`, `$2`, …, which
+//! The statements of the ledger. Every one names its offices. Placeholders are `$1`, `$2`, …, which
 //! both databases know; values are always bound.
 
 use std::fmt::Write;
@@ -13,6 +13,10 @@ use crate::order::Direction;
 use crate::record::Record;
 
 const HISTORY: &str = "history (office, seq, time, caller, method, collection, id, version, body, request_id, request_digest, mac)";
+
+/// How long a write waits for an office that another process is writing in, before it lets others
+/// pass.
+const TURN_TIMEOUT_MS: u32 = 200;
 
 fn statement(backend: DbBackend, sql: String, values: Vec<Value>) -> Statement {
     Statement::from_sql_and_values(backend, sql, values)
@@ -191,32 +195,32 @@ pub(crate) fn write_changes(changes: &[&Change]) -> Statement {
         entries.push(values.len() + 1);
         values.extend(change.entry.iter().skip(1).cloned());
     }
-    let comma = |i: usize| if i == 0 { "" } else { ", " };
-    // `turn` is read, and so taken, before anything is written.
-    let mut sql = "WITH turn AS (SELECT count(pg_advisory_xact_lock_shared(\
-        hashtextextended(office, 0))) FROM (VALUES "
-        .to_owned();
+    let offices: Vec<String> = rows.iter().map(|row| format!("(${row}::text)")).collect();
+    // `turn` is read, and so taken, before anything is written; who finds one taken waits no longer
+    // than this, since others wait as well.
+    let mut sql = format!(
+        "WITH turn AS (SELECT count(pg_advisory_xact_lock_shared(hashtextextended(office, 0))) \
+         FROM (SELECT set_config('lock_timeout', '{TURN_TIMEOUT_MS}', true)) t, \
+         (VALUES {}) o(office))",
+        offices.join(", ")
+    );
+    let is_new = changes.first().is_some_and(|change| change.row.is_new);
     // Writing to a String can't fail.
-    for (i, row) in rows.iter().enumerate() {
-        let _ = write!(sql, "{}(${row}::text)", comma(i));
-    }
-    sql.push_str(") o(office))");
     for (i, (change, row)) in changes.iter().zip(&rows).enumerate() {
-        let count = change.row.values.len();
-        let _ = match (change.row.is_new, i) {
-            (true, 0) => write!(
-                sql,
-                ", change AS (INSERT INTO {} VALUES ({})",
-                change.row.columns(),
-                placeholders(*row, count)
-            ),
-            (true, _) => write!(sql, ", ({})", placeholders(*row, count)),
-            (false, _) => write!(sql, ", change{i} AS ({})", change.row.update(*row)),
+        let inserted = placeholders(*row, change.row.values.len());
+        let _ = match i {
+            _ if !is_new => write!(sql, ", change{i} AS ({})", change.row.update(*row)),
+            0 => {
+                let columns = change.row.columns();
+                write!(
+                    sql,
+                    ", changes AS (INSERT INTO {columns} VALUES ({inserted})"
+                )
+            }
+            _ => write!(sql, ", ({inserted})"),
         };
     }
-    if changes.first().is_some_and(|change| change.row.is_new) {
-        sql.push(')');
-    }
+    sql.push_str(if is_new { ")" } else { "" });
     let _ = write!(sql, " INSERT INTO {HISTORY} VALUES ");
     for (i, (row, entry)) in rows.iter().zip(&entries).enumerate() {
         let rest = placeholders(*entry, 11);

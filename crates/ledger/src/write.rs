@@ -342,15 +342,15 @@ impl<S: 'static> Ledger<S> {
         changes: &[Pending],
     ) -> Result<Head, Fault> {
         let (head, entries) = self.entries(context, key, head, answer, changes);
-        let changes = changes.iter().zip(entries).map(|(change, entry)| Change {
+        let mut changes = changes.iter().zip(entries).map(|(change, entry)| Change {
             row: change.row.clone(),
             entry,
         });
         let writer = &self.database.writer;
-        if changes.len() == 1 {
-            for change in changes {
-                writer.change(change).await.map_err(fault)?;
-            }
+        if changes.len() == 1
+            && let Some(change) = changes.next()
+        {
+            writer.change(change).await.map_err(fault)?;
             return Ok(head);
         }
         let transaction = writer.begin().await.map_err(fault)?;

@@ -7,7 +7,9 @@ mod common;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{join, join_all};
 use sea_orm::sea_query::Condition;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use sea_orm_migration::prelude::*;
 use taizhang_contracts::caller::{Caller, Secret};
 use taizhang_contracts::meetings::{CreateFacilityRequest, Facility};
@@ -129,6 +131,28 @@ async fn a_write_sees_its_own_changes_by_name_and_gives_no_number_twice() {
     }
 }
 
+async fn rename(
+    ledger: &Ledger<Numbering>,
+    office: &str,
+    id: &str,
+    title: &str,
+) -> taizhang_contracts::Result<Facility> {
+    let (context, request) = (context(office), CreateFacilityRequest::default());
+    let work = ledger.write(&context, &request, |tx| {
+        Box::pin(async move {
+            let name = Name::<Facility>::new(tx.office(), id);
+            let before: Facility = tx.find(&name).await?.unwrap();
+            let title = title.to_owned();
+            let after = Facility {
+                title,
+                ..before.clone()
+            };
+            tx.update(&before, after).await
+        })
+    });
+    work.await
+}
+
 const OFFICES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
 
 /// Writes that come in at one time are one transaction; what is wrong with one is its own affair.
@@ -142,7 +166,7 @@ async fn writes_at_one_time_fail_each_for_itself(url: &str) {
     create(&ledgers[1], "c", None).await.unwrap();
     let id = |office| (office == "f").then_some("taken");
     let at_once = OFFICES.map(|office| create(&ledgers[0], office, id(office)));
-    let answers = futures::future::join_all(at_once).await;
+    let answers = join_all(at_once).await;
     for (office, answer) in OFFICES.into_iter().zip(answers) {
         match answer {
             Ok(facility) => {
@@ -168,6 +192,21 @@ async fn writes_at_one_time_fail_each_for_itself(url: &str) {
         };
         assert_eq!(there.len(), expected, "{office}");
     }
+    // The same with changes of what is there.
+    create(&ledgers[1], "d", None).await.unwrap();
+    let at_once = OFFICES.map(|office| rename(&ledgers[0], office, "taken", office));
+    for (office, answer) in OFFICES.into_iter().zip(join_all(at_once).await) {
+        let renamed = answer.unwrap();
+        assert_eq!(
+            (renamed.title.as_str(), renamed.etag.as_str()),
+            (office, "v2")
+        );
+        let stored: Facility = ledgers[1]
+            .read(&context(office), &renamed.name)
+            .await
+            .unwrap();
+        assert_eq!(stored, renamed);
+    }
     let kind = [Kind::of::<Numbering, Facility>()];
     let key = Key::new(b"test");
     let report = verify(ledgers[0].database(), &key, &kind, |_| {}).await;
@@ -184,6 +223,29 @@ async fn writes_at_one_time_fail_each_for_itself_on_sqlite() {
 async fn writes_at_one_time_fail_each_for_itself_on_postgres() {
     let postgres = common::Postgres::new().await;
     writes_at_one_time_fail_each_for_itself(&postgres.url()).await;
+    postgres.remove().await;
+}
+
+#[tokio::test]
+async fn an_office_that_waits_for_another_process_holds_up_no_other() {
+    let postgres = common::Postgres::new().await;
+    let ledger = ledger(&postgres.url(), Duration::from_secs(30)).await;
+    for office in OFFICES {
+        create(&ledger, office, None).await.unwrap();
+    }
+    let elsewhere = sea_orm::Database::connect(postgres.url()).await.unwrap();
+    let writing = elsewhere.begin().await.unwrap();
+    let turn = "SELECT pg_advisory_xact_lock(hashtextextended('c', 0))";
+    writing.execute_unprepared(turn).await.unwrap();
+    let waits = create(&ledger, "c", None);
+    let others = async {
+        let others = OFFICES.into_iter().filter(|office| *office != "c");
+        for answer in join_all(others.map(|office| create(&ledger, office, None))).await {
+            answer.unwrap();
+        }
+        writing.commit().await.unwrap();
+    };
+    join(waits, others).await.0.unwrap();
     postgres.remove().await;
 }
 

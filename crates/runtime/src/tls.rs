@@ -19,6 +19,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
 use crate::config::{self, ConfigError, Tls};
 
@@ -66,6 +68,21 @@ impl Pem {
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
             .map_err(|e| ConfigError::new("tls.key", e))?;
         Ok(Some((certificates("tls.certificate", chain)?, key)))
+    }
+
+    /// When the certificate that we show ends, since the epoch.
+    fn end(&self) -> Result<Option<Duration>, ConfigError> {
+        let Some((chain, _)) = self.shown()? else {
+            return Ok(None);
+        };
+        let Some(own) = chain.first() else {
+            return Ok(None);
+        };
+        let read =
+            Certificate::from_der(own).map_err(|e| ConfigError::new("tls.certificate", e))?;
+        Ok(Some(
+            read.tbs_certificate.validity.not_after.to_unix_duration(),
+        ))
     }
 
     fn server(&self) -> Result<Option<ServerConfig>, ConfigError> {
@@ -208,6 +225,10 @@ impl Accepting {
         }
         let build = |pem: &Pem| {
             let server = pem.server()?;
+            if let Some(end) = pem.end()? {
+                metrics::gauge!("taizhang_certificate_end_timestamp_seconds")
+                    .set(end.as_secs_f64());
+            }
             server.ok_or_else(|| ConfigError::new("tls.certificate", "must be given with tls.key"))
         };
         Current::open(tls, build).map(|current| Some(Self(current)))

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::{ConnectionTrait, DbErr};
 
 use super::gather::Gather;
-use super::{Connections, refused_by_server};
+use super::{Connections, is_one_changes_fault};
 use crate::sql::{self, Change};
 
 /// How many changes one transaction takes at most.
@@ -38,11 +38,12 @@ pub(super) async fn change(
 }
 
 async fn write(on: &Connections, changes: &[Change]) -> Vec<Result<(), DbErr>> {
-    // In one order everywhere, so that two processes never wait for each other.
+    // In one order everywhere, so that two processes never wait for each other. (The history is
+    // written before the records, which are locked only by who has their office's next entry.)
     let mut sorted: Vec<&Change> = changes.iter().collect();
     sorted.sort_by(|a, b| a.office().cmp(b.office()));
     match together(on, &sorted).await {
-        Err(error) if changes.len() > 1 && refused_by_server(&error) => {
+        Err(error) if changes.len() > 1 && is_one_changes_fault(&error) => {
             let mut each = Vec::with_capacity(changes.len());
             for change in changes {
                 each.push(together(on, &[change]).await);
@@ -54,8 +55,8 @@ async fn write(on: &Connections, changes: &[Change]) -> Vec<Result<(), DbErr>> {
 }
 
 async fn together(on: &Connections, changes: &[&Change]) -> Result<(), DbErr> {
-    if on.backend() == DbBackend::Postgres {
-        return on.execute(sql::write_changes(changes)).await;
+    if let Some(lanes) = &on.lanes {
+        return lanes.execute(sql::write_changes(changes)).await;
     }
     let transaction = on.begin().await?;
     for change in changes {

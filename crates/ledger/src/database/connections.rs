@@ -84,14 +84,6 @@ impl Connections {
         commits::change(&self.commits, self, change).await
     }
 
-    /// Runs a statement that is a transaction of its own.
-    pub(crate) async fn execute(&self, statement: Statement) -> Result<(), DbErr> {
-        match &self.lanes {
-            Some(lanes) => lanes.execute(statement).await,
-            None => self.pool.execute_raw(statement).await.map(|_| ()),
-        }
-    }
-
     /// Begins a transaction of several statements, which writes. On SQLite no other does then.
     pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {

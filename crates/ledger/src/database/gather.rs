@@ -15,19 +15,15 @@ use tokio::sync::oneshot;
 /// What is answered to each item.
 type Answer<A> = Result<A, DbErr>;
 
-/// Items that wait, by what they are for.
+/// An item that waits, and who waits for its answer.
+type Waiting<I, A> = (I, oneshot::Sender<Answer<A>>);
+
+/// What waits while something is under way, by what it is for.
 #[derive(Debug)]
 pub(super) struct Gather<K, I, A> {
-    /// Of so many that wait, how many are done together.
+    /// Of so many that wait, how many are done together: at least one.
     take: fn(usize) -> usize,
-    queues: Mutex<HashMap<K, Queue<I, A>>>,
-}
-
-#[derive(Debug)]
-struct Queue<I, A> {
-    waiting: Vec<(I, oneshot::Sender<Answer<A>>)>,
-    /// Whether some are under way.
-    under_way: bool,
+    waiting: Mutex<HashMap<K, Vec<Waiting<I, A>>>>,
 }
 
 impl<K, I, A> Gather<K, I, A>
@@ -39,7 +35,7 @@ where
     pub(super) fn new(take: fn(usize) -> usize) -> Arc<Self> {
         Arc::new(Self {
             take,
-            queues: Mutex::default(),
+            waiting: Mutex::default(),
         })
     }
 
@@ -51,13 +47,10 @@ where
     {
         let (answer, told) = oneshot::channel();
         let begin = {
-            let mut queues = self.queues();
-            let queue = queues.entry(purpose).or_insert_with(|| Queue {
-                waiting: Vec::new(),
-                under_way: false,
-            });
-            queue.waiting.push((item, answer));
-            !std::mem::replace(&mut queue.under_way, true)
+            let mut waiting = self.waiting();
+            let begin = !waiting.contains_key(&purpose);
+            waiting.entry(purpose).or_default().push((item, answer));
+            begin
         };
         if begin {
             // Not part of this call, which may be dropped: others wait for it too.
@@ -84,21 +77,23 @@ where
         }
     }
 
-    fn next(&self, purpose: K) -> Option<Vec<(I, oneshot::Sender<Answer<A>>)>> {
-        let mut queues = self.queues();
-        let queue = queues.get_mut(&purpose)?;
+    fn next(&self, purpose: K) -> Option<Vec<Waiting<I, A>>> {
+        let mut waiting = self.waiting();
+        let items = waiting.get_mut(&purpose)?;
         // Nothing is begun for a caller who has gone.
-        queue.waiting.retain(|(_, answer)| !answer.is_closed());
-        if queue.waiting.is_empty() {
-            queue.under_way = false;
+        items.retain(|(_, answer)| !answer.is_closed());
+        if items.is_empty() {
+            waiting.remove(&purpose);
             return None;
         }
-        let taken = (self.take)(queue.waiting.len());
-        Some(queue.waiting.drain(..taken).collect())
+        let taken = (self.take)(items.len());
+        Some(items.drain(..taken).collect())
     }
+}
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<K, Queue<I, A>>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+impl<K, I, A> Gather<K, I, A> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<K, Vec<Waiting<I, A>>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,9 +103,7 @@ struct Cleared<'a, K: Eq + Hash, I, A>(&'a Gather<K, I, A>, K);
 impl<K: Eq + Hash, I, A> Drop for Cleared<'_, K, I, A> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let Gather { queues, .. } = self.0;
-            let mut queues = queues.lock().unwrap_or_else(PoisonError::into_inner);
-            queues.remove(&self.1);
+            self.0.waiting().remove(&self.1);
         }
     }
 }

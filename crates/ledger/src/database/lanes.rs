@@ -85,8 +85,13 @@ impl Lanes {
         let mut lane = self.take().await?;
         let done = self.ended(statement(&mut lane.connection)).await;
         match &done {
-            // What the server itself refused left the connection in order.
-            Ok(_) | Err(sqlx::Error::Database(_)) => self.keep(lane),
+            Ok(_) => self.keep(lane),
+            // What the server itself refused left the connection in order, unless it is stopping.
+            Err(sqlx::Error::Database(error))
+                if !error.code().is_some_and(|code| code.starts_with("57P")) =>
+            {
+                self.keep(lane);
+            }
             // The server is gone, and with it what was kept.
             Err(_) => {
                 lane.connection.close_on_drop();

@@ -49,6 +49,11 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "How far the replica is behind at most"
     );
+    describe_gauge!(
+        "taizhang_certificate_end_timestamp_seconds",
+        Unit::Seconds,
+        "When the certificate that is shown to callers ends, since 1970"
+    );
     describe_gauge!("taizhang_build_info", "1, with the version that runs");
     metrics::gauge!("taizhang_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
