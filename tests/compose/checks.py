@@ -554,6 +554,10 @@ def the_administrator_sees_how_it_runs(suite: Suite) -> None:
     wait(lambda: read() == {**dict.fromkeys(suite.ports, 1), GATEWAY: 1, "meetings": 2}, 60, "all read")
     load = Load(suite, callers=2)
     wait(lambda: told(f"{prometheus}/query?query=taizhang:calls:rate>1")["result"], 60, "counted")
+    # Signed for 13 months.
+    ends = "count(count+by+(job)+(taizhang_certificate_end_timestamp_seconds>time()%2B300*86400))"
+    [ends] = told(f"{prometheus}/query?query={ends}")["result"]
+    assert int(ends["value"][1]) == len(suite.ports), ends
     load.stop()
 
     refresh(suite, 2022)

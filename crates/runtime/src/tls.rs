@@ -283,3 +283,27 @@ impl Connecting {
 async fn within<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     timeout(HANDSHAKE, handshake).await?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read_from_it() {
+        let mut params = rcgen::CertificateParams::new(vec!["meetings".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2051, 6, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let mut pem = Pem {
+            certificate: Some(certificate.pem()),
+            key: Some(key.serialize_pem()),
+            client_ca: None,
+            client_optional: false,
+            ca: None,
+        };
+        // 2051-06-01T00:00:00Z
+        assert_eq!(pem.end().unwrap(), Some(Duration::from_secs(2_569_190_400)));
+        pem.certificate = None;
+        assert_eq!(pem.end().unwrap(), None);
+    }
+}

@@ -19,7 +19,7 @@ pub(super) type Commits = Arc<Gather<(&'static str, bool), Change, ()>>;
 
 pub(super) fn new() -> Commits {
     // Powers of two, so that few statements are prepared.
-    Gather::new(|waiting| 1 << waiting.min(MOST).ilog2())
+    Gather::new(false, |waiting| 1 << waiting.min(MOST).ilog2())
 }
 
 /// Writes one change, in a transaction with others.

@@ -23,6 +23,9 @@ type Waiting<I, A> = (I, oneshot::Sender<Answer<A>>);
 pub(super) struct Gather<K, I, A> {
     /// Of so many that wait, how many are done together: at least one.
     take: fn(usize) -> usize,
+    /// Whether calls that have arrived already, and not been read yet, come along: worth it where a
+    /// statement is short.
+    patient: bool,
     waiting: Mutex<HashMap<K, Vec<Waiting<I, A>>>>,
 }
 
@@ -32,9 +35,10 @@ where
     I: Send + 'static,
     A: Send + 'static,
 {
-    pub(super) fn new(take: fn(usize) -> usize) -> Arc<Self> {
+    pub(super) fn new(patient: bool, take: fn(usize) -> usize) -> Arc<Self> {
         Arc::new(Self {
             take,
+            patient,
             waiting: Mutex::default(),
         })
     }
@@ -67,7 +71,13 @@ where
         F: Future<Output = Vec<Answer<A>>>,
     {
         let _cleared = Cleared(&self, purpose);
-        while let Some(taken) = self.next(purpose) {
+        loop {
+            if self.patient {
+                tokio::task::yield_now().await;
+            }
+            let Some(taken) = self.next(purpose) else {
+                return;
+            };
             let (items, waiting): (Vec<I>, Vec<_>) = taken.into_iter().unzip();
             let answers = work(items).await;
             for (answer, waits) in answers.into_iter().zip(waiting) {
@@ -127,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_in_at_one_time_is_done_together_and_no_more_than_wanted() {
-        let gather = Gather::new(|waiting| waiting.min(2));
+        let gather = Gather::new(false, |waiting| waiting.min(2));
         let answers = join_all((1..=5).map(|item| ask(&gather, item))).await;
         let done: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
         assert_eq!(
@@ -138,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_begun_for_who_has_gone() {
-        let gather = Gather::new(|waiting| waiting);
+        let gather = Gather::new(true, |waiting| waiting);
         let gone = futures::poll!(Box::pin(ask(&gather, 1)));
         assert!(gone.is_pending());
         assert_eq!(ask(&gather, 2).await.unwrap(), [2]);
@@ -146,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_no_others_work_for_good() {
-        let gather = Gather::new(|waiting| waiting);
+        let gather = Gather::new(true, |waiting| waiting);
         let (first, second) = tokio::join!(ask(&gather, 13), ask(&gather, 1));
         assert!(first.is_err() && second.is_err());
         assert_eq!(ask(&gather, 2).await.unwrap(), [2]);

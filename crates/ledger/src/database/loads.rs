@@ -24,7 +24,7 @@ pub(super) struct Key {
 }
 
 pub(super) fn new() -> Loads {
-    Gather::new(|waiting| waiting.min(MOST))
+    Gather::new(true, |waiting| waiting.min(MOST))
 }
 
 /// The body of a record; `None` if it is not there.
