@@ -286,6 +286,8 @@ async fn within<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

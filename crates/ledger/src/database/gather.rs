@@ -120,6 +120,8 @@ impl<K: Eq + Hash, I, A> Drop for Cleared<'_, K, I, A> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::sync::Arc;
 
     use futures::future::join_all;
