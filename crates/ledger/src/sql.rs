@@ -155,12 +155,12 @@ fn insert_values<'a>(
 
 /// A change and its history entry.
 #[derive(Debug)]
-pub(crate) struct Change {
+pub(crate) struct RowChange {
     pub(crate) row: Arc<Row>,
     pub(crate) entry: [Value; 12],
 }
 
-impl Change {
+impl RowChange {
     /// The office that it is about: the first value of both.
     pub(crate) fn office(&self) -> &str {
         match self.row.values.first() {
@@ -172,7 +172,7 @@ impl Change {
 
 /// What writes a change: on PostgreSQL one statement; on SQLite, which has no such statement and no
 /// round trips, two.
-pub(crate) fn statements(backend: DbBackend, change: &Change) -> Vec<Statement> {
+pub(crate) fn statements(backend: DbBackend, change: &RowChange) -> Vec<Statement> {
     if backend == DbBackend::Postgres {
         return vec![write_changes(&[change])];
     }
@@ -185,7 +185,7 @@ pub(crate) fn statements(backend: DbBackend, change: &Change) -> Vec<Statement> 
 
 /// Changes of one table, all new or none, with their history: on PostgreSQL one statement, and so
 /// one round trip.
-pub(crate) fn write_changes(changes: &[&Change]) -> Statement {
+pub(crate) fn write_changes(changes: &[&RowChange]) -> Statement {
     let mut values = Vec::new();
     // Where the values of each change begin, and those of its entry but the office.
     let (mut rows, mut entries) = (Vec::new(), Vec::new());

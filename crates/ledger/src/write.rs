@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
-use sea_orm::{ConnectionTrait, QueryResult, Value};
+use sea_orm::{QueryResult, Value};
 use sha2::{Digest as _, Sha256};
 use taizhang_contracts::{Context, Error, Office, Reason, Resource, Result, Write};
 use tokio::sync::watch;
@@ -21,7 +21,7 @@ use crate::database::{Fault, Open, fault, refusal};
 use crate::ledger::Ledger;
 use crate::record::Record;
 use crate::secret::Digest;
-use crate::sql::{self, Change};
+use crate::sql::{self, RowChange};
 use entry::Entry;
 pub(crate) use entry::{EntryParts, entry_mac};
 use tx::Pending;
@@ -342,24 +342,15 @@ impl<S: 'static> Ledger<S> {
         changes: &[Pending],
     ) -> Result<Head, Fault> {
         let (head, entries) = self.entries(context, key, head, answer, changes);
-        let mut changes = changes.iter().zip(entries).map(|(change, entry)| Change {
-            row: change.row.clone(),
-            entry,
-        });
-        let writer = &self.database.writer;
-        if changes.len() == 1
-            && let Some(change) = changes.next()
-        {
-            writer.change(change).await.map_err(fault)?;
-            return Ok(head);
-        }
-        let transaction = writer.begin().await.map_err(fault)?;
-        for change in changes {
-            for statement in sql::statements(self.backend(), &change) {
-                transaction.execute_raw(statement).await.map_err(fault)?;
-            }
-        }
-        transaction.commit().await.map_err(fault)?;
+        let changes = changes
+            .iter()
+            .zip(entries)
+            .map(|(change, entry)| RowChange {
+                row: change.row.clone(),
+                entry,
+            });
+        let written = self.database.writer.write(changes.collect()).await;
+        written.map_err(fault)?;
         Ok(head)
     }
 

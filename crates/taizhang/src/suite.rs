@@ -149,7 +149,7 @@ impl Suite {
 /// # Errors
 /// If the database is away or has another schema.
 pub async fn database(config: &Config, role: &Role) -> anyhow::Result<Database> {
-    let database = connected(config, role, Some(longest(config))).await?;
+    let database = connect_with(config, role, Some(longest(config))).await?;
     if database.backend() == DbBackend::Sqlite {
         (role.migrate)(database.writer())
             .await
@@ -198,10 +198,10 @@ async fn with_replica(
 /// # Errors
 /// If it is away. The message names the service, and never the password.
 pub async fn connect(config: &Config, role: &Role) -> anyhow::Result<Database> {
-    connected(config, role, None).await
+    connect_with(config, role, None).await
 }
 
-async fn connected(
+async fn connect_with(
     config: &Config,
     role: &Role,
     longest: Option<Duration>,

@@ -5,17 +5,17 @@
 
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 
 use super::gather::Gather;
 use super::{Connections, is_one_changes_fault};
-use crate::sql::{self, Change};
+use crate::sql::{self, RowChange};
 
 /// How many changes one transaction takes at most.
 const MOST: usize = 64;
 
 /// What waits to be written, by its table and whether it is new.
-pub(super) type Commits = Arc<Gather<(&'static str, bool), Change, ()>>;
+pub(super) type Commits = Arc<Gather<(&'static str, bool), RowChange, ()>>;
 
 pub(super) fn new() -> Commits {
     // Powers of two, so that few statements are prepared.
@@ -26,21 +26,21 @@ pub(super) fn new() -> Commits {
 pub(super) async fn change(
     commits: &Commits,
     connections: &Connections,
-    change: Change,
+    change: RowChange,
 ) -> Result<(), DbErr> {
     let connections = connections.clone();
     let purpose = (change.row.table, change.row.is_new);
-    let write = move |changes: Vec<Change>| {
+    let write = move |changes: Vec<RowChange>| {
         let connections = connections.clone();
         async move { write(&connections, &changes).await }
     };
     commits.ask(purpose, change, write).await
 }
 
-async fn write(on: &Connections, changes: &[Change]) -> Vec<Result<(), DbErr>> {
+async fn write(on: &Connections, changes: &[RowChange]) -> Vec<Result<(), DbErr>> {
     // In one order everywhere, so that two processes never wait for each other. (The history is
     // written before the records, which are locked only by who has their office's next entry.)
-    let mut sorted: Vec<&Change> = changes.iter().collect();
+    let mut sorted: Vec<&RowChange> = changes.iter().collect();
     sorted.sort_by(|a, b| a.office().cmp(b.office()));
     match together(on, &sorted).await {
         Err(error) if changes.len() > 1 && is_one_changes_fault(&error) => {
@@ -54,15 +54,9 @@ async fn write(on: &Connections, changes: &[Change]) -> Vec<Result<(), DbErr>> {
     }
 }
 
-async fn together(on: &Connections, changes: &[&Change]) -> Result<(), DbErr> {
-    if let Some(lanes) = &on.lanes {
-        return lanes.execute(sql::write_changes(changes)).await;
+async fn together(on: &Connections, changes: &[&RowChange]) -> Result<(), DbErr> {
+    match &on.lanes {
+        Some(lanes) => lanes.execute(sql::write_changes(changes)).await,
+        None => on.write_in_order(changes.iter().copied()).await,
     }
-    let transaction = on.begin().await?;
-    for change in changes {
-        for statement in sql::statements(on.backend(), change) {
-            transaction.execute_raw(statement).await?;
-        }
-    }
-    transaction.commit().await
 }

@@ -13,7 +13,7 @@ use super::Open;
 use super::commits::{self, Commits};
 use super::lanes::Lanes;
 use super::loads::{self, Loads};
-use crate::sql::{self, Change};
+use crate::sql::{self, RowChange};
 
 /// Connections to one database: sea-orm's pool, and on PostgreSQL lanes for single statements.
 #[derive(Debug, Clone)]
@@ -79,9 +79,27 @@ impl Connections {
         }
     }
 
-    /// Writes one change, together with those that come in at the same time.
-    pub(crate) async fn change(&self, change: Change) -> Result<(), DbErr> {
-        commits::change(&self.commits, self, change).await
+    /// Writes changes in one transaction; a single one together with those that come in at the
+    /// same time.
+    pub(crate) async fn write(&self, mut changes: Vec<RowChange>) -> Result<(), DbErr> {
+        match changes.pop() {
+            Some(only) if changes.is_empty() => commits::change(&self.commits, self, only).await,
+            last => self.write_in_order(changes.iter().chain(&last)).await,
+        }
+    }
+
+    /// Writes changes, one after another, in one transaction.
+    pub(super) async fn write_in_order(
+        &self,
+        changes: impl Iterator<Item = &RowChange> + Send,
+    ) -> Result<(), DbErr> {
+        let transaction = self.begin().await?;
+        for change in changes {
+            for statement in sql::statements(self.backend(), change) {
+                transaction.execute_raw(statement).await?;
+            }
+        }
+        transaction.commit().await
     }
 
     /// Begins a transaction of several statements, which writes. On SQLite no other does then.

@@ -1,8 +1,8 @@
 //! What comes in at one time is done together.
 //!
 //! A statement costs the database and us more than the row that it is about. While one is under
-//! way, whatever comes in for the same purpose gathers; the next statement takes it all. What finds
-//! none under way waits for nothing.
+//! way, whatever comes in for the same purpose gathers; the next statement takes it all. Nothing
+//! waits for what has not arrived yet.
 
 use std::collections::HashMap;
 use std::future::Future;
