@@ -70,19 +70,12 @@ impl Pem {
         Ok(Some((certificates("tls.certificate", chain)?, key)))
     }
 
-    /// When the certificate that we show ends, since the epoch.
-    fn end(&self) -> Result<Option<Duration>, ConfigError> {
-        let Some((chain, _)) = self.shown()? else {
-            return Ok(None);
-        };
-        let Some(own) = chain.first() else {
-            return Ok(None);
-        };
-        let read =
-            Certificate::from_der(own).map_err(|e| ConfigError::new("tls.certificate", e))?;
-        Ok(Some(
-            read.tbs_certificate.validity.not_after.to_unix_duration(),
-        ))
+    /// When the certificate that we show ends, since the epoch. One in which we can't find that is
+    /// shown all the same.
+    fn end(&self) -> Option<Duration> {
+        let (chain, _) = self.shown().ok()??;
+        let own = Certificate::from_der(chain.first()?).ok()?;
+        Some(own.tbs_certificate.validity.not_after.to_unix_duration())
     }
 
     fn server(&self) -> Result<Option<ServerConfig>, ConfigError> {
@@ -225,7 +218,7 @@ impl Accepting {
         }
         let build = |pem: &Pem| {
             let server = pem.server()?;
-            if let Some(end) = pem.end()? {
+            if let Some(end) = pem.end() {
                 metrics::gauge!("taizhang_certificate_end_timestamp_seconds")
                     .set(end.as_secs_f64());
             }
@@ -304,8 +297,8 @@ mod tests {
             ca: None,
         };
         // 2051-06-01T00:00:00Z
-        assert_eq!(pem.end().unwrap(), Some(Duration::from_secs(2_569_190_400)));
+        assert_eq!(pem.end(), Some(Duration::from_secs(2_569_190_400)));
         pem.certificate = None;
-        assert_eq!(pem.end().unwrap(), None);
+        assert_eq!(pem.end(), None);
     }
 }
