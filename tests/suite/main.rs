@@ -18,6 +18,7 @@ mod bookings;
 mod containers;
 mod contracts;
 mod crash;
+mod disks;
 mod docs;
 mod draw;
 mod figures;

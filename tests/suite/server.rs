@@ -17,9 +17,16 @@ pub struct Server {
 }
 
 impl Server {
+    pub const PROGRAM: &str = env!("CARGO_BIN_EXE_taizhang");
+
     /// Starts it with some variables of its environment, and waits until it has told where each service listens.
     pub fn start(config: &Path, environment: &[(&str, &str)]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_taizhang"))
+        Self::run(Command::new(Self::PROGRAM), config, environment)
+    }
+
+    /// Starts it by a command to which its arguments are added.
+    pub fn run(mut command: Command, config: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut process = command
             .args(["serve", "--config"])
             .arg(config)
             .env("TAIZHANG__TELEMETRY__LOG", "error")
@@ -45,6 +52,14 @@ impl Server {
             _told: told,
             addresses,
         }
+    }
+
+    /// SIGTERM, and waits until it has stopped in order.
+    pub fn stop(mut self) {
+        let id = self.process.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(told.success());
+        assert!(self.process.wait().unwrap().success());
     }
 
     /// SIGKILL.

@@ -4,14 +4,13 @@
 use std::collections::BTreeSet;
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, QueryFilter,
-    QueryOrder, QueryResult, QuerySelect, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, Statement, Value,
 };
 
 use crate::Kind;
 use crate::column::utc;
-use crate::database::Database;
+use crate::database::{Database, Transaction};
 use crate::schema::history::{self, Model as Entry};
 use crate::sql;
 
@@ -61,7 +60,7 @@ pub async fn ends_of(database: &Database) -> Result<Vec<End>, DbErr> {
 
 /// One state of a database, to read from while others write.
 #[derive(Debug)]
-pub struct Snapshot(DatabaseTransaction);
+pub struct Snapshot(Transaction);
 
 impl Snapshot {
     /// Makes ready to take the state; [`Snapshot::take`] takes it.
@@ -108,7 +107,7 @@ impl Snapshot {
 
 /// An empty database that is being filled. Nothing of it is there before [`Filling::finish`].
 pub struct Filling {
-    transaction: DatabaseTransaction,
+    transaction: Transaction,
     backend: DbBackend,
     kinds: &'static [Kind],
     offices: BTreeSet<String>,
@@ -120,11 +119,7 @@ impl Filling {
     /// # Errors
     /// If the database can't be read.
     pub async fn begin(database: &Database, kinds: &'static [Kind]) -> Result<Option<Self>, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        };
-        let transaction = database.writer().begin_with_options(options).await?;
+        let transaction = database.writer.begin().await?;
         let backend = database.backend();
         if backend == DbBackend::Postgres {
             let lock = "LOCK TABLE history IN EXCLUSIVE MODE";

@@ -7,6 +7,7 @@ mod lanes;
 mod loads;
 mod open;
 mod replica;
+mod transaction;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use lanes::Lanes;
 pub(crate) use open::Open;
 use replica::Replica;
 pub use replica::Standing;
+pub(crate) use transaction::Transaction;
 
 /// Connections to one service's database.
 #[derive(Debug, Clone)]

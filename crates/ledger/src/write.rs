@@ -140,6 +140,12 @@ enum Attempt<R> {
     Refused(Error),
 }
 
+async fn rollback(open: Option<Arc<Open>>) {
+    if let Some(open) = open {
+        open.rollback().await;
+    }
+}
+
 impl<S: 'static> Ledger<S> {
     /// Runs one write: `work` reads and changes through the [`Tx`] and returns the record that is
     /// the answer. It may run more than once, each time from the start.
@@ -243,7 +249,7 @@ impl<S: 'static> Ledger<S> {
         let record = match done {
             Ok(record) => record,
             Err(error) => {
-                drop(open);
+                rollback(open).await;
                 // A batch may have written already what turned out to be taken.
                 if key.calls.is_some() && error.reason() == Reason::LostRace {
                     return self.lost(key, &changes).await;
@@ -253,7 +259,7 @@ impl<S: 'static> Ledger<S> {
             }
         };
         if key.validate_only {
-            drop(open);
+            rollback(open).await;
             *known = Some(head);
             return match self.first_taken(key, &changes).await {
                 Ok(None) => match self.answered::<R>(context, key).await {

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions,
-    TransactionTrait,
+    AccessMode, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, IsolationLevel, QueryResult,
+    Statement, TransactionTrait,
 };
 use taizhang_contracts::Office;
 
@@ -13,6 +12,7 @@ use super::Open;
 use super::commits::{self, Commits};
 use super::lanes::Lanes;
 use super::loads::{self, Loads};
+use super::transaction::{SqliteTransaction, Transaction};
 use crate::sql::{self, RowChange};
 
 /// Connections to one database: sea-orm's pool, and on PostgreSQL lanes for single statements.
@@ -103,24 +103,30 @@ impl Connections {
     }
 
     /// Begins a transaction of several statements, which writes. On SQLite no other does then.
-    pub(crate) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.pool.begin_with_options(options).await
+    pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
+        match self.backend() {
+            DbBackend::Sqlite => self.begin_sqlite("BEGIN IMMEDIATE").await,
+            _ => self.pool.begin().await.map(Transaction::Postgres),
+        }
     }
 
     /// Begins a transaction that only reads, and sees one state of the database throughout.
-    pub(crate) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
-        match self.backend() {
-            DbBackend::Postgres => {
-                let isolation = Some(IsolationLevel::RepeatableRead);
-                self.pool
-                    .begin_with_config(isolation, Some(AccessMode::ReadOnly))
-                    .await
-            }
-            _ => self.pool.begin().await,
+    pub(crate) async fn snapshot(&self) -> Result<Transaction, DbErr> {
+        if self.backend() == DbBackend::Sqlite {
+            return self.begin_sqlite("BEGIN").await;
         }
+        let isolation = Some(IsolationLevel::RepeatableRead);
+        let transaction = self
+            .pool
+            .begin_with_config(isolation, Some(AccessMode::ReadOnly))
+            .await?;
+        Ok(Transaction::Postgres(transaction))
+    }
+
+    async fn begin_sqlite(&self, begin: &'static str) -> Result<Transaction, DbErr> {
+        let pool = self.pool.get_sqlite_connection_pool();
+        SqliteTransaction::begin(pool, begin)
+            .await
+            .map(Transaction::Sqlite)
     }
 }

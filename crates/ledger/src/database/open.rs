@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value,
-};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 use taizhang_contracts::Office;
 use tokio::sync::Mutex;
 
-use super::Connections;
+use super::{Connections, Transaction};
 use crate::sql::{self, Row};
 
 /// So many rows are inserted by one statement.
@@ -24,7 +22,7 @@ pub(crate) struct Open {
 
 #[derive(Debug, Default)]
 struct State {
-    transaction: Option<DatabaseTransaction>,
+    transaction: Option<Transaction>,
     waiting: Vec<Row>,
     /// Where a record's row waits.
     places: HashMap<(&'static str, String), usize>,
@@ -86,8 +84,16 @@ impl Open {
         }
     }
 
+    /// Rolls back.
+    pub(crate) async fn rollback(&self) {
+        if let Some(transaction) = self.state.lock().await.transaction.take() {
+            // A connection that could not is closed, which rolls back too.
+            let _ = transaction.rollback().await;
+        }
+    }
+
     /// The transaction with all that waited: changed rows first, which may make room for new ones.
-    async fn written<'s>(&self, state: &'s mut State) -> Result<&'s DatabaseTransaction, DbErr> {
+    async fn written<'s>(&self, state: &'s mut State) -> Result<&'s Transaction, DbErr> {
         let ended = || DbErr::Custom("the transaction has ended".into());
         let transaction = state.transaction.as_ref().ok_or_else(ended)?;
         state.places.clear();

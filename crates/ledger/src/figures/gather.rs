@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 use taizhang_contracts::statistics::{Figure, GatherFiguresResponse};
 use taizhang_contracts::{Context, Result, Until, date};
 
 use super::{Days, How, Indicator, Placed};
-use crate::database::Connections;
+use crate::database::{Connections, Transaction};
 use crate::ledger::Ledger;
 
 /// The values of `wanted` in the period, in the same order.
@@ -43,7 +43,7 @@ pub(crate) async fn gather<S: 'static>(
 
 /// A transaction that sees one state of the database throughout. PostgreSQL ends its work on it
 /// when the caller's time is over.
-async fn snapshot(on: &Connections, until: Option<Until>) -> Result<DatabaseTransaction, DbErr> {
+async fn snapshot(on: &Connections, until: Option<Until>) -> Result<Transaction, DbErr> {
     let snapshot = on.snapshot().await?;
     if on.backend() != DbBackend::Postgres {
         return Ok(snapshot);
@@ -68,7 +68,7 @@ fn by_table<S>(wanted: &[&Indicator<S>]) -> BTreeMap<&'static str, Vec<usize>> {
 
 /// The figures over one kind of record.
 async fn scan<S>(
-    snapshot: &DatabaseTransaction,
+    snapshot: &Transaction,
     office: &str,
     days: Days,
     indicators: &[&Indicator<S>],
