@@ -11,7 +11,7 @@ use taizhang_contracts::meetings::{
     Facility, FacilityKind, Lecture, LectureKind, LectureState, Meeting, MeetingState, SpeakerRank,
 };
 use taizhang_contracts::supervision::{Matter, MatterState, Source, SourceKind};
-use taizhang_contracts::{Name, Office, Stored};
+use taizhang_contracts::{Name, Office, Resource, Stored};
 use taizhang_ledger::Record;
 
 use crate::calls;
@@ -168,22 +168,22 @@ pub(crate) fn matter(i: u64) -> Matter {
 }
 
 /// Puts the records of one kind into their table.
-pub(crate) async fn load<S: 'static, R: Record<S> + Message>(
+pub(crate) async fn load<E: Record>(
     database: &DatabaseConnection,
     office: &Office,
-    records: impl Iterator<Item = R>,
+    records: impl Iterator<Item = E::Message>,
 ) -> anyhow::Result<()> {
-    let columns: Vec<&str> = R::COLUMNS.iter().map(|c| c.field.column).collect();
+    let columns: Vec<&str> = E::FIELDS.iter().map(|field| field.column).collect();
     let copy = format!(
         "COPY {} (office, id, version, create_time, update_time, body, {}) FROM STDIN",
-        R::TABLE,
+        E::KIND.table(),
         columns.join(", ")
     );
     let mut rows = String::new();
     let pool = database.get_postgres_connection_pool();
     let mut to = pool.copy_in_raw(&copy).await?;
     for (i, mut record) in records.enumerate() {
-        put::<S, R>(&mut rows, office, i, &mut record);
+        put::<E>(&mut rows, office, i, &mut record);
         if rows.len() > CHUNK {
             to.send(rows.as_bytes()).await?;
             rows.clear();
@@ -195,17 +195,12 @@ pub(crate) async fn load<S: 'static, R: Record<S> + Message>(
 }
 
 /// One line of `COPY`.
-fn put<S: 'static, R: Record<S> + Message>(
-    rows: &mut String,
-    office: &Office,
-    i: usize,
-    record: &mut R,
-) {
+fn put<E: Record>(rows: &mut String, office: &Office, i: usize, record: &mut E::Message) {
     // As long as a UUID, and like UUIDv7 in the order of their making.
     let id = format!("01900000-0000-7000-8000-{i:012}");
     let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(19_000);
     record.set_stored(Stored {
-        name: &Name::<R>::new(office, &id).to_string(),
+        name: &Name::<E::Message>::new(office, &id).to_string(),
         etag: "v1",
         create_time: Some(timestamp(now)),
         update_time: Some(timestamp(now)),
@@ -218,9 +213,9 @@ fn put<S: 'static, R: Record<S> + Message>(
         rows.push_str(value);
     }
     rows.push_str(&hex::encode(Message::encode_to_vec(record)));
-    for column in R::COLUMNS {
+    for value in E::values(record) {
         rows.push('\t');
-        match (column.read)(record) {
+        match value {
             Value::String(Some(text)) => rows.push_str(&text),
             Value::BigInt(Some(number)) => rows.push_str(&number.to_string()),
             Value::Bool(Some(yes)) => rows.push_str(if yes { "t" } else { "f" }),

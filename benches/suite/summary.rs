@@ -9,8 +9,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, State
 use taizhang_contracts::Office;
 use taizhang_contracts::reporting::annual_report_service_client::AnnualReportServiceClient;
 use taizhang_contracts::reporting::{AnnualReport, CreateAnnualReportRequest};
-use taizhang_meetings::Meetings;
-use taizhang_supervision::Supervision;
+use taizhang_meetings::entities::{facilities, lectures, meetings as meeting_rows};
+use taizhang_supervision::entities::matters;
 
 use crate::calls::{Bearing, connect_with, office};
 use crate::load::{self, FACILITIES, LAST_YEAR, LECTURES, MATTERS, MEETINGS};
@@ -116,13 +116,15 @@ async fn fill(
 ) -> anyhow::Result<()> {
     let office = Office::of(&office(0)).context("an office")?;
     let of_meetings = async {
-        load::load::<Meetings, _>(meetings, &office, (0..MEETINGS).map(load::meeting)).await?;
-        load::load::<Meetings, _>(meetings, &office, (0..LECTURES).map(load::lecture)).await?;
-        load::load::<Meetings, _>(meetings, &office, (0..FACILITIES).map(load::facility)).await?;
+        load::load::<meeting_rows::Entity>(meetings, &office, (0..MEETINGS).map(load::meeting))
+            .await?;
+        load::load::<lectures::Entity>(meetings, &office, (0..LECTURES).map(load::lecture)).await?;
+        load::load::<facilities::Entity>(meetings, &office, (0..FACILITIES).map(load::facility))
+            .await?;
         anyhow::Ok(meetings.execute_unprepared("VACUUM ANALYZE").await?)
     };
     let of_supervision = async {
-        load::load::<Supervision, _>(supervision, &office, (0..MATTERS).map(load::matter)).await?;
+        load::load::<matters::Entity>(supervision, &office, (0..MATTERS).map(load::matter)).await?;
         anyhow::Ok(supervision.execute_unprepared("VACUUM ANALYZE").await?)
     };
     futures::try_join!(of_meetings, of_supervision)?;

@@ -18,8 +18,8 @@ use taizhang_contracts::meetings::*;
 use taizhang_contracts::statistics::statistics_service_client::StatisticsServiceClient;
 use taizhang_contracts::statistics::{Figure, GatherFiguresRequest};
 use taizhang_ledger::Clock;
-use taizhang_ledger::copy::{End, Snapshot};
-use taizhang_ledger::schema::history::Model;
+use taizhang_ledger::history::Model;
+use taizhang_ledger::history_copy::{End, Snapshot};
 use taizhang_runtime::Config;
 
 use crate::harness::{ANOTHER, Databases, OFFICE, Store, Suite};

@@ -3,15 +3,15 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
-    Value,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, Statement, Value,
 };
 
-use crate::Kind;
+use crate::RecordKind;
 use crate::database::Database;
-use crate::schema::history::{self, Model as Entry};
+use crate::history::{self, Model as Entry};
+use crate::record_kind::VALUES;
 use crate::secret::{Digest, Key};
-use crate::write::{EntryParts, entry_mac};
 
 const BATCH: u64 = 1000;
 
@@ -44,7 +44,7 @@ pub struct Finding {
 pub async fn verify(
     database: &Database,
     key: &Key,
-    kinds: &[Kind],
+    kinds: &[RecordKind],
     mut progress: impl FnMut(u64),
 ) -> Result<Report, DbErr> {
     let audit = Audit { database, key };
@@ -105,7 +105,7 @@ impl Chain {
             let what = ("条目缺失", "the entry is missing");
             return Err(bad(self.last + 1, String::new(), what));
         }
-        let expected = entry_mac(key, &self.digest, &parts(entry));
+        let expected = entry.digest(key, &self.digest);
         if entry.office != self.office || entry.mac.as_slice() != expected.as_slice() {
             let record = format!("{}/{}", entry.collection, entry.id);
             let what = ("条目被改动", "the entry was changed");
@@ -124,11 +124,11 @@ struct Audit<'a> {
 impl Audit<'_> {
     async fn rows(&self, sql: String, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
         let statement = Statement::from_sql_and_values(self.database.backend(), sql, values);
-        self.database.reader.all(statement).await
+        self.database.reader.query_all_raw(statement).await
     }
 
-    async fn offices(&self, kinds: &[Kind]) -> Result<Vec<String>, DbErr> {
-        let tables = kinds.iter().map(|k| k.table).chain(["history"]);
+    async fn offices(&self, kinds: &[RecordKind]) -> Result<Vec<String>, DbErr> {
+        let tables = kinds.iter().map(RecordKind::table).chain(["history"]);
         let selects: Vec<String> = tables
             .map(|table| format!("SELECT DISTINCT office FROM {table}"))
             .collect();
@@ -169,7 +169,7 @@ impl Audit<'_> {
     }
 
     /// Records that are not what the history says of them.
-    async fn records(&self, office: &str, kind: &Kind) -> Result<Vec<Finding>, DbErr> {
+    async fn records(&self, office: &str, kind: &RecordKind) -> Result<Vec<Finding>, DbErr> {
         let found = |id: String, entry, what| Finding {
             office: office.to_owned(),
             entry,
@@ -182,7 +182,7 @@ impl Audit<'_> {
             "SELECT r.id FROM {} r WHERE r.office = $1 AND NOT EXISTS (SELECT 1 FROM history h \
              WHERE h.office = r.office AND h.collection = $2 AND h.id = r.id \
              AND h.version = r.version AND h.body = r.body) ORDER BY r.id LIMIT 100",
-            kind.table
+            kind.table()
         );
         for row in self
             .rows(sql, vec![office.into(), kind.collection.into()])
@@ -196,7 +196,7 @@ impl Audit<'_> {
             "SELECT h.id, MIN(h.seq) FROM history h LEFT JOIN {} r ON r.office = h.office \
              AND r.id = h.id WHERE h.office = $1 AND h.collection = $2 \
              AND (r.id IS NULL OR r.version < h.version) GROUP BY h.id ORDER BY 2 LIMIT 100",
-            kind.table
+            kind.table()
         );
         for row in self
             .rows(sql, vec![office.into(), kind.collection.into()])
@@ -217,7 +217,7 @@ impl Audit<'_> {
         loop {
             let sql = format!(
                 "SELECT * FROM {} WHERE office = $1 AND id > $2 ORDER BY id LIMIT $3",
-                kind.table
+                kind.table()
             );
             let values = vec![office.into(), after.as_str().into(), (BATCH as i64).into()];
             let rows = self.rows(sql, values).await?;
@@ -227,7 +227,8 @@ impl Audit<'_> {
             after = last.try_get("", "id")?;
             for row in &rows {
                 let body: Vec<u8> = row.try_get("", "body")?;
-                let columns = (kind.columns)(&body).unwrap_or_default();
+                let values = kind.values(&body).unwrap_or_default();
+                let columns = kind.columns.iter().skip(VALUES).zip(values);
                 for (column, expected) in columns {
                     if !holds(row, column, &expected)? {
                         let what = ("列与记录不符", "a column is not what the record says");
@@ -254,22 +255,7 @@ fn holds(row: &QueryResult, column: &str, expected: &Value) -> Result<bool, DbEr
                 .map(micros)
                 == time.map(micros)
         }
+        Value::Bytes(bytes) => row.try_get::<Option<Vec<u8>>>("", column)? == *bytes,
         _ => false,
     })
-}
-
-fn parts(entry: &Entry) -> EntryParts<'_> {
-    EntryParts {
-        office: &entry.office,
-        seq: entry.seq,
-        time: entry.time,
-        caller: &entry.caller,
-        method: &entry.method,
-        collection: &entry.collection,
-        id: &entry.id,
-        version: entry.version,
-        body: &entry.body,
-        request_id: entry.request_id.as_deref(),
-        request_digest: entry.request_digest.as_deref(),
-    }
 }

@@ -1,9 +1,12 @@
-//! The fields of a record that stand in columns of their own: those that callers filter and order
-//! by, and those that figures are counted from.
+//! The types of declared columns: what a filter may compare, and what is stored.
 
-use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+use chrono::{DateTime, SubsecRound, Utc};
 use prost_types::Timestamp;
-use sea_orm::Value;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, Value};
 use taizhang_contracts::common::Date;
 use taizhang_contracts::date::instant;
 
@@ -36,99 +39,58 @@ pub struct Field {
     pub holds: Type,
 }
 
-/// A declared column of the record `R`: the field, and how it is read from the record.
-#[derive(Debug)]
-pub struct Column<R> {
-    /// The field.
-    pub field: Field,
-    /// The value of a record.
-    pub read: fn(&R) -> Value,
-}
+/// A column of an enum of the contracts, stored as its number; beside sea-orm's own typed columns,
+/// such as [`StringColumn`](sea_orm::StringColumn).
+pub struct EnumColumn<E: EntityTrait, V>(pub E::Column, PhantomData<fn() -> V>);
 
-impl<R> Clone for Column<R> {
-    fn clone(&self) -> Self {
-        *self
+impl<E: EntityTrait, V: Into<i32>> EnumColumn<E, V> {
+    /// The typed column over sea-orm's.
+    pub const fn new(column: E::Column) -> Self {
+        Self(column, PhantomData)
+    }
+
+    /// `column = value`.
+    pub fn eq(&self, value: V) -> Expr {
+        self.0.eq(number(value))
+    }
+
+    /// `column <> value`.
+    pub fn ne(&self, value: V) -> Expr {
+        self.0.ne(number(value))
+    }
+
+    /// `column IN (values)`.
+    pub fn is_in(&self, values: impl IntoIterator<Item = V>) -> Expr {
+        self.0.is_in(values.into_iter().map(number))
+    }
+
+    /// `column NOT IN (values)`.
+    pub fn is_not_in(&self, values: impl IntoIterator<Item = V>) -> Expr {
+        self.0.is_not_in(values.into_iter().map(number))
     }
 }
 
-impl<R> Copy for Column<R> {}
+fn number(value: impl Into<i32>) -> i64 {
+    value.into().into()
+}
 
-impl<R> Column<R> {
-    /// A text.
-    pub const fn text(path: &'static str, read: fn(&R) -> Value) -> Self {
-        Self::new(path, Type::Text, read)
-    }
-
-    /// A whole number.
-    pub const fn number(path: &'static str, read: fn(&R) -> Value) -> Self {
-        Self::new(path, Type::Number, read)
-    }
-
-    /// Yes or no.
-    pub const fn bool(path: &'static str, read: fn(&R) -> Value) -> Self {
-        Self::new(path, Type::Bool, read)
-    }
-
-    /// An enum: `name` is its proto name, `parse` the `from_str_name` of its values.
-    pub const fn enumeration(
-        path: &'static str,
-        name: &'static str,
-        parse: fn(&str) -> Option<i32>,
-        read: fn(&R) -> Value,
-    ) -> Self {
-        Self::new(path, Type::Enum(name, parse), read)
-    }
-
-    /// A local day; see [`day`].
-    pub const fn day(path: &'static str, read: fn(&R) -> Value) -> Self {
-        Self::new(path, Type::Day, read)
-    }
-
-    /// An instant; see [`time`].
-    pub const fn instant(path: &'static str, read: fn(&R) -> Value) -> Self {
-        Self::new(path, Type::Instant, read)
-    }
-
-    const fn new(path: &'static str, holds: Type, read: fn(&R) -> Value) -> Self {
-        Self {
-            field: Field {
-                path,
-                column: path,
-                holds,
-            },
-            read,
-        }
-    }
-
-    /// Gives the column another name than its path, which may have dots.
-    #[must_use]
-    pub const fn named(mut self, column: &'static str) -> Self {
-        self.field.column = column;
-        self
+impl<E: EntityTrait, V> Debug for EnumColumn<E, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
     }
 }
 
 /// The value of a day's column.
-pub fn day(date: Option<&Date>) -> Value {
-    Value::ChronoDate(date.and_then(Date::naive))
+pub fn day(date: Option<Date>) -> Value {
+    Value::ChronoDate(date.and_then(|date| date.naive()))
 }
 
 /// The value of an instant's column, in the microseconds that all databases keep.
-pub fn time(timestamp: Option<&Timestamp>) -> Value {
-    Value::ChronoDateTimeUtc(timestamp.and_then(instant).map(micros))
+pub fn time(timestamp: Option<Timestamp>) -> Value {
+    Value::ChronoDateTimeUtc(timestamp.as_ref().and_then(instant).map(micros))
 }
 
 /// An instant in the microseconds that all databases keep.
-pub(crate) fn micros(instant: DateTime<Utc>) -> DateTime<Utc> {
+pub fn micros(instant: DateTime<Utc>) -> DateTime<Utc> {
     instant.trunc_subsecs(6)
-}
-
-/// The value of an instant's column.
-pub fn utc(instant: DateTime<Utc>) -> Value {
-    Value::ChronoDateTimeUtc(Some(instant))
-}
-
-/// The value of a day's column.
-pub fn naive(day: NaiveDate) -> Value {
-    Value::ChronoDate(Some(day))
 }

@@ -1,11 +1,13 @@
 //! The database of one service: SQLite or PostgreSQL.
 
-mod commits;
+mod batch_transaction;
+mod coalesce;
 mod connections;
-mod gather;
-mod lanes;
-mod loads;
-mod open;
+mod group_commit;
+mod kept_connections;
+mod keyed_reads;
+mod pool;
+mod refusals;
 mod replica;
 mod transaction;
 
@@ -15,13 +17,15 @@ use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, Database as SeaOrm, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
+    ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection, DbBackend, DbErr,
 };
-use taizhang_contracts::{Error, Reason};
+use taizhang_contracts::Office;
 
+pub(crate) use batch_transaction::{BatchTransaction, insert_entries};
 pub(crate) use connections::Connections;
-use lanes::Lanes;
-pub(crate) use open::Open;
+use kept_connections::KeptConnections;
+use pool::Pool;
+pub(crate) use refusals::{Fault, fault, refusal};
 use replica::Replica;
 pub use replica::Standing;
 pub(crate) use transaction::Transaction;
@@ -56,7 +60,7 @@ impl Database {
             let url = format!("sqlite://{file}?mode=rwc");
             let connections = async |most, cached| {
                 let pool = SeaOrm::connect(sqlite(&url, most, cached)).await?;
-                Ok::<_, DbErr>(Connections::new(pool, None))
+                Ok::<_, DbErr>(Connections::new(Pool::new(pool, None)))
             };
             let writer = connections(1, WRITER_CACHE).await?;
             let reader = connections(pool, READER_CACHE).await?;
@@ -79,39 +83,40 @@ impl Database {
         })
     }
 
-    /// The same database, seen from within a transaction.
-    pub(crate) fn within(&self, open: &Arc<Open>) -> Self {
-        let within = |connections: &Connections| Connections {
-            open: Some(open.clone()),
-            ..connections.clone()
-        };
-        Self {
-            reader: within(&self.reader),
-            writer: within(&self.writer),
+    /// Begins the transaction of a batch in an office, and the same database seen from within.
+    pub(crate) async fn begin_batch(
+        &self,
+        office: &Office,
+    ) -> Result<(Self, Arc<BatchTransaction>), DbErr> {
+        let batch = Arc::new(BatchTransaction::begin(&self.writer.pool, office).await?);
+        let within = Self {
+            reader: self.reader.within(&batch),
+            writer: self.writer.within(&batch),
             replica: None,
-        }
+        };
+        Ok((within, batch))
     }
 
     /// Which of the two it is.
     pub fn backend(&self) -> DbBackend {
-        self.writer.backend()
+        self.writer.get_database_backend()
     }
 
     /// Where to write; for migrations.
     pub fn writer(&self) -> &DatabaseConnection {
-        &self.writer.pool
+        &self.writer.pool.connection
     }
 
     /// Where to read.
     pub fn reader(&self) -> &DatabaseConnection {
-        &self.reader.pool
+        &self.reader.pool.connection
     }
 }
 
 /// How many prepared statements a connection keeps.
 const STATEMENTS: usize = 512;
 /// How long a call waits for a connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// So many connections to PostgreSQL; a quarter of them is for transactions of several statements.
 async fn postgres(
@@ -125,7 +130,7 @@ async fn postgres(
             return options;
         };
         let timeout = timeout.as_millis().to_string();
-        // One that holds an office's turn and goes no further is no better than one that is slow.
+        // A transaction that holds an office's lock and does nothing is ended as a slow one is.
         let limited = ["statement_timeout", "idle_in_transaction_session_timeout"];
         options.options(limited.map(|name| (name, timeout.clone())))
     });
@@ -133,11 +138,11 @@ async fn postgres(
     let singles = (pool - transactions).max(1);
     let single = SeaOrm::connect(options.max_connections(singles).clone()).await?;
     let single = single.get_postgres_connection_pool().clone();
-    let lanes = Lanes::over(single, singles, PATIENCE, statement_timeout);
-    // Opened when they are wanted.
+    let kept = KeptConnections::over(single, singles, ACQUIRE_TIMEOUT, statement_timeout);
+    // Opened on demand.
     options.max_connections(transactions).min_connections(0);
     let connections = SeaOrm::connect(options).await?;
-    Ok(Connections::new(connections, Some(lanes)))
+    Ok(Connections::new(Pool::new(connections, Some(kept))))
 }
 
 fn common(url: &str, pool: u32) -> ConnectOptions {
@@ -145,7 +150,7 @@ fn common(url: &str, pool: u32) -> ConnectOptions {
     options
         .max_connections(pool)
         .min_connections(1)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .sqlx_logging(false)
         .record_stmt_in_spans(false);
@@ -170,83 +175,4 @@ fn sqlite(url: &str, pool: u32, cached: u32) -> ConnectOptions {
             .pragma("wal_autocheckpoint", CHECKPOINT)
     });
     options
-}
-
-/// What a failed statement means.
-pub(crate) enum Fault {
-    /// A key is taken, a constraint refuses, or the database chose this transaction to give way:
-    /// what was read is no longer true.
-    Conflict,
-    /// Anything else, as callers see it.
-    Refused(Error),
-}
-
-/// Tells apart what a retry from the start can cure.
-pub(crate) fn fault(error: DbErr) -> Fault {
-    match refusal(error) {
-        error if error.reason() == Reason::LostRace => Fault::Conflict,
-        error => Fault::Refused(error),
-    }
-}
-
-/// An error of the database as callers see it; its text goes to the log only.
-pub(crate) fn refusal(error: DbErr) -> Error {
-    match sqlstate(&error).as_deref() {
-        // PostgreSQL: unique, exclusion, serialization, deadlock, another process in the office.
-        // SQLite: busy, and constraints by primary key, unique index, and trigger.
-        Some(
-            "23505" | "23P01" | "40001" | "40P01" | "55P03" | "5" | "517" | "1555" | "2067"
-            | "1811",
-        ) => Error::new(Reason::LostRace),
-        // query_canceled: the statement timeout.
-        Some("57014") => Error::new(Reason::DeadlineExceeded),
-        // The server is stopping or starting, or has no connection left.
-        Some("57P01" | "57P02" | "57P03" | "53300" | "08006" | "08001") => unavailable(&error),
-        Some(_) => Error::internal(error),
-        None if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) || broken(&error) => {
-            unavailable(&error)
-        }
-        None => Error::internal(error),
-    }
-}
-
-fn unavailable(error: &DbErr) -> Error {
-    tracing::warn!(%error, "the database is away");
-    Error::new(Reason::Unavailable)
-}
-
-fn sqlx_error(error: &DbErr) -> Option<&sea_orm::sqlx::Error> {
-    match error {
-        DbErr::Exec(RuntimeErr::SqlxError(e))
-        | DbErr::Query(RuntimeErr::SqlxError(e))
-        | DbErr::Conn(RuntimeErr::SqlxError(e)) => Some(e),
-        _ => None,
-    }
-}
-
-fn sqlstate(error: &DbErr) -> Option<String> {
-    Some(sqlx_error(error)?.as_database_error()?.code()?.into_owned())
-}
-
-/// Whether the database refused something for what one change of it may be the cause of.
-fn is_one_changes_fault(error: &DbErr) -> bool {
-    let Some(code) = sqlstate(error) else {
-        return false;
-    };
-    match code.parse::<u32>() {
-        // SQLite: a constraint.
-        Ok(code) if code < 10_000 => code & 0xff == 19,
-        // PostgreSQL: not supported, data, constraints, deadlock, a lock that is held.
-        _ => ["0A", "22", "23", "40", "55"]
-            .iter()
-            .any(|class| code.starts_with(class)),
-    }
-}
-
-fn broken(error: &DbErr) -> bool {
-    use sea_orm::sqlx::Error as E;
-    matches!(
-        sqlx_error(error),
-        Some(E::Io(_) | E::Protocol(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed)
-    )
 }

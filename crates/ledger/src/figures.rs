@@ -1,61 +1,30 @@
 //! Indicators, declared once as data. Figure and evidence come from the same declaration, so they
 //! can't disagree.
 
-mod evidence;
-mod gather;
+mod gather_figures;
+mod list_evidence;
 
 use std::marker::PhantomData;
 
 use chrono::NaiveDate;
-use sea_orm::{DbBackend, Value};
-use taizhang_contracts::Resource;
+use sea_orm::sea_query::{Alias, CaseStatement, Condition, Expr, ExprTrait, Func, IntoCondition};
+use sea_orm::{DateLikeColumn, DbBackend, IdenStatic, NumericColumn};
 use taizhang_contracts::statistics::{self, Measure};
 
-use crate::column::Column;
 use crate::record::Record;
+use crate::record_kind::RecordKind;
 
-pub(crate) use evidence::evidence;
-pub(crate) use gather::gather;
+pub(crate) use gather_figures::gather_figures;
+pub(crate) use list_evidence::list_evidence;
 
-/// A test on one column of the record `R`.
-#[derive(Debug)]
-pub struct Test<R>(Holds, PhantomData<fn() -> R>);
-
-/// The column holds this value.
-pub fn is<R>(column: Column<R>, value: impl Into<Value>) -> Test<R> {
-    one_of(column, [value])
-}
-
-/// The column holds one of these values.
-pub fn one_of<R, V: Into<Value>>(
-    column: Column<R>,
-    values: impl IntoIterator<Item = V>,
-) -> Test<R> {
-    let any_of = values.into_iter().map(Into::into).collect();
-    Test(
-        Holds {
-            column: column.field.column,
-            any_of,
-        },
-        PhantomData,
-    )
-}
-
-/// A column holds one of some values.
-#[derive(Debug, Clone)]
-struct Holds {
-    column: &'static str,
-    any_of: Vec<Value>,
-}
-
-/// Records that fulfil all tests, placed in a period by a day of theirs.
+/// Records that fulfil a condition, placed in a period by a day of theirs.
 #[derive(Debug, Clone)]
 struct Case {
-    when: Vec<Holds>,
+    when: Condition,
     placed: Placed,
 }
 
-/// What places a record in a period.
+/// What places a record in a period, by columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Placed {
     /// A day in it.
@@ -72,7 +41,7 @@ pub(crate) struct Days {
     pub(crate) today: NaiveDate,
 }
 
-/// How records become a value.
+/// How records become a value, by columns.
 #[derive(Debug, Clone, Copy)]
 enum How {
     Count,
@@ -81,130 +50,124 @@ enum How {
     Days,
 }
 
-/// Something that the service `S` can count.
-#[derive(Debug)]
-pub struct Indicator<S> {
+/// Something that a service can count.
+#[derive(Debug, Clone)]
+pub struct Indicator {
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
     decimals: u32,
     part_of: &'static str,
-    table: &'static str,
-    collection: &'static str,
-    title: fn(&[u8]) -> Option<String>,
+    kind: &'static RecordKind,
     how: How,
     cases: Vec<Case>,
-    service: PhantomData<fn() -> S>,
 }
 
 /// Counts records: the id, what the report calls it, its unit word, and its definition in Chinese.
-pub fn count<S: 'static, R: Record<S>>(
+pub fn count<E: Record>(
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
-) -> Declaration<S, R> {
+) -> Declaration<E> {
     declare(id, label, unit, definition, How::Count)
 }
 
 /// Adds up a number of the records.
-pub fn sum<S: 'static, R: Record<S>>(
+pub fn sum<E: Record>(
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
-    number: Column<R>,
-) -> Declaration<S, R> {
-    declare(id, label, unit, definition, How::Sum(number.field.column))
+    number: NumericColumn<E>,
+) -> Declaration<E> {
+    declare(id, label, unit, definition, How::Sum(number.0.as_str()))
 }
 
 /// Counts the different values of a column.
-pub fn distinct<S: 'static, R: Record<S>>(
+pub fn distinct<E: Record>(
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
-    of: Column<R>,
-) -> Declaration<S, R> {
-    declare(id, label, unit, definition, How::Distinct(of.field.column))
+    of: E::Column,
+) -> Declaration<E> {
+    declare(id, label, unit, definition, How::Distinct(of.as_str()))
 }
 
 /// Counts the days from a first to a last one, both included, that lie in the period and have come:
 /// what spans two years counts in each with its own days.
-pub fn days<S: 'static, R: Record<S>>(
+pub fn days<E: Record>(
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
-) -> Declaration<S, R> {
+) -> Declaration<E> {
     declare(id, label, unit, definition, How::Days)
 }
 
-fn declare<S: 'static, R: Record<S>>(
+fn declare<E: Record>(
     id: &'static str,
     label: &'static str,
     unit: &'static str,
     definition: &'static str,
     how: How,
-) -> Declaration<S, R> {
-    let indicator = Indicator {
-        id,
-        label,
-        unit,
-        definition,
-        decimals: 0,
-        part_of: "",
-        table: R::TABLE,
-        collection: <R as Resource>::COLLECTION,
-        title: |body| R::decode(body).ok().map(|r| r.title().to_owned()),
-        how,
-        cases: Vec::new(),
-        service: PhantomData,
-    };
+) -> Declaration<E> {
     Declaration {
-        indicator,
-        tests: Vec::new(),
+        indicator: Indicator {
+            id,
+            label,
+            unit,
+            definition,
+            decimals: 0,
+            part_of: "",
+            kind: E::KIND,
+            how,
+            cases: Vec::new(),
+        },
+        when: Condition::all(),
         record: PhantomData,
     }
 }
 
 /// An indicator being declared; it is one once it is [placed](Declaration::placed_by).
 #[derive(Debug)]
-pub struct Declaration<S, R> {
-    indicator: Indicator<S>,
-    tests: Vec<Holds>,
-    record: PhantomData<fn() -> R>,
+pub struct Declaration<E> {
+    indicator: Indicator,
+    when: Condition,
+    record: PhantomData<fn() -> E>,
 }
 
-impl<S, R> Declaration<S, R> {
-    /// Only records that fulfil the test; several tests must all be fulfilled.
+impl<E: Record> Declaration<E> {
+    /// Only records that fulfil the condition over the columns of their table; several must all be
+    /// fulfilled.
     #[must_use]
-    pub fn when(mut self, test: Test<R>) -> Self {
-        self.tests.push(test.0);
+    pub fn when(mut self, condition: impl IntoCondition) -> Self {
+        self.when = self.when.add(condition.into_condition());
         self
     }
 
     /// The day that places a record in a period. A record without one is in none.
     #[must_use]
-    pub fn placed_by(self, day: Column<R>) -> Indicator<S> {
-        self.placed(Placed::By(day.field.column))
+    pub fn placed_by(self, day: DateLikeColumn<E>) -> Indicator {
+        self.placed(Placed::By(day.0.as_str()))
     }
 
     /// The days that a record lasts; it is in every period that has some of them.
     #[must_use]
-    pub fn placed_over(self, first: Column<R>, last: Column<R>) -> Indicator<S> {
-        self.placed(Placed::Over(first.field.column, last.field.column))
+    pub fn placed_over(self, first: DateLikeColumn<E>, last: DateLikeColumn<E>) -> Indicator {
+        self.placed(Placed::Over(first.0.as_str(), last.0.as_str()))
     }
 
-    fn placed(mut self, placed: Placed) -> Indicator<S> {
-        let when = self.tests;
+    fn placed(mut self, placed: Placed) -> Indicator {
+        let when = self.when;
         self.indicator.cases.push(Case { when, placed });
         self.indicator
     }
 }
 
-impl<S> Indicator<S> {
+impl Indicator {
     /// The indicator that this one is a part of (其中).
     #[must_use]
     pub fn part_of(mut self, whole: &'static str) -> Self {
@@ -228,20 +191,15 @@ impl<S> Indicator<S> {
         definition: &'static str,
         parts: &[&Self],
     ) -> Option<Self> {
-        let first = parts.first()?;
+        let first = *parts.first()?;
         Some(Self {
             id,
             label,
             unit,
             definition,
-            decimals: first.decimals,
             part_of: "",
             cases: parts.iter().flat_map(|part| part.cases.clone()).collect(),
-            table: first.table,
-            collection: first.collection,
-            title: first.title,
-            how: first.how,
-            service: PhantomData,
+            ..first.clone()
         })
     }
 
@@ -263,96 +221,101 @@ impl<S> Indicator<S> {
             label: self.label.into(),
             unit: self.unit.into(),
             definition: self.definition.into(),
-            collection: self.collection.into(),
+            collection: self.kind.collection.into(),
             measure: measure.into(),
             part_of: self.part_of.into(),
             decimals: i32::try_from(self.decimals).unwrap_or(0),
         }
     }
 
-    /// The condition under which a record is counted, with its values bound from `$2` and `$3`
-    /// (the period) and on.
-    fn condition(&self, days: Days, values: &mut Vec<Value>) -> String {
-        let mut cases = Vec::new();
-        for case in &self.cases {
-            let mut all = vec![case.placed.within(days, values)];
-            for test in &case.when {
-                all.push(test.sql(values));
-            }
-            cases.push(format!("({})", all.join(" AND ")));
-        }
-        format!("({})", cases.join(" OR "))
+    /// The condition under which a record is counted.
+    fn condition(&self, days: Days) -> Condition {
+        let cases = self.cases.iter();
+        cases.fold(Condition::any(), |any, case| {
+            let placed = case.placed.within(days);
+            any.add(Condition::all().add(placed).add(case.when.clone()))
+        })
     }
 
     /// The days that a counted record adds.
-    fn lasting(&self, backend: DbBackend, days: Days, values: &mut Vec<Value>) -> String {
+    fn lasting(&self, backend: DbBackend, days: Days) -> Expr {
         // Days are only counted of records of one case.
-        match self.cases.first().map(|case| case.placed) {
-            Some(Placed::Over(first, last)) => {
-                let until = days.until(values);
-                match backend {
-                    DbBackend::Postgres => format!(
-                        "CAST(LEAST({last}, {until}) - GREATEST({first}, $2) + 1 AS BIGINT)"
-                    ),
-                    _ => format!(
-                        "CAST(julianday(MIN({last}, {until})) - julianday(MAX({first}, $2)) + 1 AS BIGINT)"
-                    ),
-                }
-            }
-            _ => "CAST(1 AS BIGINT)".to_owned(),
-        }
+        let Some(Placed::Over(first, last)) = self.cases.first().map(|case| case.placed) else {
+            return Expr::cust("CAST(1 AS BIGINT)");
+        };
+        let until = least(backend, column(last), days.until());
+        let from = greatest(backend, column(first), Expr::val(days.first));
+        let days = match backend {
+            DbBackend::Postgres => until.sub(from),
+            _ => julian_day(until).sub(julian_day(from)),
+        };
+        days.add(Expr::cust("1")).cast_as(Alias::new("BIGINT"))
     }
 
     /// The day that places a counted record.
-    fn day(&self, backend: DbBackend, values: &mut Vec<Value>) -> String {
+    fn day(&self, backend: DbBackend, days: Days) -> Expr {
         if let [only] = self.cases.as_slice() {
-            return only.placed.day(backend);
+            return only.placed.day(backend, days);
         }
-        let mut arms = String::new();
-        for case in &self.cases {
-            let tests: Vec<String> = case.when.iter().map(|t| t.sql(values)).collect();
-            let tests = if tests.is_empty() {
-                "TRUE".to_owned()
-            } else {
-                tests.join(" AND ")
-            };
-            let day = case.placed.day(backend);
-            arms.push_str(&format!(" WHEN {tests} THEN {day}"));
-        }
-        format!("CASE{arms} END")
+        let arms = self.cases.iter().fold(CaseStatement::new(), |arms, case| {
+            let when = Condition::all()
+                .add(Expr::cust("TRUE"))
+                .add(case.when.clone());
+            arms.case(when, case.placed.day(backend, days))
+        });
+        arms.into()
     }
 }
 
+fn column(name: &'static str) -> Expr {
+    Expr::col(Alias::new(name))
+}
+
+fn least(backend: DbBackend, a: Expr, b: Expr) -> Expr {
+    let name = match backend {
+        DbBackend::Postgres => "LEAST",
+        _ => "MIN",
+    };
+    Func::cust(Alias::new(name)).args([a, b]).into()
+}
+
+fn greatest(backend: DbBackend, a: Expr, b: Expr) -> Expr {
+    let name = match backend {
+        DbBackend::Postgres => "GREATEST",
+        _ => "MAX",
+    };
+    Func::cust(Alias::new(name)).args([a, b]).into()
+}
+
+fn julian_day(day: Expr) -> Expr {
+    Func::cust(Alias::new("julianday")).arg(day).into()
+}
+
 impl Days {
-    /// The last day that is counted, bound: of what still lasts, no day to come.
-    fn until(&self, values: &mut Vec<Value>) -> String {
-        values.push(self.last.min(self.today).into());
-        format!("${}", values.len())
+    /// The last day that is counted: of what still lasts, no day to come.
+    fn until(self) -> Expr {
+        Expr::val(std::cmp::min(self.last, self.today))
     }
 }
 
 impl Placed {
     /// Whether a record is in the period.
-    fn within(self, days: Days, values: &mut Vec<Value>) -> String {
+    fn within(self, days: Days) -> Expr {
         match self {
-            Self::By(day) => format!("{day} BETWEEN $2 AND $3"),
-            Self::Over(first, last) => {
-                let until = days.until(values);
-                format!(
-                    "({first} <= {until} AND {last} >= $2 AND $2 <= {until} AND {first} <= {last})"
-                )
-            }
+            Self::By(day) => column(day).between(days.first, days.last),
+            Self::Over(first, last) => column(first)
+                .lte(days.until())
+                .and(column(last).gte(days.first))
+                .and(Expr::val(days.first).lte(days.until()))
+                .and(column(first).lte(column(last))),
         }
     }
 
     /// The day of a counted record that places it.
-    fn day(self, backend: DbBackend) -> String {
+    fn day(self, backend: DbBackend, days: Days) -> Expr {
         match self {
-            Self::By(day) => day.to_owned(),
-            Self::Over(first, _) if backend == DbBackend::Postgres => {
-                format!("GREATEST({first}, $2)")
-            }
-            Self::Over(first, _) => format!("MAX({first}, $2)"),
+            Self::By(day) => column(day),
+            Self::Over(first, _) => greatest(backend, column(first), Expr::val(days.first)),
         }
     }
 
@@ -364,24 +327,12 @@ impl Placed {
     }
 
     /// A condition that the index answers, and that holds for all records that are counted.
-    fn indexed(self) -> String {
+    fn indexed(self, days: Days) -> Expr {
         match self {
-            Self::By(day) => format!("{day} BETWEEN $2 AND $3"),
-            Self::Over(first, last) => format!("({first} <= $3 AND {last} >= $2)"),
-        }
-    }
-}
-
-impl Holds {
-    fn sql(&self, values: &mut Vec<Value>) -> String {
-        let mut bound = Vec::new();
-        for value in &self.any_of {
-            values.push(value.clone());
-            bound.push(format!("${}", values.len()));
-        }
-        match bound.as_slice() {
-            [one] => format!("{} = {one}", self.column),
-            many => format!("{} IN ({})", self.column, many.join(", ")),
+            Self::By(day) => column(day).between(days.first, days.last),
+            Self::Over(first, last) => column(first)
+                .lte(days.last)
+                .and(column(last).gte(days.first)),
         }
     }
 }

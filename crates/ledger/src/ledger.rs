@@ -1,44 +1,30 @@
 //! The records of one service: where they are, and how they are read.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, SelectStatement};
-use sea_orm::{DbBackend, QueryResult, StatementBuilder};
-use taizhang_contracts::{Context, Error, Name, Office, Resource, Result, Stored, Violations};
+use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Order, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, NumericColumn, QueryResult};
+use taizhang_contracts::{Error, Name, Office, Resource, Result, Stored, Violations};
 
 use crate::clock::Clock;
-use crate::database::{Database, Open, refusal};
+use crate::database::{Database, refusal};
+use crate::office_lock::OfficeLocks;
 use crate::record::{Moment, Record};
+use crate::record_kind::RecordKind;
 use crate::secret::Key;
-use crate::sql;
-use crate::write::Heads;
 
-/// The records of the service `S`.
-pub struct Ledger<S> {
+/// The records of one service.
+#[derive(Clone)]
+pub struct Ledger {
     pub(crate) database: Database,
     pub(crate) key: Key,
     pub(crate) clock: Clock,
     zone: Tz,
-    pub(crate) heads: Arc<Heads>,
-    service: PhantomData<fn() -> S>,
+    pub(crate) locks: Arc<OfficeLocks>,
 }
 
-impl<S> Clone for Ledger<S> {
-    fn clone(&self) -> Self {
-        Self {
-            database: self.database.clone(),
-            key: self.key.clone(),
-            clock: self.clock.clone(),
-            zone: self.zone,
-            heads: self.heads.clone(),
-            service: PhantomData,
-        }
-    }
-}
-
-impl<S: 'static> Ledger<S> {
+impl Ledger {
     /// A ledger over a migrated database.
     pub fn new(database: Database, key: Key, clock: Clock, zone: Tz) -> Self {
         Self {
@@ -46,15 +32,14 @@ impl<S: 'static> Ledger<S> {
             key,
             clock,
             zone,
-            heads: Arc::default(),
-            service: PhantomData,
+            locks: Arc::default(),
         }
     }
 
-    /// The same ledger, seen from within a transaction.
-    pub(crate) fn within(&self, open: &Arc<Open>) -> Self {
+    /// The same ledger over the database as it is seen from within a transaction.
+    pub(crate) fn within(&self, database: Database) -> Self {
         Self {
-            database: self.database.within(open),
+            database,
             ..self.clone()
         }
     }
@@ -76,51 +61,26 @@ impl<S: 'static> Ledger<S> {
         self.database.backend()
     }
 
-    /// Reads one record by its name in a request; a singleton that nobody wrote has its defaults.
-    ///
-    /// # Errors
-    /// NOT_FOUND.
-    pub async fn read<R: Record<S>>(&self, context: &Context, name: &str) -> Result<R> {
-        let parsed = own_name::<R>("name", name)?;
-        let record = match self.find::<R>(&context.office, parsed.id()).await? {
-            Some(record) => record,
-            None if R::SINGLETON => self.default_singleton(&parsed),
-            None => return Err(Error::not_found(R::MESSAGE, name)),
-        };
-        self.shown(&context.office, record).await
-    }
-
     /// An office's only record of this type, or its defaults.
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn singleton<R: Record<S>>(&self, office: &Office) -> Result<R> {
-        let name = Name::<R>::singleton(office);
-        Ok(match self.find::<R>(office, name.id()).await? {
-            Some(record) => record,
-            None => self.default_singleton(&name),
-        })
+    pub async fn singleton<E: Record>(&self, office: &Office) -> Result<E::Message> {
+        match self.body(E::KIND, office, E::KIND.collection).await? {
+            Some(body) => decode(&body),
+            None => Ok(default_singleton::<E>(office, self.moment())),
+        }
     }
 
-    fn default_singleton<R: Record<S>>(&self, name: &Name<R>) -> R {
-        let mut record = R::default();
-        record.initial(self.moment());
-        record.set_stored(Stored {
-            name: &name.to_string(),
-            etag: "",
-            create_time: None,
-            update_time: None,
-            delete_time: None,
-        });
-        record
-    }
-
-    /// Reads one record, also a deleted one.
-    pub(crate) async fn find<R: Record<S>>(&self, office: &Office, id: &str) -> Result<Option<R>> {
-        let body = self.database.reader.body(R::TABLE, office, id).await;
-        let body = body.map_err(refusal)?;
-        body.map(|body| R::decode(body.as_slice()).map_err(Error::internal))
-            .transpose()
+    /// The encoded record of this id, also a deleted one.
+    pub(crate) async fn body(
+        &self,
+        kind: &RecordKind,
+        office: &Office,
+        id: &str,
+    ) -> Result<Option<Vec<u8>>> {
+        let body = self.database.reader.body(kind, office, id).await;
+        body.map_err(refusal)
     }
 
     /// The records that fulfil a condition over declared columns, deleted ones aside, in the order
@@ -128,18 +88,27 @@ impl<S: 'static> Ledger<S> {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn select<R: Record<S>>(
+    pub async fn select<E: Record>(
         &self,
         office: &Office,
         condition: Condition,
         limit: u64,
-    ) -> Result<Vec<R>> {
-        let live = Condition::all()
-            .add(condition)
-            .add(Expr::col("delete_time").is_null());
-        let mut select = sql::select::<S, R>(office, live);
-        select.order_by("id", Order::Asc).limit(limit);
-        self.bodies(select).await
+    ) -> Result<Vec<E::Message>> {
+        let bodies = self.bodies(E::KIND, office, condition, limit).await?;
+        bodies.iter().map(|body| decode(body)).collect()
+    }
+
+    async fn bodies(
+        &self,
+        kind: &RecordKind,
+        office: &Office,
+        condition: Condition,
+        limit: u64,
+    ) -> Result<Vec<Vec<u8>>> {
+        let mut select = select_bodies(kind, office, condition.add(not_deleted()));
+        select.order_by(Alias::new("id"), Order::Asc).limit(limit);
+        let rows = self.database.reader.query_all(&select).await;
+        rows.map_err(refusal)?.iter().map(body).collect()
     }
 
     /// Hands over every record that fulfils a condition over declared columns, deleted ones aside,
@@ -147,19 +116,20 @@ impl<S: 'static> Ledger<S> {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn each<R: Record<S>>(
+    pub async fn each<E: Record>(
         &self,
         office: &Office,
         condition: Condition,
         page: u64,
-        mut take: impl FnMut(R) + Send,
+        mut take: impl FnMut(E::Message) + Send,
     ) -> Result<()> {
         let mut after = String::new();
         loop {
-            let beyond = condition.clone().add(Expr::col("id").gt(after.as_str()));
-            let records: Vec<R> = self.select(office, beyond, page).await?;
+            let beyond = Expr::col(Alias::new("id")).gt(after.as_str());
+            let beyond = Condition::all().add(condition.clone()).add(beyond);
+            let records = self.select::<E>(office, beyond, page).await?;
             let last = records.last().map(|last| last.stored().name);
-            let next = match last.and_then(Name::<R>::parse) {
+            let next = match last.and_then(Name::<E::Message>::parse) {
                 Some(name) if records.len() as u64 == page => Some(name.id().to_owned()),
                 _ => None,
             };
@@ -170,52 +140,78 @@ impl<S: 'static> Ledger<S> {
             }
         }
     }
-
-    pub(crate) async fn bodies<R: Record<S>>(&self, select: SelectStatement) -> Result<Vec<R>> {
-        let statement = StatementBuilder::build(&select, &self.backend());
-        let rows = self.database.reader.all(statement).await.map_err(refusal)?;
-        rows.iter().map(decode).collect()
-    }
-
-    /// As [`Ledger::bodies`], but a little late if there is a replica.
-    pub(crate) async fn late_bodies<R: Record<S>>(
-        &self,
-        select: SelectStatement,
-    ) -> Result<Vec<R>> {
-        let statement = StatementBuilder::build(&select, &self.backend());
-        let rows = self.database.late_rows(statement).await?;
-        rows.iter().map(decode).collect()
-    }
-
-    pub(crate) async fn show<R: Record<S>>(
-        &self,
-        office: &Office,
-        records: &mut [R],
-    ) -> Result<()> {
-        if R::SHOWS && !records.is_empty() {
-            R::show(records, self.moment(), self, office).await?;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn shown<R: Record<S>>(&self, office: &Office, mut record: R) -> Result<R> {
-        self.show(office, std::slice::from_mut(&mut record)).await?;
-        Ok(record)
-    }
 }
 
-fn decode<R: Resource>(row: &QueryResult) -> Result<R> {
-    let body: Vec<u8> = row.try_get_by_index(0).map_err(refusal)?;
-    R::decode(body.as_slice()).map_err(Error::internal)
+/// The bodies of an office's records that fulfil a condition.
+pub(crate) fn select_bodies(
+    kind: &RecordKind,
+    office: &Office,
+    condition: Condition,
+) -> SelectStatement {
+    Query::select()
+        .column(Alias::new("body"))
+        .from(Alias::new(kind.table()))
+        .and_where(Expr::col(Alias::new("office")).eq(office.id()))
+        .cond_where(condition)
+        .to_owned()
+}
+
+/// The condition of records that are not deleted.
+pub(crate) fn not_deleted() -> Expr {
+    Expr::col(Alias::new("delete_time")).is_null()
+}
+
+/// The greatest value of a number's column, deleted records included.
+pub(crate) fn greatest<E: EntityTrait>(
+    office: &Office,
+    column: NumericColumn<E>,
+    condition: Condition,
+) -> SelectStatement {
+    Query::select()
+        .expr(column.max())
+        .from(E::default().table_ref())
+        .and_where(Expr::col(Alias::new("office")).eq(office.id()))
+        .cond_where(condition)
+        .to_owned()
+}
+
+/// The body in a row's first column.
+pub(crate) fn body(row: &QueryResult) -> Result<Vec<u8>> {
+    row.try_get_by_index(0).map_err(refusal)
+}
+
+/// Decodes a stored record.
+pub(crate) fn decode<R: Resource>(body: &[u8]) -> Result<R> {
+    R::decode(body).map_err(Error::internal)
+}
+
+/// What an office's only record of this type holds before anyone wrote it.
+pub(crate) fn default_singleton<E: Record>(office: &Office, at: Moment) -> E::Message {
+    let mut record = E::Message::default();
+    E::initial(&mut record, at);
+    record.set_stored(Stored {
+        name: &E::KIND.name(office, E::KIND.collection),
+        etag: "",
+        create_time: None,
+        update_time: None,
+        delete_time: None,
+    });
+    record
 }
 
 /// Parses the name in a field of a call; its office is the call's, as `Context::enter` saw to.
-pub(crate) fn own_name<R: Resource>(field: &str, name: &str) -> Result<Name<R>> {
-    Name::parse(name).ok_or_else(|| {
+/// Gives the id; for a singleton its collection.
+pub(crate) fn own_id(kind: &RecordKind, field: &str, name: &str) -> Result<String> {
+    let parsed = taizhang_contracts::name::split(name);
+    let own = parsed.filter(|(_, collection, id)| {
+        *collection == kind.collection && id.is_none() == kind.singleton
+    });
+    let own = own.map(|(_, collection, id)| id.unwrap_or(collection).to_owned());
+    own.ok_or_else(|| {
         Violations::of(
             field,
-            format!("应为 {}", R::PATTERN),
-            format!("must be {}", R::PATTERN),
+            format!("应为 {}", kind.pattern),
+            format!("must be {}", kind.pattern),
         )
     })
 }

@@ -1,4 +1,4 @@
-//! Two shorthands for what every kind of record writes.
+//! The shorthand for what every gRPC service writes.
 
 /// Serves a gRPC service by methods of the handler's `ledger`, a line a method:
 /// `rpc(Request) -> Answer: method;` or `rpc(Request) -> Answer: method(rule);`. What follows in
@@ -7,7 +7,7 @@
 /// `rpc(Request) -> Stream of Answer: method;`, where `Stream` is the name of the service's type.
 #[macro_export]
 macro_rules! serve {
-    ($service:ident for $handler:ty {
+    ($service:ident for $handler:ty, $entity:ident {
         $($rpc:ident($request:ty) -> $answer:ty : $method:ident $(($rule:expr))?;)*
     } $(and {
         $($other:ident($other_request:ty) -> $other_answer:ty = $function:path;)*
@@ -15,8 +15,8 @@ macro_rules! serve {
         $($stream_rpc:ident($stream_request:ty) -> $stream:ident of $message:ty : $stream_method:ident;)*
     })?) => {
         /// The methods that write, for batches.
-        pub(crate) fn writes() -> Vec<$crate::batch::Method<$handler>> {
-            [$($crate::batch::$method::<$handler, $request>($($rule)?)),*]
+        pub(crate) fn writes() -> Vec<$crate::batch_service::Method> {
+            [$($crate::batch_service::$method::<$entity::Entity, $request>($($rule)?)),*]
                 .into_iter()
                 .flatten()
                 .collect()
@@ -28,7 +28,7 @@ macro_rules! serve {
                 &self,
                 request: tonic::Request<$request>,
             ) -> Result<tonic::Response<$answer>, tonic::Status> {
-                self.ledger.$method(request $(, $rule)?).await
+                self.ledger.$method::<$entity::Entity, _>(request $(, $rule)?).await
             })*
             $($(async fn $other(
                 &self,
@@ -43,21 +43,8 @@ macro_rules! serve {
                 &self,
                 request: tonic::Request<$stream_request>,
             ) -> Result<tonic::Response<Self::$stream>, tonic::Status> {
-                self.ledger.$stream_method(request).await
+                self.ledger.$stream_method::<$entity::Entity, _>(request).await
             })*)?
         }
-    };
-}
-
-/// The column of an enum's field: `enum_column!(Lecture, kind: LectureKind)`.
-#[macro_export]
-macro_rules! enum_column {
-    ($record:ty, $field:ident: $enum:ident) => {
-        $crate::Column::<$record>::enumeration(
-            stringify!($field),
-            stringify!($enum),
-            |name| $enum::from_str_name(name).map(Into::into),
-            |record| i64::from(record.$field).into(),
-        )
     };
 }

@@ -8,7 +8,7 @@ use sea_orm::{
     TransactionTrait,
 };
 
-use crate::Kind;
+use crate::RecordKind;
 use crate::database::Database;
 
 /// What was found or done about one table.
@@ -30,14 +30,17 @@ pub struct Table {
 /// On SQLite; if a table has what would be lost; if the database refuses.
 pub async fn partition(
     database: &Database,
-    kinds: &[Kind],
+    kinds: &[RecordKind],
     partitions: u64,
     mut progress: impl FnMut(Table),
 ) -> Result<(), DbErr> {
     if database.backend() != DbBackend::Postgres {
         return Err(DbErr::Custom("only PostgreSQL has partitions".into()));
     }
-    for name in ["history"].into_iter().chain(kinds.iter().map(|k| k.table)) {
+    for name in ["history"]
+        .into_iter()
+        .chain(kinds.iter().map(RecordKind::table))
+    {
         let on = database.writer().begin().await?;
         let lock = format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE");
         on.execute_unprepared(&lock).await?;

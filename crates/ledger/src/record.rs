@@ -1,62 +1,45 @@
-//! What a kind of record declares, so that the ledger can keep it.
-
-use std::future::Future;
+//! What a kind of record is.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
+use sea_orm::{EntityTrait, Value};
 use taizhang_contracts::common::Date;
-use taizhang_contracts::{Office, Resource, Result, Violations, date};
+use taizhang_contracts::{Resource, Violations, date};
 
-use crate::column::Column;
-use crate::write::Tx;
+use crate::column::Field;
+use crate::record_kind::RecordKind;
 
-/// A kind of record that the service `S` keeps: a resource with a table of its own.
-///
-/// The message itself is the row's `body`; the declared columns are read from it at each write.
-pub trait Record<S: 'static>: Resource {
-    /// The table.
-    const TABLE: &'static str;
+/// A sea-orm entity that keeps a message of the contracts. [`entity!`](crate::entity) implements it.
+pub trait Table: EntityTrait {
+    /// The message that is a row's `body`.
+    type Message: Resource;
 
-    /// The fields that stand in columns of their own.
-    const COLUMNS: &'static [Column<Self>];
+    /// The names of all columns, in the order of the entity's.
+    const COLUMNS: &'static [&'static str];
+
+    /// The declared columns: those that filters and orders can name and figures are counted from.
+    const FIELDS: &'static [Field];
+
+    /// What the declared columns hold for a record.
+    fn values(record: &Self::Message) -> Vec<Value>;
+}
+
+/// A kind of record: its title, what it begins with, and the rules between its fields. What it does
+/// with other records is its [`Behavior`](crate::Behavior).
+pub trait Record: Table {
+    /// The kind without its Rust type.
+    const KIND: &'static RecordKind = &RecordKind::of::<Self>();
 
     /// What a person calls the record.
-    fn title(&self) -> &str {
+    fn title(_record: &Self::Message) -> &str {
         ""
     }
 
-    /// What a record holds before anyone wrote it: the first state, or a singleton's defaults.
-    fn initial(&mut self, _at: Moment) {}
+    /// Sets what a record holds before anyone wrote it: the first state, or a singleton's defaults.
+    fn initial(_record: &mut Self::Message, _at: Moment) {}
 
-    /// Rules between fields, beyond those that the contract's options tell.
-    fn check(&self, _v: &mut Violations) {}
-
-    /// What a change needs from other records or does to them, in the same transaction. `before`
-    /// is `None` when the record is new.
-    ///
-    /// # Errors
-    /// Whatever refuses the change.
-    fn settle(
-        &mut self,
-        _before: Option<&Self>,
-        _tx: &mut Tx<'_, S>,
-    ) -> impl Future<Output = Result<()>> + Send {
-        async { Ok(()) }
-    }
-
-    /// Whether answers have fields that depend on the time of reading; see [`Record::show`].
-    const SHOWS: bool = false;
-
-    /// Fills in what depends on the time of reading and is not stored, for all records of one
-    /// answer at once, so that what they need of the office is read once.
-    fn show(
-        _records: &mut [Self],
-        _at: Moment,
-        _ledger: &crate::Ledger<S>,
-        _office: &Office,
-    ) -> impl Future<Output = Result<()>> + Send {
-        async { Ok(()) }
-    }
+    /// Checks rules between fields, beyond those that the contract's options tell.
+    fn check(_record: &Self::Message, _v: &mut Violations) {}
 }
 
 /// When a call takes place, and where.

@@ -3,52 +3,6 @@
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-/// The history of an office's records: one row per change, never changed itself.
-///
-/// The primary key makes the writes of an office follow one another: two that have seen the same
-/// last entry can't both write the next.
-pub mod history {
-    use sea_orm::entity::prelude::*;
-
-    /// One change of one record.
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "history")]
-    pub struct Model {
-        /// The office.
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub office: String,
-        /// The entry's number in the office, from 1 without gaps.
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub seq: i64,
-        /// When the change was made.
-        pub time: ChronoDateTimeUtc,
-        /// The calling system.
-        pub caller: String,
-        /// The method that made it.
-        pub method: String,
-        /// The record's collection.
-        pub collection: String,
-        /// The record's id.
-        pub id: String,
-        /// The record's version after the change, from 1.
-        pub version: i64,
-        /// The record after the change.
-        pub body: Vec<u8>,
-        /// The caller's id of the request, on the entry whose record was the answer.
-        pub request_id: Option<String>,
-        /// The digest of that request.
-        pub request_digest: Option<Vec<u8>>,
-        /// The digest over this entry and the one before it.
-        pub mac: Vec<u8>,
-    }
-
-    /// The history refers to records by name only.
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
 /// Makes the history table. The first migration of every service.
 pub struct History;
 

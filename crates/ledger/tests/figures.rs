@@ -21,34 +21,35 @@ use taizhang_contracts::meetings::{CreateFacilityRequest, Facility, FacilityKind
 use taizhang_contracts::statistics::statistics_service_client::StatisticsServiceClient;
 use taizhang_contracts::statistics::statistics_service_server::StatisticsServiceServer;
 use taizhang_contracts::statistics::*;
-use taizhang_ledger::column::day;
-use taizhang_ledger::figures::{Indicator, count, days, distinct, is, sum};
+use taizhang_ledger::figures::{Indicator, count, days, distinct, sum};
 use taizhang_ledger::schema::{ColumnType, History, create_record_table};
-use taizhang_ledger::shared::Statistics;
-use taizhang_ledger::{Clock, Column, Database, Key, Ledger, Record, enum_column};
+use taizhang_ledger::statistics_service::StatisticsService;
+use taizhang_ledger::{Behavior, Clock, Database, Key, Ledger, Record, entity};
 use tonic::Request;
 
 const OFFICE: &str = "offices/demo";
 
-/// A service that counts facilities in every way there is.
-struct Counting;
-
-const KIND: Column<Facility> = enum_column!(Facility, kind: FacilityKind);
-const PLACE: Column<Facility> = Column::text("place", |f| f.place.as_str().into());
-const SEATS: Column<Facility> = Column::number("seats", |f| i64::from(f.seats).into());
-const INSTALLED_ON: Column<Facility> =
-    Column::day("installed_on", |f| day(f.installed_on.as_ref()));
-const RENOVATED_ON: Column<Facility> =
-    Column::day("renovated_on", |f| day(f.renovated_on.as_ref()));
-
-impl Record<Counting> for Facility {
-    const TABLE: &'static str = "facilities";
-    const COLUMNS: &'static [Column<Self>] = &[KIND, PLACE, SEATS, INSTALLED_ON, RENOVATED_ON];
-
-    fn title(&self) -> &str {
-        &self.title
+entity! {
+    /// Rows of [`Facility`].
+    #[sea_orm(table_name = "facilities")]
+    pub mod facilities for Facility {
+        kind: FacilityKind,
+        place: text,
+        seats: number,
+        installed_on: day,
+        renovated_on: day,
     }
 }
+
+impl Record for facilities::Entity {
+    fn title(facility: &Facility) -> &str {
+        &facility.title
+    }
+}
+
+impl Behavior for facilities::Entity {}
+
+use facilities::COLUMN;
 
 struct Migrator;
 
@@ -81,24 +82,36 @@ impl MigrationTrait for Records {
     }
 }
 
-fn indicators() -> Vec<Indicator<Counting>> {
-    let of_kind = |kind: FacilityKind| is(KIND, kind as i64);
-    let rooms = distinct("places_of_rooms", "地点", "处", "有会议室的地点", PLACE)
-        .when(of_kind(FacilityKind::Room))
-        .placed_by(INSTALLED_ON);
-    let lines = distinct("places_of_lines", "地点", "处", "有线路的地点", PLACE)
-        .when(of_kind(FacilityKind::VideoLine))
-        .placed_by(RENOVATED_ON);
+fn indicators() -> Vec<Indicator> {
+    let of_kind = |kind: FacilityKind| COLUMN.kind.eq(kind);
+    let rooms = distinct(
+        "places_of_rooms",
+        "地点",
+        "处",
+        "有会议室的地点",
+        facilities::Column::Place,
+    )
+    .when(of_kind(FacilityKind::Room))
+    .placed_by(COLUMN.installed_on);
+    let lines = distinct(
+        "places_of_lines",
+        "地点",
+        "处",
+        "有线路的地点",
+        facilities::Column::Place,
+    )
+    .when(of_kind(FacilityKind::VideoLine))
+    .placed_by(COLUMN.renovated_on);
     let places = Indicator::total("places", "地点", "处", "合计", &[&rooms, &lines]).unwrap();
-    let room_seats = sum("room_seats", "座位", "个", "会议室的座位", SEATS)
+    let room_seats = sum("room_seats", "座位", "个", "会议室的座位", COLUMN.seats)
         .when(of_kind(FacilityKind::Room))
-        .placed_by(INSTALLED_ON);
-    let line_seats = sum("line_seats", "座位", "个", "线路的座位", SEATS)
+        .placed_by(COLUMN.installed_on);
+    let line_seats = sum("line_seats", "座位", "个", "线路的座位", COLUMN.seats)
         .when(of_kind(FacilityKind::VideoLine))
-        .placed_by(RENOVATED_ON);
+        .placed_by(COLUMN.renovated_on);
     let seats = Indicator::total("seats", "座位", "个", "合计", &[&room_seats, &line_seats]);
     vec![
-        count("facilities", "设施", "处", "安装的设施").placed_by(INSTALLED_ON),
+        count("facilities", "设施", "处", "安装的设施").placed_by(COLUMN.installed_on),
         rooms,
         lines,
         places,
@@ -106,10 +119,17 @@ fn indicators() -> Vec<Indicator<Counting>> {
         line_seats,
         seats.unwrap(),
         // Of a column that may be null.
-        distinct("days", "日数", "天", "改造的日数", RENOVATED_ON).placed_by(INSTALLED_ON),
+        distinct(
+            "days",
+            "日数",
+            "天",
+            "改造的日数",
+            facilities::Column::RenovatedOn,
+        )
+        .placed_by(COLUMN.installed_on),
         // From the installation to the renovation, if that is not before it.
         days("in_use", "使用天数", "天", "安装至改造的天数")
-            .placed_over(INSTALLED_ON, RENOVATED_ON),
+            .placed_over(COLUMN.installed_on, COLUMN.renovated_on),
     ]
 }
 
@@ -198,7 +218,7 @@ fn call<T>(message: T) -> Request<T> {
     request
 }
 
-type Client = StatisticsServiceClient<StatisticsServiceServer<Statistics<Counting>>>;
+type Client = StatisticsServiceClient<StatisticsServiceServer<StatisticsService>>;
 
 /// All the evidence of a figure, a page after the other.
 async fn evidence(client: &Client, period: Period, id: &str, page_size: i32) -> Vec<Evidence> {
@@ -231,13 +251,14 @@ async fn figures_are_their_evidence(url: &str) {
         .unwrap();
     Migrator::up(database.writer(), None).await.unwrap();
     let key = Key::new(b"secret");
-    let ledger: Ledger<Counting> = Ledger::new(
+    let ledger: Ledger = Ledger::new(
         database.clone(),
         key,
         Clock::new(|| today().and_hms_opt(4, 0, 0).unwrap().and_utc()),
         chrono_tz::Asia::Shanghai,
     );
-    let client = StatisticsServiceClient::new(Statistics::server(ledger.clone(), indicators()));
+    let client =
+        StatisticsServiceClient::new(StatisticsService::server(ledger.clone(), indicators()));
 
     let facilities = prop::collection::vec(facility(), 80);
     let facilities = facilities
@@ -250,7 +271,8 @@ async fn figures_are_their_evidence(url: &str) {
             facility: Some(facility.clone()),
             ..Default::default()
         };
-        ledger.create(call(request)).await.unwrap();
+        let created = ledger.create::<facilities::Entity, _>(call(request));
+        created.await.unwrap();
     }
 
     let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).unwrap();

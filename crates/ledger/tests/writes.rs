@@ -16,18 +16,21 @@ use taizhang_contracts::meetings::{CreateFacilityRequest, Facility};
 use taizhang_contracts::{Context, Name, Office, Reason};
 use taizhang_ledger::audit::verify;
 use taizhang_ledger::schema::{ColumnType, History, create_record_table};
-use taizhang_ledger::{Clock, Column, Database, Key, Kind, Ledger, Record};
+use taizhang_ledger::{Behavior, Clock, Database, Key, Ledger, Record, RecordKind, entity};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A service that numbers facilities by their seats.
-struct Numbering;
-
-impl Record<Numbering> for Facility {
-    const TABLE: &'static str = "facilities";
-    const COLUMNS: &'static [Column<Self>] =
-        &[Column::number("seats", |f| i64::from(f.seats).into())];
+entity! {
+    /// Rows of [`Facility`], numbered by their seats.
+    #[sea_orm(table_name = "facilities")]
+    pub mod facilities for Facility {
+        seats: number,
+    }
 }
+
+impl Record for facilities::Entity {}
+
+impl Behavior for facilities::Entity {}
 
 struct Migrator;
 
@@ -53,7 +56,7 @@ impl MigrationTrait for Facilities {
     }
 }
 
-async fn ledger(url: &str, statement_timeout: Duration) -> Ledger<Numbering> {
+async fn ledger(url: &str, statement_timeout: Duration) -> Ledger {
     let database = Database::connect(url, 4, Some(statement_timeout))
         .await
         .unwrap();
@@ -79,13 +82,16 @@ fn context(office: &str) -> Context {
 }
 
 async fn create(
-    ledger: &Ledger<Numbering>,
+    ledger: &Ledger,
     office: &str,
     id: Option<&str>,
 ) -> taizhang_contracts::Result<Facility> {
     let (context, request) = (context(office), CreateFacilityRequest::default());
-    let work = ledger.write(&context, &request, |tx| {
-        Box::pin(async move { tx.insert(id, Facility::default()).await })
+    let work = ledger.write::<facilities::Entity, _, _>(&context, &request, |tx| {
+        Box::pin(async move {
+            tx.insert::<facilities::Entity>(id, Facility::default())
+                .await
+        })
     });
     work.await
 }
@@ -97,57 +103,61 @@ async fn a_write_sees_its_own_changes_by_name_and_gives_no_number_twice() {
     let context = context("demo");
     let request = CreateFacilityRequest::default();
     for before in [0, 3] {
-        let work = ledger.write(&context, &request, |tx| {
+        let work = ledger.write::<facilities::Entity, _, _>(&context, &request, |tx| {
             Box::pin(async move {
                 let all = Condition::all;
                 let mut last = Facility::default();
                 for _ in 0..3 {
-                    let seats = tx.next_number::<Facility>("seats", all()).await?;
+                    let seats = tx.next_number(facilities::COLUMN.seats, all()).await?;
                     let numbered = Facility {
                         seats,
                         ..Default::default()
                     };
-                    last = tx.insert(None, numbered).await?;
+                    last = tx.insert::<facilities::Entity>(None, numbered).await?;
                 }
                 // What was there before is seen by columns, what was made just now by its name.
-                assert_eq!(tx.greatest::<Facility>("seats", all()).await?, before);
+                assert_eq!(tx.greatest(facilities::COLUMN.seats, all()).await?, before);
                 let name = Name::parse(&last.name).unwrap();
-                let found: Facility = tx.find(&name).await?.unwrap();
+                let found = tx.find::<facilities::Entity>(&name).await?.unwrap();
                 assert_eq!(found, last);
                 let changed = Facility {
                     title: "改".into(),
                     ..found.clone()
                 };
-                let changed = tx.update(&found, changed).await?;
-                assert_eq!(tx.find(&name).await?, Some(changed.clone()));
+                let changed = tx.update::<facilities::Entity>(&found, changed).await?;
+                let again = tx.find::<facilities::Entity>(&name).await?;
+                assert_eq!(again, Some(changed.clone()));
                 Ok(changed)
             })
         });
         let answer = work.await.unwrap();
         assert_eq!(i64::from(answer.seats), before + 3);
         assert_eq!(answer.etag, "v2");
-        let stored: Facility = ledger.read(&context, &answer.name).await.unwrap();
+        let stored = ledger
+            .read::<facilities::Entity>(&context, &answer.name)
+            .await
+            .unwrap();
         assert_eq!(stored, answer);
     }
 }
 
 async fn rename(
-    ledger: &Ledger<Numbering>,
+    ledger: &Ledger,
     office: &str,
     id: &str,
     title: &str,
 ) -> taizhang_contracts::Result<Facility> {
     let (context, request) = (context(office), CreateFacilityRequest::default());
-    let work = ledger.write(&context, &request, |tx| {
+    let work = ledger.write::<facilities::Entity, _, _>(&context, &request, |tx| {
         Box::pin(async move {
             let name = Name::<Facility>::new(tx.office(), id);
-            let before: Facility = tx.find(&name).await?.unwrap();
+            let before = tx.find::<facilities::Entity>(&name).await?.unwrap();
             let title = title.to_owned();
             let after = Facility {
                 title,
                 ..before.clone()
             };
-            tx.update(&before, after).await
+            tx.update::<facilities::Entity>(&before, after).await
         })
     });
     work.await
@@ -170,8 +180,8 @@ async fn writes_at_one_time_fail_each_for_itself(url: &str) {
     for (office, answer) in OFFICES.into_iter().zip(answers) {
         match answer {
             Ok(facility) => {
-                let stored: Facility = ledgers[1]
-                    .read(&context(office), &facility.name)
+                let stored = ledgers[1]
+                    .read::<facilities::Entity>(&context(office), &facility.name)
                     .await
                     .unwrap();
                 assert_eq!(stored, facility);
@@ -181,8 +191,8 @@ async fn writes_at_one_time_fail_each_for_itself(url: &str) {
                 assert_eq!((office, error.reason()), ("f", Reason::AlreadyExists));
             }
         }
-        let there: Vec<Facility> = ledgers[1]
-            .select(&context(office).office, Condition::all(), 9)
+        let there = ledgers[1]
+            .select::<facilities::Entity>(&context(office).office, Condition::all(), 9)
             .await
             .unwrap();
         let expected = match office {
@@ -201,13 +211,13 @@ async fn writes_at_one_time_fail_each_for_itself(url: &str) {
             (renamed.title.as_str(), renamed.etag.as_str()),
             (office, "v2")
         );
-        let stored: Facility = ledgers[1]
-            .read(&context(office), &renamed.name)
+        let stored = ledgers[1]
+            .read::<facilities::Entity>(&context(office), &renamed.name)
             .await
             .unwrap();
         assert_eq!(stored, renamed);
     }
-    let kind = [Kind::of::<Numbering, Facility>()];
+    let kind = [RecordKind::of::<facilities::Entity>()];
     let key = Key::new(b"test");
     let report = verify(ledgers[0].database(), &key, &kind, |_| {}).await;
     assert_eq!(report.unwrap().findings, []);
@@ -290,7 +300,7 @@ async fn a_connection_that_falls_silent_is_given_up() {
     let first = create(&ledger, "a", None).await.unwrap();
     wire.silent.send_replace(true);
     let context = context("a");
-    let read = || ledger.read::<Facility>(&context, &first.name);
+    let read = || ledger.read::<facilities::Entity>(&context, &first.name);
     assert_eq!(read().await.unwrap_err().reason(), Reason::Unavailable);
     assert_eq!(read().await.unwrap(), first);
     postgres.remove().await;

@@ -10,7 +10,7 @@ use sea_orm_migration::MigratorTrait;
 use taizhang_contracts::METHODS;
 use taizhang_contracts::statistics::Indicator;
 use taizhang_ledger::transition::Plain;
-use taizhang_ledger::{Clock, Database, Key, Kind, Ledger, figures};
+use taizhang_ledger::{Clock, Database, Key, Ledger, RecordKind, figures};
 use taizhang_reporting::Source;
 use tonic::service::Routes;
 
@@ -23,7 +23,7 @@ pub struct Role {
     /// Its gRPC services.
     pub grpc_services: &'static [&'static str],
     /// The kinds of record that it keeps.
-    pub kinds: &'static [Kind],
+    pub kinds: &'static [RecordKind],
     /// The state machines of its records.
     pub machines: fn() -> Vec<Plain>,
     /// What it counts; a service that counts something is a source of the summary.
@@ -61,7 +61,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    fn ledger<S: 'static>(self) -> Ledger<S> {
+    fn ledger(self) -> Ledger {
         Ledger::new(self.database, self.key, self.clock, self.zone)
     }
 }
@@ -188,7 +188,7 @@ pub fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Role>> {
         .collect()
 }
 
-fn told<S: 'static>(indicators: &[figures::Indicator<S>]) -> Vec<Indicator> {
+fn told(indicators: &[figures::Indicator]) -> Vec<Indicator> {
     indicators.iter().map(figures::Indicator::message).collect()
 }
 

@@ -4,7 +4,8 @@
 //! `migration.rs`). The rule here says so first, and names the meeting that holds the slot.
 
 use chrono::TimeDelta;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use prost_types::Timestamp;
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::date::instant;
 use taizhang_contracts::meetings::booking_service_server::BookingService;
 use taizhang_contracts::meetings::{
@@ -12,11 +13,13 @@ use taizhang_contracts::meetings::{
     ListBookingsRequest, ListBookingsResponse, Meeting, MeetingState, ReleaseBookingRequest,
 };
 use taizhang_contracts::{Error, Reason, Resource, Result, Violations};
-use taizhang_ledger::column::time;
+use taizhang_ledger::column::micros;
 use taizhang_ledger::transition::{Machine, leads};
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
 use crate::Meetings;
+use crate::facility::facilities;
+use crate::meeting::meetings;
 
 /// The states of a booking.
 pub const MACHINE: Machine<BookingState> = Machine {
@@ -33,29 +36,31 @@ pub const MACHINE: Machine<BookingState> = Machine {
 
 const LONGEST: TimeDelta = TimeDelta::days(31);
 
-impl Record<Meetings> for Booking {
-    const TABLE: &'static str = "bookings";
+entity! {
+    /// Rows of [`Booking`].
+    #[sea_orm(table_name = "bookings")]
+    pub mod bookings for Booking {
+        facility: text,
+        meeting: text,
+        start_time: instant,
+        end_time: instant,
+        state: BookingState,
+    }
+}
 
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::text("facility", |b| b.facility.as_str().into()),
-        Column::text("meeting", |b| b.meeting.as_str().into()),
-        Column::instant("start_time", |b| time(b.start_time.as_ref())),
-        Column::instant("end_time", |b| time(b.end_time.as_ref())),
-        enum_column!(Booking, state: BookingState),
-    ];
-
-    fn title(&self) -> &str {
-        &self.meeting
+impl Record for bookings::Entity {
+    fn title(booking: &Booking) -> &str {
+        &booking.meeting
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(booking: &mut Booking, _at: Moment) {
+        booking.set_state(MACHINE.initial);
     }
 
-    fn check(&self, v: &mut Violations) {
+    fn check(booking: &Booking, v: &mut Violations) {
         let times = (
-            self.start_time.as_ref().and_then(instant),
-            self.end_time.as_ref().and_then(instant),
+            booking.start_time.as_ref().and_then(instant),
+            booking.end_time.as_ref().and_then(instant),
         );
         if let (Some(start), Some(end)) = times
             && !(TimeDelta::zero() < end - start && end - start <= LONGEST)
@@ -67,15 +72,25 @@ impl Record<Meetings> for Booking {
             );
         }
     }
+}
 
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Meetings>) -> Result<()> {
+impl Behavior for bookings::Entity {
+    async fn settle(
+        booking: &mut Booking,
+        before: Option<&Booking>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
         if before.is_some() {
             return Ok(());
         }
-        let facility: Facility = tx.refer("booking.facility", &self.facility).await?;
-        let meeting: Meeting = tx.refer("booking.meeting", &self.meeting).await?;
+        let facility = tx
+            .refer::<facilities::Entity>("booking.facility", &booking.facility)
+            .await?;
+        let meeting = tx
+            .refer::<meetings::Entity>("booking.meeting", &booking.meeting)
+            .await?;
         bookable(&facility, &meeting)?;
-        match tx.select::<Self>(overlapping(self), 1).await?.first() {
+        match tx.select::<Self>(overlapping(booking), 1).await?.first() {
             None => Ok(()),
             Some(holder) => Err(Error::new(Reason::SlotTaken)
                 .saying(
@@ -117,11 +132,17 @@ fn bookable(facility: &Facility, meeting: &Meeting) -> Result<()> {
 }
 
 fn overlapping(booking: &Booking) -> Condition {
+    // The contract requires both times.
+    let at = |time: Option<Timestamp>| {
+        let at = time.as_ref().and_then(instant);
+        at.map(micros).unwrap_or_default()
+    };
+    let column = bookings::COLUMN;
     Condition::all()
-        .add(Expr::col("facility").eq(booking.facility.as_str()))
-        .add(Expr::col("state").eq(BookingState::Live as i64))
-        .add(Expr::col("start_time").lt(time(booking.end_time.as_ref())))
-        .add(Expr::col("end_time").gt(time(booking.start_time.as_ref())))
+        .add(column.facility.eq(booking.facility.as_str()))
+        .add(column.state.eq(BookingState::Live))
+        .add(column.start_time.lt(at(booking.end_time)))
+        .add(column.end_time.gt(at(booking.start_time)))
 }
 
 fn release(booking: &mut Booking, _q: &ReleaseBookingRequest, _at: Moment) -> Result<()> {
@@ -130,7 +151,7 @@ fn release(booking: &mut Booking, _q: &ReleaseBookingRequest, _at: Moment) -> Re
 }
 
 serve! {
-    BookingService for Meetings {
+    BookingService for Meetings, bookings {
         create_booking(CreateBookingRequest) -> Booking: create;
         get_booking(GetBookingRequest) -> Booking: get;
         list_bookings(ListBookingsRequest) -> ListBookingsResponse: list;

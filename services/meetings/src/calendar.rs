@@ -2,16 +2,16 @@
 
 use chrono::{Days, NaiveDate};
 use icalendar::{Calendar, Component, Event, EventLike, EventStatus};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::date::{instant, local_instant};
 use taizhang_contracts::meetings::{
     ExportCalendarRequest, ExportCalendarResponse, Meeting, MeetingState,
 };
 use taizhang_contracts::{Context, Result, Violations};
 use taizhang_ledger::Moment;
-use taizhang_ledger::column::utc;
 
 use crate::Meetings;
+use crate::meeting::meetings;
 
 /// The longest period of one file, in days.
 const LONGEST: i64 = 366;
@@ -35,14 +35,14 @@ pub(crate) async fn export(
         ));
     }
     let at = service.ledger.moment();
-    let begins = |day: NaiveDate| utc(local_instant(day, 0, at.zone));
+    let begins = |day: NaiveDate| local_instant(day, 0, at.zone);
     let after = last.checked_add_days(Days::new(1)).unwrap_or(last);
     let within = Condition::all()
-        .add(Expr::col("start_time").gte(begins(first)))
-        .add(Expr::col("start_time").lt(begins(after)));
+        .add(meetings::COLUMN.start_time.gte(begins(first)))
+        .add(meetings::COLUMN.start_time.lt(begins(after)));
     let meetings = service
         .ledger
-        .select::<Meeting>(&context.office, within, MOST + 1)
+        .select::<meetings::Entity>(&context.office, within, MOST + 1)
         .await?;
     if meetings.len() as u64 > MOST {
         return Err(bad(

@@ -8,32 +8,42 @@ use taizhang_contracts::meetings::{
     UpdateDecisionRequest,
 };
 use taizhang_contracts::{Error, Result, Violations};
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Record, Tx, serve};
+use taizhang_ledger::{Behavior, Record, Tx, entity, serve};
 
+use crate::meeting::meetings;
 use crate::{Meetings, meeting};
 
-impl Record<Meetings> for Decision {
-    const TABLE: &'static str = "decisions";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::text("meeting", |d| d.meeting.as_str().into()),
-        Column::text("responsible_unit", |d| d.responsible_unit.as_str().into()),
-        Column::day("due_date", |d| day(d.due_date.as_ref())),
-        Column::day("decided_on", |d| day(d.decided_on.as_ref())),
-    ];
-
-    fn title(&self) -> &str {
-        &self.content
+entity! {
+    /// Rows of [`Decision`].
+    #[sea_orm(table_name = "decisions")]
+    pub mod decisions for Decision {
+        meeting: text,
+        responsible_unit: text,
+        due_date: day,
+        decided_on: day,
     }
+}
 
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Meetings>) -> Result<()> {
+impl Record for decisions::Entity {
+    fn title(decision: &Decision) -> &str {
+        &decision.content
+    }
+}
+
+impl Behavior for decisions::Entity {
+    async fn settle(
+        decision: &mut Decision,
+        before: Option<&Decision>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
         if before.is_none() {
-            let meeting: Meeting = tx.refer("decision.meeting", &self.meeting).await?;
-            self.decided_on = decided_on(&meeting)?;
+            let meeting = tx
+                .refer::<meetings::Entity>("decision.meeting", &decision.meeting)
+                .await?;
+            decision.decided_on = decided_on(&meeting)?;
         }
-        let early = |d: &Self| Some(d.due_date?.naive()? < d.decided_on?.naive()?);
-        if early(self) == Some(true) {
+        let early = |d: &Decision| Some(d.due_date?.naive()? < d.decided_on?.naive()?);
+        if early(decision) == Some(true) {
             return Err(Violations::of(
                 "decision.due_date",
                 "不得早于会议召开日期",
@@ -58,7 +68,7 @@ fn decided_on(meeting: &Meeting) -> Result<Option<Date>> {
 }
 
 serve! {
-    DecisionService for Meetings {
+    DecisionService for Meetings, decisions {
         create_decision(CreateDecisionRequest) -> Decision: create;
         get_decision(GetDecisionRequest) -> Decision: get;
         list_decisions(ListDecisionsRequest) -> ListDecisionsResponse: list;

@@ -5,35 +5,32 @@ use taizhang_contracts::meetings::{
     CreateFacilityRequest, DeleteFacilityRequest, Facility, FacilityKind, GetFacilityRequest,
     ListFacilitiesRequest, ListFacilitiesResponse, UndeleteFacilityRequest, UpdateFacilityRequest,
 };
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Record, enum_column, serve};
+use taizhang_ledger::{Behavior, Record, entity, serve};
 
 use crate::Meetings;
 
-pub(crate) const KIND: Column<Facility> = enum_column!(Facility, kind: FacilityKind);
-pub(crate) const INSTALLED_ON: Column<Facility> =
-    Column::day("installed_on", |f| day(f.installed_on.as_ref()));
-pub(crate) const RENOVATED_ON: Column<Facility> =
-    Column::day("renovated_on", |f| day(f.renovated_on.as_ref()));
-
-impl Record<Meetings> for Facility {
-    const TABLE: &'static str = "facilities";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        KIND,
-        INSTALLED_ON,
-        RENOVATED_ON,
-        Column::text("title", |f| f.title.as_str().into()),
-        Column::number("seats", |f| i64::from(f.seats).into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+entity! {
+    /// Rows of [`Facility`].
+    #[sea_orm(table_name = "facilities")]
+    pub mod facilities for Facility {
+        kind: FacilityKind,
+        installed_on: day,
+        renovated_on: day,
+        title: text,
+        seats: number,
     }
 }
 
+impl Record for facilities::Entity {
+    fn title(facility: &Facility) -> &str {
+        &facility.title
+    }
+}
+
+impl Behavior for facilities::Entity {}
+
 serve! {
-    FacilityService for Meetings {
+    FacilityService for Meetings, facilities {
         create_facility(CreateFacilityRequest) -> Facility: create;
         get_facility(GetFacilityRequest) -> Facility: get;
         list_facilities(ListFacilitiesRequest) -> ListFacilitiesResponse: list;

@@ -1,42 +1,38 @@
 //! What the office's meetings, lectures and facilities add up to.
 
+use sea_orm::sea_query::Expr;
 use taizhang_contracts::common::Level;
 use taizhang_contracts::meetings::{
-    FacilityKind, Lecture, LectureKind, LectureState, Meeting, MeetingKind, MeetingState,
-    SpeakerRank,
+    FacilityKind, LectureKind, LectureState, MeetingKind, MeetingState, SpeakerRank,
 };
-use taizhang_ledger::figures::{Indicator, Test, count, is, one_of, sum};
+use taizhang_ledger::figures::{Indicator, count, sum};
 
-use crate::{Meetings, facility, lecture, meeting};
+use crate::{facility::facilities, lecture::lectures, meeting::meetings};
 
-fn held() -> Test<Meeting> {
-    one_of(
-        meeting::STATE,
-        [
-            MeetingState::Held as i64,
-            MeetingState::MinutesIssued as i64,
-        ],
-    )
+fn held() -> Expr {
+    meetings::COLUMN
+        .state
+        .is_in([MeetingState::Held, MeetingState::MinutesIssued])
 }
 
-fn of_kind(kind: MeetingKind) -> Test<Meeting> {
-    is(meeting::KIND, kind as i64)
+fn of_kind(kind: MeetingKind) -> Expr {
+    meetings::COLUMN.kind.eq(kind)
 }
 
-fn by_office() -> Test<Meeting> {
-    is(meeting::ORGANISED_BY_OFFICE, true)
+fn by_office() -> Expr {
+    meetings::COLUMN.organised_by_office.eq(true)
 }
 
-fn given() -> Test<Lecture> {
-    is(lecture::STATE, LectureState::Held as i64)
+fn given() -> Expr {
+    lectures::COLUMN.state.eq(LectureState::Held)
 }
 
-fn to_grassroots() -> Test<Lecture> {
-    is(lecture::KIND, LectureKind::Grassroots as i64)
+fn to_grassroots() -> Expr {
+    lectures::COLUMN.kind.eq(LectureKind::Grassroots)
 }
 
 /// The service's indicators, in the order of the report.
-pub fn indicators() -> Vec<Indicator<Meetings>> {
+pub fn indicators() -> Vec<Indicator> {
     vec![
         count(
             "meetings_total",
@@ -46,7 +42,7 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
         )
         .when(by_office())
         .when(held())
-        .placed_by(meeting::HELD_ON),
+        .placed_by(meetings::COLUMN.held_on),
         count(
             "reform_group_meetings",
             "县委全面深改领导小组会议",
@@ -56,7 +52,7 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
         .when(by_office())
         .when(held())
         .when(of_kind(MeetingKind::ReformLeadingGroup))
-        .placed_by(meeting::HELD_ON)
+        .placed_by(meetings::COLUMN.held_on)
         .part_of("meetings_total"),
         count(
             "joint_office_directors_meeting_cadence",
@@ -67,7 +63,7 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
         .when(by_office())
         .when(held())
         .when(of_kind(MeetingKind::OfficeDirectors))
-        .placed_by(meeting::HELD_ON)
+        .placed_by(meetings::COLUMN.held_on)
         .part_of("meetings_total"),
         count(
             "provincial_site_meetings_hosted",
@@ -75,11 +71,11 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
             "次",
             "省级单位主办、在县内召开的现场会，按召开日期计",
         )
-        .when(is(meeting::HOST_LEVEL, Level::Province as i64))
-        .when(is(meeting::OUTSIDE_COUNTY, false))
+        .when(meetings::COLUMN.host_level.eq(Level::Province))
+        .when(meetings::COLUMN.outside_county.eq(false))
         .when(of_kind(MeetingKind::OnSite))
         .when(held())
-        .placed_by(meeting::HELD_ON),
+        .placed_by(meetings::COLUMN.held_on),
         count(
             "lectures_grassroots",
             "基层集中宣讲",
@@ -88,7 +84,7 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
         )
         .when(to_grassroots())
         .when(given())
-        .placed_by(lecture::DATE),
+        .placed_by(lectures::COLUMN.date),
         count(
             "lectures_by_standing_committee",
             "县委常委宣讲",
@@ -97,37 +93,38 @@ pub fn indicators() -> Vec<Indicator<Meetings>> {
         )
         .when(to_grassroots())
         .when(given())
-        .when(is(
-            lecture::SPEAKER_RANK,
-            SpeakerRank::StandingCommittee as i64,
-        ))
-        .placed_by(lecture::DATE)
+        .when(
+            lectures::COLUMN
+                .speaker_rank
+                .eq(SpeakerRank::StandingCommittee),
+        )
+        .placed_by(lectures::COLUMN.date)
         .part_of("lectures_grassroots"),
         sum(
             "lecture_audience",
             "基层集中宣讲听众",
             "人次",
             "基层集中宣讲的听众人数之和，按宣讲日期计",
-            lecture::AUDIENCE,
+            lectures::COLUMN.audience_count,
         )
         .when(to_grassroots())
         .when(given())
-        .placed_by(lecture::DATE),
+        .placed_by(lectures::COLUMN.date),
         count(
             "video_systems_installed",
             "安装视频会议系统",
             "套",
             "安装完成的视频会议系统，按完成日期计",
         )
-        .when(is(facility::KIND, FacilityKind::VideoSystem as i64))
-        .placed_by(facility::INSTALLED_ON),
+        .when(facilities::COLUMN.kind.eq(FacilityKind::VideoSystem))
+        .placed_by(facilities::COLUMN.installed_on),
         count(
             "video_duty_rooms_renovated",
             "改造视频值班室",
             "间",
             "改造完成的视频值班室，按完成日期计",
         )
-        .when(is(facility::KIND, FacilityKind::VideoDutyRoom as i64))
-        .placed_by(facility::RENOVATED_ON),
+        .when(facilities::COLUMN.kind.eq(FacilityKind::VideoDutyRoom))
+        .placed_by(facilities::COLUMN.renovated_on),
     ]
 }

@@ -7,9 +7,8 @@ use taizhang_contracts::meetings::{
     ListLecturesResponse, SpeakerRank, UndeleteLectureRequest, UpdateLectureRequest,
 };
 use taizhang_contracts::{Error, Result};
-use taizhang_ledger::column::day;
 use taizhang_ledger::transition::{Machine, leads};
-use taizhang_ledger::{Column, Moment, Record, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, entity, serve};
 
 use crate::Meetings;
 
@@ -34,35 +33,32 @@ pub const MACHINE: Machine<LectureState> = Machine {
     name: LectureState::as_str_name,
 };
 
-pub(crate) const KIND: Column<Lecture> = enum_column!(Lecture, kind: LectureKind);
-pub(crate) const STATE: Column<Lecture> = enum_column!(Lecture, state: LectureState);
-pub(crate) const SPEAKER_RANK: Column<Lecture> = enum_column!(Lecture, speaker_rank: SpeakerRank);
-pub(crate) const DATE: Column<Lecture> = Column::day("date", |l| day(l.date.as_ref()));
-pub(crate) const AUDIENCE: Column<Lecture> =
-    Column::number("audience_count", |l| i64::from(l.audience_count).into());
-
-impl Record<Meetings> for Lecture {
-    const TABLE: &'static str = "lectures";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        KIND,
-        STATE,
-        SPEAKER_RANK,
-        DATE,
-        AUDIENCE,
-        Column::text("title", |l| l.title.as_str().into()),
-        Column::text("speaker", |l| l.speaker.as_str().into()),
-        Column::text("place", |l| l.place.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
-    }
-
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+entity! {
+    /// Rows of [`Lecture`].
+    #[sea_orm(table_name = "lectures")]
+    pub mod lectures for Lecture {
+        kind: LectureKind,
+        state: LectureState,
+        speaker_rank: SpeakerRank,
+        date: day,
+        audience_count: number,
+        title: text,
+        speaker: text,
+        place: text,
     }
 }
+
+impl Record for lectures::Entity {
+    fn title(lecture: &Lecture) -> &str {
+        &lecture.title
+    }
+
+    fn initial(lecture: &mut Lecture, _at: Moment) {
+        lecture.set_state(MACHINE.initial);
+    }
+}
+
+impl Behavior for lectures::Entity {}
 
 fn hold(lecture: &mut Lecture, q: &HoldLectureRequest, at: Moment) -> Result<()> {
     lecture.set_state(MACHINE.next("HoldLecture", lecture.state())?);
@@ -91,7 +87,7 @@ fn cancel(lecture: &mut Lecture, q: &CancelLectureRequest, _at: Moment) -> Resul
 }
 
 serve! {
-    LectureService for Meetings {
+    LectureService for Meetings, lectures {
         create_lecture(CreateLectureRequest) -> Lecture: create;
         get_lecture(GetLectureRequest) -> Lecture: get;
         list_lectures(ListLecturesRequest) -> ListLecturesResponse: list;

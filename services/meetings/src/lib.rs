@@ -24,22 +24,33 @@ use taizhang_contracts::meetings::{
     meeting_series_service_server::MeetingSeriesServiceServer,
     meeting_service_server::MeetingServiceServer,
 };
-use taizhang_ledger::batch::Batch;
-use taizhang_ledger::shared::{History, Statistics};
-use taizhang_ledger::{Kind, Ledger};
+use taizhang_ledger::batch_service::BatchService;
+use taizhang_ledger::history_service::HistoryService;
+use taizhang_ledger::statistics_service::StatisticsService;
+use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
+
+/// The tables of its records, as sea-orm entities.
+pub mod entities {
+    pub use crate::booking::bookings;
+    pub use crate::decision::decisions;
+    pub use crate::facility::facilities;
+    pub use crate::lecture::lectures;
+    pub use crate::meeting::meetings;
+    pub use crate::series::meeting_series;
+}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "meetings";
 
 /// The kinds of record that the service keeps.
-pub const KINDS: &[Kind] = &[
-    Kind::of::<Meetings, api::Meeting>(),
-    Kind::of::<Meetings, api::Decision>(),
-    Kind::of::<Meetings, api::Facility>(),
-    Kind::of::<Meetings, api::Booking>(),
-    Kind::of::<Meetings, api::MeetingSeries>(),
-    Kind::of::<Meetings, api::Lecture>(),
+pub const KINDS: &[RecordKind] = &[
+    RecordKind::of::<entities::meetings::Entity>(),
+    RecordKind::of::<entities::decisions::Entity>(),
+    RecordKind::of::<entities::facilities::Entity>(),
+    RecordKind::of::<entities::bookings::Entity>(),
+    RecordKind::of::<entities::meeting_series::Entity>(),
+    RecordKind::of::<entities::lectures::Entity>(),
 ];
 
 /// The gRPC services that it serves.
@@ -58,11 +69,11 @@ pub const GRPC_SERVICES: &[&str] = &[
 /// Handles the service's calls.
 #[derive(Clone)]
 pub struct Meetings {
-    ledger: Ledger<Meetings>,
+    ledger: Ledger,
 }
 
 /// The service's gRPC services over a ledger.
-pub fn routes(ledger: Ledger<Meetings>) -> Routes {
+pub fn routes(ledger: Ledger) -> Routes {
     let meetings = Meetings {
         ledger: ledger.clone(),
     };
@@ -72,7 +83,7 @@ pub fn routes(ledger: Ledger<Meetings>) -> Routes {
         .add_service(BookingServiceServer::new(meetings.clone()))
         .add_service(MeetingSeriesServiceServer::new(meetings.clone()))
         .add_service(LectureServiceServer::new(meetings))
-        .add_service(Batch::server(
+        .add_service(BatchService::server(
             ledger.clone(),
             [
                 meeting::writes(),
@@ -83,6 +94,6 @@ pub fn routes(ledger: Ledger<Meetings>) -> Routes {
                 lecture::writes(),
             ],
         ))
-        .add_service(History::server(ledger.clone(), KINDS))
-        .add_service(Statistics::server(ledger, indicators()))
+        .add_service(HistoryService::server(ledger.clone(), KINDS))
+        .add_service(StatisticsService::server(ledger, indicators()))
 }

@@ -11,41 +11,50 @@ use taizhang_contracts::meetings::{
     MeetingKind, MeetingSeries, UndeleteMeetingSeriesRequest, UpdateMeetingSeriesRequest,
 };
 use taizhang_contracts::{Result, Violations};
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
 use crate::Meetings;
+use crate::meeting::meetings;
 
 /// The most meetings made by one call.
 const MOST: usize = 400;
 
-impl Record<Meetings> for MeetingSeries {
-    const TABLE: &'static str = "meeting_series";
+entity! {
+    /// Rows of [`MeetingSeries`].
+    #[sea_orm(table_name = "meeting_series")]
+    pub mod meeting_series for MeetingSeries {
+        kind: MeetingKind,
+        title: text,
+    }
+}
 
-    const COLUMNS: &'static [Column<Self>] = &[
-        enum_column!(MeetingSeries, kind: MeetingKind),
-        Column::text("title", |s| s.title.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for meeting_series::Entity {
+    fn title(series: &MeetingSeries) -> &str {
+        &series.title
     }
 
-    fn check(&self, v: &mut Violations) {
-        if self.recurrence.is_some_and(|r| r.rule.is_none()) {
+    fn check(series: &MeetingSeries, v: &mut Violations) {
+        if series.recurrence.is_some_and(|r| r.rule.is_none()) {
             v.add("recurrence", "须选定一种周期", "needs one rule");
         }
     }
+}
 
+impl Behavior for meeting_series::Entity {
     /// Makes the meetings of the days that the series was extended by.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Meetings>) -> Result<()> {
-        let made = |series: &Self| series.made_until.and_then(|d| d.naive());
-        let (Some(until), Some(before)) = (made(self), before) else {
+    async fn settle(
+        series: &mut MeetingSeries,
+        before: Option<&MeetingSeries>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
+        let made = |series: &MeetingSeries| series.made_until.and_then(|d| d.naive());
+        let (Some(until), Some(before)) = (made(series), before) else {
             return Ok(());
         };
         if made(before) == Some(until) {
             return Ok(());
         }
-        let days = self.days(made(before), until);
+        let days = series.days(made(before), until);
         if days.len() > MOST {
             return Err(Violations::of(
                 "until",
@@ -54,8 +63,8 @@ impl Record<Meetings> for MeetingSeries {
             ));
         }
         for day in days {
-            let meeting = self.meeting(day, tx.at());
-            tx.insert(None, meeting).await?;
+            let meeting = series.meeting(day, tx.at());
+            tx.insert::<meetings::Entity>(None, meeting).await?;
         }
         Ok(())
     }
@@ -101,7 +110,7 @@ impl Makes for MeetingSeries {
             series: self.name.clone(),
             ..Meeting::default()
         };
-        meeting.initial(at);
+        meetings::Entity::initial(&mut meeting, at);
         meeting
     }
 }
@@ -127,7 +136,7 @@ fn extend(series: &mut MeetingSeries, q: &ExtendMeetingSeriesRequest, _at: Momen
 }
 
 serve! {
-    MeetingSeriesService for Meetings {
+    MeetingSeriesService for Meetings, meeting_series {
         create_meeting_series(CreateMeetingSeriesRequest) -> MeetingSeries: create;
         get_meeting_series(GetMeetingSeriesRequest) -> MeetingSeries: get;
         list_meeting_series(ListMeetingSeriesRequest) -> ListMeetingSeriesResponse: list;

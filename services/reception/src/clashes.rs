@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait};
 use taizhang_contracts::date::{instant, local_day};
 use taizhang_contracts::reception::{
     Clash, FindClashesRequest, FindClashesResponse, ItineraryItem, Reception,
@@ -13,6 +12,7 @@ use taizhang_ledger::Moment;
 
 use crate::Receptions;
 use crate::reception::live;
+use crate::reception::receptions;
 
 /// The longest period that is looked at, in days.
 const LONGEST: i64 = 366;
@@ -44,11 +44,11 @@ pub(crate) async fn find(
         ));
     }
     let within = live()
-        .add(Expr::col("arrival_day").lte(last))
-        .add(Expr::col("departure_day").gte(first));
+        .add(receptions::COLUMN.arrival_day.lte(last))
+        .add(receptions::COLUMN.departure_day.gte(first));
     let ledger = &service.ledger;
-    let receptions: Vec<Reception> = ledger
-        .select(&context.office, within, MOST_RECEPTIONS + 1)
+    let receptions = ledger
+        .select::<receptions::Entity>(&context.office, within, MOST_RECEPTIONS + 1)
         .await?;
     let clashes = clashes(&receptions, (first, last), ledger.moment());
     if receptions.len() as u64 > MOST_RECEPTIONS || clashes.len() > MOST_CLASHES {

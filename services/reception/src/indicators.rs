@@ -1,15 +1,15 @@
 //! What the office's receptions add up to.
 
+use sea_orm::sea_query::Expr;
 use taizhang_contracts::reception::{
-    Reception, ReceptionClass, ReceptionState, SupportAssignment, SupportAssignmentState,
-    SupportKind,
+    ReceptionClass, ReceptionState, SupportAssignmentState, SupportKind,
 };
-use taizhang_ledger::figures::{Declaration, Indicator, Test, count, days, is, one_of, sum};
+use taizhang_ledger::figures::{Declaration, Indicator, count, days, sum};
 
-use crate::{Receptions, reception, support_assignment};
+use crate::{reception::receptions, support_assignment::support_assignments};
 
 /// The delegation has come.
-fn took_place() -> Test<Reception> {
+fn took_place() -> Expr {
     let states = [
         ReceptionState::Receiving,
         ReceptionState::Listing,
@@ -17,12 +17,12 @@ fn took_place() -> Test<Reception> {
         ReceptionState::Settled,
         ReceptionState::Archived,
     ];
-    one_of(reception::STATE, states.map(|state| state as i64))
+    receptions::COLUMN.state.is_in(states)
 }
 
-fn paid_for() -> Test<Reception> {
+fn paid_for() -> Expr {
     let states = [ReceptionState::Settled, ReceptionState::Archived];
-    one_of(reception::STATE, states.map(|state| state as i64))
+    receptions::COLUMN.state.is_in(states)
 }
 
 /// The receptions of a class, by their day of arrival.
@@ -31,15 +31,15 @@ fn of_class(
     id: &'static str,
     label: &'static str,
     definition: &'static str,
-) -> Indicator<Receptions> {
+) -> Indicator {
     count(id, label, "批次", definition)
         .when(took_place())
-        .when(is(reception::CLASS, class as i64))
-        .placed_by(reception::ARRIVAL_DAY)
+        .when(receptions::COLUMN.reception_class.eq(class))
+        .placed_by(receptions::COLUMN.arrival_day)
 }
 
 /// The service's indicators, in the order of the report.
-pub fn indicators() -> Vec<Indicator<Receptions>> {
+pub fn indicators() -> Vec<Indicator> {
     let vice_minister_up = of_class(
         ReceptionClass::ViceMinisterUp,
         "receptions_vice_minister_up",
@@ -69,8 +69,9 @@ pub fn indicators() -> Vec<Indicator<Receptions>> {
             &study_delegations,
         ],
     );
-    let received = |of: Declaration<Receptions, Reception>| {
-        of.when(took_place()).placed_by(reception::ARRIVAL_DAY)
+    let received = |of: Declaration<receptions::Entity>| {
+        of.when(took_place())
+            .placed_by(receptions::COLUMN.arrival_day)
     };
     let mut all = vec![vice_minister_up, province_city_leaders, study_delegations];
     all.extend(these_three);
@@ -88,7 +89,7 @@ pub fn indicators() -> Vec<Indicator<Receptions>> {
                 "批次",
                 "已开始接待的批次中没有任何合规问题的，按来访日期计",
             )
-            .when(is(reception::COMPLIANT, true)),
+            .when(receptions::COLUMN.compliant.eq(true)),
         )
         .part_of("receptions_all"),
         received(sum(
@@ -96,45 +97,39 @@ pub fn indicators() -> Vec<Indicator<Receptions>> {
             "接待人次",
             "人次",
             "已开始接待的批次中接待对象的人数之和，按来访日期计",
-            reception::GUEST_COUNT,
+            receptions::COLUMN.guest_count,
         )),
         sum(
             "reception_spending",
             "接待费支出",
             "元",
             "已结算批次的接待费合计之和，按结算日期计",
-            reception::TOTAL_COST,
+            receptions::COLUMN.total_cost_fen,
         )
         .when(paid_for())
-        .placed_by(reception::SETTLED_ON)
+        .placed_by(receptions::COLUMN.settled_on)
         .decimals(2),
-        days::<_, SupportAssignment>(
+        days(
             "inspection_support_days",
             "巡视保障天数",
             "天",
             "已开始和已完成的巡视保障任务在统计期内的天数（首末日均计，跨年各计各的），未到的日子不计",
         )
-        .when(is(support_assignment::KIND, SupportKind::Inspection as i64))
-        .when(one_of(
-            support_assignment::STATE,
-            [
-                SupportAssignmentState::UnderWay as i64,
-                SupportAssignmentState::Completed as i64,
-            ],
-        ))
-        .placed_over(support_assignment::FIRST_DAY, support_assignment::LAST_DAY),
-        count::<_, SupportAssignment>(
+        .when(support_assignments::COLUMN.kind.eq(SupportKind::Inspection))
+        .when(support_assignments::COLUMN.state.is_in([
+                SupportAssignmentState::UnderWay,
+                SupportAssignmentState::Completed,
+            ]))
+        .placed_over(support_assignments::COLUMN.first_day, support_assignments::COLUMN.last_day),
+        count(
             "inspection_support_assignments",
             "巡视保障任务",
             "次",
             "已完成的巡视保障任务，按末日计",
         )
-        .when(is(support_assignment::KIND, SupportKind::Inspection as i64))
-        .when(is(
-            support_assignment::STATE,
-            SupportAssignmentState::Completed as i64,
-        ))
-        .placed_by(support_assignment::LAST_DAY),
+        .when(support_assignments::COLUMN.kind.eq(SupportKind::Inspection))
+        .when(support_assignments::COLUMN.state.eq(SupportAssignmentState::Completed))
+        .placed_by(support_assignments::COLUMN.last_day),
     ]);
     all
 }

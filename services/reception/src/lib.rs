@@ -20,19 +20,27 @@ use taizhang_contracts::reception as api;
 use taizhang_contracts::reception::reception_service_server::ReceptionServiceServer;
 use taizhang_contracts::reception::reception_settings_service_server::ReceptionSettingsServiceServer;
 use taizhang_contracts::reception::support_assignment_service_server::SupportAssignmentServiceServer;
-use taizhang_ledger::batch::Batch;
-use taizhang_ledger::shared::{History, Statistics};
-use taizhang_ledger::{Kind, Ledger};
+use taizhang_ledger::batch_service::BatchService;
+use taizhang_ledger::history_service::HistoryService;
+use taizhang_ledger::statistics_service::StatisticsService;
+use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
+
+/// The tables of its records, as sea-orm entities.
+pub mod entities {
+    pub use crate::reception::receptions;
+    pub use crate::settings::reception_settings;
+    pub use crate::support_assignment::support_assignments;
+}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "reception";
 
 /// The kinds of record that the service keeps.
-pub const KINDS: &[Kind] = &[
-    Kind::of::<Receptions, api::Reception>(),
-    Kind::of::<Receptions, api::SupportAssignment>(),
-    Kind::of::<Receptions, api::ReceptionSettings>(),
+pub const KINDS: &[RecordKind] = &[
+    RecordKind::of::<entities::receptions::Entity>(),
+    RecordKind::of::<entities::support_assignments::Entity>(),
+    RecordKind::of::<entities::reception_settings::Entity>(),
 ];
 
 /// The gRPC services that it serves.
@@ -48,18 +56,18 @@ pub const GRPC_SERVICES: &[&str] = &[
 /// Handles the service's calls.
 #[derive(Clone)]
 pub struct Receptions {
-    ledger: Ledger<Receptions>,
+    ledger: Ledger,
 }
 
 /// The service's gRPC services over a ledger.
-pub fn routes(ledger: Ledger<Receptions>) -> Routes {
+pub fn routes(ledger: Ledger) -> Routes {
     let receptions = Receptions {
         ledger: ledger.clone(),
     };
     Routes::new(ReceptionServiceServer::new(receptions.clone()))
         .add_service(SupportAssignmentServiceServer::new(receptions.clone()))
         .add_service(ReceptionSettingsServiceServer::new(receptions))
-        .add_service(Batch::server(
+        .add_service(BatchService::server(
             ledger.clone(),
             [
                 reception::writes(),
@@ -67,6 +75,6 @@ pub fn routes(ledger: Ledger<Receptions>) -> Routes {
                 settings::writes(),
             ],
         ))
-        .add_service(History::server(ledger.clone(), KINDS))
-        .add_service(Statistics::server(ledger, indicators()))
+        .add_service(HistoryService::server(ledger.clone(), KINDS))
+        .add_service(StatisticsService::server(ledger, indicators()))
 }

@@ -13,6 +13,7 @@ use taizhang_ledger::Moment;
 use taizhang_ledger::days::naive;
 
 use crate::Receptions;
+use crate::reception::receptions;
 
 /// PrintReception.
 ///
@@ -23,7 +24,10 @@ pub(crate) async fn print(
     context: &Context,
     q: &PrintReceptionRequest,
 ) -> Result<PrintReceptionResponse> {
-    let reception: Reception = service.ledger.read(context, &q.name).await?;
+    let reception = service
+        .ledger
+        .read::<receptions::Entity>(context, &q.name)
+        .await?;
     let at = service.ledger.moment();
     Ok(PrintReceptionResponse {
         list: list(&reception, at),

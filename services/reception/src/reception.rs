@@ -4,7 +4,7 @@ mod rules;
 mod states;
 mod totals;
 
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::reception::reception_service_server::ReceptionService;
 use taizhang_contracts::reception::{
     ApproveReceptionRequest, ArchiveReceptionRequest, BeginReceptionRequest,
@@ -16,85 +16,70 @@ use taizhang_contracts::reception::{
     UndeleteReceptionRequest, UpdateReceptionRequest,
 };
 use taizhang_contracts::{Context, Result, Violations};
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
 use crate::regulations::{self, Case, Step};
 use crate::{Receptions, clashes, print};
 pub use states::MACHINE;
 pub(crate) use totals::is_at_least;
 
-pub(crate) const STATE: Column<Reception> = enum_column!(Reception, state: ReceptionState);
-pub(crate) const CLASS: Column<Reception> =
-    enum_column!(Reception, reception_class: ReceptionClass);
-pub(crate) const GUEST_COUNT: Column<Reception> =
-    Column::number("guest_count", |r| i64::from(r.guest_count).into());
-pub(crate) const TOTAL_COST: Column<Reception> =
-    Column::number("total_cost_fen", |r| r.total_cost_fen.into());
-pub(crate) const COMPLIANT: Column<Reception> = Column::bool("compliant", |r| r.compliant.into());
-pub(crate) const ARRIVAL_DAY: Column<Reception> =
-    Column::day("arrival_day", |r| day(r.arrival_day.as_ref()));
-pub(crate) const SETTLED_ON: Column<Reception> =
-    Column::day("settlement.settled_on", |r: &Reception| {
-        day(r.settlement.as_ref().and_then(|s| s.settled_on.as_ref()))
-    })
-    .named("settled_on");
+entity! {
+    /// Rows of [`Reception`].
+    #[sea_orm(table_name = "receptions")]
+    pub mod receptions for Reception {
+        state: ReceptionState,
+        nature: ReceptionNature,
+        reception_class: ReceptionClass,
+        guest_origin: GuestOrigin,
+        guest_count: number,
+        total_cost_fen: number,
+        finding_count: number,
+        compliant: bool,
+        arrival_day: day,
+        departure_day: day,
+        settled_on ("settlement.settled_on"): day = |r| r.settlement.as_ref()?.settled_on,
+        letter_unit ("letter.unit"): text = |r| r.letter.as_ref().map_or("", |l| &l.unit),
+        letter_number ("letter.number"): text = |r| r.letter.as_ref().map_or("", |l| &l.number),
+        title: text,
+        applicant: text,
+        approver: text,
+    }
+}
 
-impl Record<Receptions> for Reception {
-    const TABLE: &'static str = "receptions";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        STATE,
-        enum_column!(Reception, nature: ReceptionNature),
-        CLASS,
-        enum_column!(Reception, guest_origin: GuestOrigin),
-        GUEST_COUNT,
-        TOTAL_COST,
-        Column::number("finding_count", |r| i64::from(r.finding_count).into()),
-        COMPLIANT,
-        ARRIVAL_DAY,
-        Column::day("departure_day", |r| day(r.departure_day.as_ref())),
-        SETTLED_ON,
-        Column::text("letter.unit", |r: &Reception| {
-            r.letter.as_ref().map_or("", |l| l.unit.as_str()).into()
-        })
-        .named("letter_unit"),
-        Column::text("letter.number", |r: &Reception| {
-            r.letter.as_ref().map_or("", |l| l.number.as_str()).into()
-        })
-        .named("letter_number"),
-        Column::text("title", |r| r.title.as_str().into()),
-        Column::text("applicant", |r| r.applicant.as_str().into()),
-        Column::text("approver", |r| r.approver.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for receptions::Entity {
+    fn title(reception: &Reception) -> &str {
+        &reception.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(reception: &mut Reception, _at: Moment) {
+        reception.set_state(MACHINE.initial);
     }
 
-    fn check(&self, v: &mut Violations) {
-        rules::check(self, v);
+    fn check(reception: &Reception, v: &mut Violations) {
+        rules::check(reception, v);
     }
+}
 
+impl Behavior for receptions::Entity {
     /// Works out what follows from the fields, and holds the reception to the regulations: a step
     /// is refused if any of its rules, or of those before, refuses.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Receptions>) -> Result<()> {
-        totals::work_out(self);
-        let case = Case::read(tx.ledger(), tx.office(), self).await?;
-        let ahead = Step::ahead(self.state());
+    async fn settle(
+        reception: &mut Reception,
+        before: Option<&Reception>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
+        totals::work_out(reception);
+        let case = Case::read(tx.ledger(), tx.office(), reception).await?;
+        let ahead = Step::ahead(reception.state());
         if let (Some(before), Some(_)) = (before, ahead)
-            && before.state() != self.state()
+            && before.state() != reception.state()
             && let Some(step) = Step::ahead(before.state())
         {
             regulations::refuse(&case.findings(step))?;
         }
         let findings = ahead.map_or(0, |step| case.findings(step).len());
-        self.finding_count = i32::try_from(findings).unwrap_or(i32::MAX);
-        self.compliant = findings == 0;
+        reception.finding_count = i32::try_from(findings).unwrap_or(i32::MAX);
+        reception.compliant = findings == 0;
         Ok(())
     }
 }
@@ -102,7 +87,7 @@ impl Record<Receptions> for Reception {
 /// The receptions that were neither refused nor called off.
 pub(crate) fn live() -> Condition {
     let dropped = [ReceptionState::Refused, ReceptionState::Cancelled];
-    Condition::all().add(Expr::col("state").is_not_in(dropped.map(|state| state as i64)))
+    Condition::all().add(receptions::COLUMN.state.is_not_in(dropped))
 }
 
 /// CheckReception.
@@ -114,7 +99,10 @@ async fn check(
     context: &Context,
     q: &CheckReceptionRequest,
 ) -> Result<CheckReceptionResponse> {
-    let reception: Reception = service.ledger.read(context, &q.name).await?;
+    let reception = service
+        .ledger
+        .read::<receptions::Entity>(context, &q.name)
+        .await?;
     let case = Case::read(&service.ledger, &context.office, &reception).await?;
     let ahead = Step::ahead(reception.state());
     let findings = ahead.map_or_else(Vec::new, |step| case.findings(step));
@@ -124,7 +112,7 @@ async fn check(
 }
 
 serve! {
-    ReceptionService for Receptions {
+    ReceptionService for Receptions, receptions {
         create_reception(CreateReceptionRequest) -> Reception: create;
         get_reception(GetReceptionRequest) -> Reception: get;
         list_receptions(ListReceptionsRequest) -> ListReceptionsResponse: list;

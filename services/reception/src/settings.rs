@@ -8,27 +8,30 @@ use taizhang_contracts::reception::{
     GetReceptionSettingsRequest, ReceptionSettings, UpdateReceptionSettingsRequest,
 };
 use taizhang_ledger::days::naive;
-use taizhang_ledger::{Column, Record, serve};
+use taizhang_ledger::{Behavior, Record, entity, serve};
 
 use crate::{RULES, Receptions};
 
-impl Record<Receptions> for ReceptionSettings {
-    const TABLE: &'static str = "reception_settings";
+entity! {
+    /// Rows of [`ReceptionSettings`].
+    #[sea_orm(table_name = "reception_settings")]
+    pub mod reception_settings for ReceptionSettings {
+    }
+}
 
-    const COLUMNS: &'static [Column<Self>] = &[];
-
-    fn check(&self, v: &mut Violations) {
-        apart(v, "meal_standards", &self.meal_standards, |s| {
+impl Record for reception_settings::Entity {
+    fn check(settings: &ReceptionSettings, v: &mut Violations) {
+        apart(v, "meal_standards", &settings.meal_standards, |s| {
             let key = (s.guest_origin, s.time_of_day);
             (key, s.valid_from, s.valid_until)
         });
-        apart(v, "lodging_caps", &self.lodging_caps, |c| {
+        apart(v, "lodging_caps", &settings.lodging_caps, |c| {
             (c.rank_group, c.valid_from, c.valid_until)
         });
-        apart(v, "enforced_rules", &self.enforced_rules, |e| {
+        apart(v, "enforced_rules", &settings.enforced_rules, |e| {
             (e.rule_id.clone(), e.valid_from, e.valid_until)
         });
-        for (i, enforced) in self.enforced_rules.iter().enumerate() {
+        for (i, enforced) in settings.enforced_rules.iter().enumerate() {
             if !RULES.iter().any(|rule| rule.id == enforced.rule_id) {
                 v.item("enforced_rules", i, |v| {
                     v.add(
@@ -39,8 +42,8 @@ impl Record<Receptions> for ReceptionSettings {
                 });
             }
         }
-        for (i, budget) in self.yearly_budgets.iter().enumerate() {
-            let mut before = self.yearly_budgets.iter().take(i);
+        for (i, budget) in settings.yearly_budgets.iter().enumerate() {
+            let mut before = settings.yearly_budgets.iter().take(i);
             if before.any(|b| (b.year, b.business) == (budget.year, budget.business)) {
                 v.item("yearly_budgets", i, |v| {
                     v.add("year", "与前面的重复", "is the same as one before");
@@ -49,6 +52,8 @@ impl Record<Receptions> for ReceptionSettings {
         }
     }
 }
+
+impl Behavior for reception_settings::Entity {}
 
 /// Whether what holds from a day until another holds on a day.
 pub(crate) fn holds(from: Option<Date>, until: Option<Date>, day: NaiveDate) -> bool {
@@ -95,7 +100,7 @@ fn apart<T, K: PartialEq>(
 }
 
 serve! {
-    ReceptionSettingsService for Receptions {
+    ReceptionSettingsService for Receptions, reception_settings {
         get_reception_settings(GetReceptionSettingsRequest) -> ReceptionSettings: get;
         update_reception_settings(UpdateReceptionSettingsRequest) -> ReceptionSettings: update;
     }
@@ -122,7 +127,7 @@ mod tests {
 
     fn bad(settings: &ReceptionSettings) -> Vec<String> {
         let mut v = Violations::default();
-        settings.check(&mut v);
+        reception_settings::Entity::check(&settings, &mut v);
         v.fields().map(str::to_owned).collect()
     }
 

@@ -11,10 +11,9 @@ use taizhang_contracts::reception::{
     SupportKind, UndeleteSupportAssignmentRequest, UpdateSupportAssignmentRequest,
 };
 use taizhang_contracts::{Error, Result, Violations};
-use taizhang_ledger::column;
 use taizhang_ledger::days::{day, naive};
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
 use crate::Receptions;
 
@@ -38,39 +37,32 @@ pub const MACHINE: Machine<SupportAssignmentState> = Machine {
 
 const OPEN: &[SupportAssignmentState] = &[Planned, UnderWay];
 
-pub(crate) const KIND: Column<SupportAssignment> =
-    enum_column!(SupportAssignment, kind: SupportKind);
-pub(crate) const STATE: Column<SupportAssignment> =
-    enum_column!(SupportAssignment, state: SupportAssignmentState);
-pub(crate) const FIRST_DAY: Column<SupportAssignment> =
-    Column::day("first_day", |a| column::day(a.first_day.as_ref()));
-pub(crate) const LAST_DAY: Column<SupportAssignment> =
-    Column::day("last_day", |a| column::day(a.last_day.as_ref()));
+entity! {
+    /// Rows of [`SupportAssignment`].
+    #[sea_orm(table_name = "support_assignments")]
+    pub mod support_assignments for SupportAssignment {
+        kind: SupportKind,
+        state: SupportAssignmentState,
+        days: number,
+        first_day: day,
+        last_day: day,
+        title: text,
+        team: text,
+        place: text,
+    }
+}
 
-impl Record<Receptions> for SupportAssignment {
-    const TABLE: &'static str = "support_assignments";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        KIND,
-        STATE,
-        Column::number("days", |a| i64::from(a.days).into()),
-        FIRST_DAY,
-        LAST_DAY,
-        Column::text("title", |a| a.title.as_str().into()),
-        Column::text("team", |a| a.team.as_str().into()),
-        Column::text("place", |a| a.place.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for support_assignments::Entity {
+    fn title(assignment: &SupportAssignment) -> &str {
+        &assignment.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(assignment: &mut SupportAssignment, _at: Moment) {
+        assignment.set_state(MACHINE.initial);
     }
 
-    fn check(&self, v: &mut Violations) {
-        if naive(self.last_day) < naive(self.first_day) {
+    fn check(assignment: &SupportAssignment, v: &mut Violations) {
+        if naive(assignment.last_day) < naive(assignment.first_day) {
             v.add(
                 "last_day",
                 "不得早于首日",
@@ -78,9 +70,15 @@ impl Record<Receptions> for SupportAssignment {
             );
         }
     }
+}
 
-    async fn settle(&mut self, _: Option<&Self>, _: &mut Tx<'_, Receptions>) -> Result<()> {
-        self.days = days(naive(self.first_day), naive(self.last_day));
+impl Behavior for support_assignments::Entity {
+    async fn settle(
+        assignment: &mut SupportAssignment,
+        _: Option<&SupportAssignment>,
+        _: &mut Tx<'_>,
+    ) -> Result<()> {
+        assignment.days = days(naive(assignment.first_day), naive(assignment.last_day));
         Ok(())
     }
 }
@@ -150,7 +148,7 @@ fn cancel(
 }
 
 serve! {
-    SupportAssignmentService for Receptions {
+    SupportAssignmentService for Receptions, support_assignments {
         create_support_assignment(CreateSupportAssignmentRequest) -> SupportAssignment: create;
         get_support_assignment(GetSupportAssignmentRequest) -> SupportAssignment: get;
         list_support_assignments(ListSupportAssignmentsRequest) -> ListSupportAssignmentsResponse: list;

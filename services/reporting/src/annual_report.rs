@@ -12,31 +12,39 @@ use taizhang_contracts::reporting::{
     SubmitAnnualReportRequest, Template, UndeleteAnnualReportRequest,
 };
 use taizhang_contracts::{Context, Error, Office, Reason, Resource, Result, date};
-use taizhang_ledger::column::time;
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 use tonic::Status;
 
 use crate::gather::Gathered;
 use crate::source::reason;
-use crate::{Reporting, again, compare, evidence, template};
+use crate::template::templates;
+use crate::{Reporting, compare, evidence, template};
 use states::{MACHINE, finalize, give_back, submit};
 
-impl Record<Reporting> for AnnualReport {
-    const TABLE: &'static str = "annual_reports";
+entity! {
+    /// Rows of [`AnnualReport`].
+    #[sea_orm(table_name = "annual_reports")]
+    pub mod annual_reports for AnnualReport {
+        year: number,
+        state: AnnualReportState,
+        gather_time: instant,
+        finalize_time: instant,
+    }
+}
 
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::number("year", |r| i64::from(r.year).into()),
-        enum_column!(AnnualReport, state: AnnualReportState),
-        Column::instant("gather_time", |r| time(r.gather_time.as_ref())),
-        Column::instant("finalize_time", |r| time(r.finalize_time.as_ref())),
-    ];
-
-    fn title(&self) -> &str {
+impl Record for annual_reports::Entity {
+    fn title(_report: &AnnualReport) -> &str {
         "年度工作总结"
     }
+}
 
+impl Behavior for annual_reports::Entity {
     /// What is final stays as it is, and stays.
-    async fn settle(&mut self, before: Option<&Self>, _tx: &mut Tx<'_, Reporting>) -> Result<()> {
+    async fn settle(
+        _report: &mut AnnualReport,
+        before: Option<&AnnualReport>,
+        _tx: &mut Tx<'_>,
+    ) -> Result<()> {
         match before {
             Some(before) if before.state() == AnnualReportState::Final => {
                 Err(Error::new(Reason::WrongState)
@@ -44,7 +52,7 @@ impl Record<Reporting> for AnnualReport {
                         "总结已定稿，不得修改或删除",
                         "the report is final; it can't be changed or deleted",
                     )
-                    .about(Self::MESSAGE, before.name.as_str()))
+                    .about(AnnualReport::MESSAGE, before.name.as_str()))
             }
             _ => Ok(()),
         }
@@ -80,7 +88,7 @@ impl Reporting {
         before: Option<&AnnualReport>,
     ) -> Result<Draft> {
         let office = &context.office;
-        let template: Template = self.ledger.singleton(office).await?;
+        let template = self.ledger.singleton::<templates::Entity>(office).await?;
         // The beginning: what is recorded from here on may not be counted.
         let gather_time = date::timestamp(self.ledger.moment().now);
         let wanted = template::references(&template.text);
@@ -103,7 +111,7 @@ async fn create(
     let draft = &reporting.draft(context, year, None).await;
     reporting
         .ledger
-        .write(context, q, move |tx| {
+        .write::<annual_reports::Entity, _, _>(context, q, move |tx| {
             Box::pin(async move {
                 let mut report = AnnualReport {
                     year,
@@ -113,7 +121,7 @@ async fn create(
                 // A failure is told in here, so that a retry of what succeeded never sees one.
                 draft.as_ref().map_err(Clone::clone)?.put_into(&mut report);
                 let id = Some(q.annual_report_id.as_str()).filter(|id| !id.is_empty());
-                tx.insert(id, report).await
+                tx.insert::<annual_reports::Entity>(id, report).await
             })
         })
         .await
@@ -143,7 +151,10 @@ async fn refresh(
     context: &Context,
     q: &RefreshAnnualReportRequest,
 ) -> Result<AnnualReport, Status> {
-    let report: AnnualReport = reporting.ledger.read(context, &q.name).await?;
+    let report = reporting
+        .ledger
+        .read::<annual_reports::Entity>(context, &q.name)
+        .await?;
     let draft = if report.state() == AnnualReportState::Draft {
         reporting.draft(context, report.year, Some(&report)).await
     } else {
@@ -155,8 +166,10 @@ async fn refresh(
         draft.as_ref().map_err(Clone::clone)?.put_into(report);
         Ok(())
     };
-    let answer = reporting.ledger.change(again(context, q), rule).await?;
-    Ok(answer.into_inner())
+    let refreshed = reporting
+        .ledger
+        .change_entered::<annual_reports::Entity, _>(context, q.clone(), rule);
+    Ok(refreshed.await?)
 }
 
 async fn compare(
@@ -164,7 +177,10 @@ async fn compare(
     context: &Context,
     q: &CompareAnnualReportRequest,
 ) -> Result<CompareAnnualReportResponse> {
-    let report: AnnualReport = reporting.ledger.read(context, &q.name).await?;
+    let report = reporting
+        .ledger
+        .read::<annual_reports::Entity>(context, &q.name)
+        .await?;
     let today = reporting
         .gather(context, report.year, Some(&report), Vec::new())
         .await?;
@@ -176,7 +192,10 @@ async fn list_evidence(
     context: &Context,
     q: &ListEvidenceRequest,
 ) -> Result<ListEvidenceResponse, Status> {
-    let report: AnnualReport = reporting.ledger.read(context, &q.name).await?;
+    let report = reporting
+        .ledger
+        .read::<annual_reports::Entity>(context, &q.name)
+        .await?;
     evidence::list(&reporting.sources, context, &report, q).await
 }
 
@@ -203,7 +222,7 @@ async fn list_indicators(
 }
 
 serve! {
-    AnnualReportService for Reporting {
+    AnnualReportService for Reporting, annual_reports {
         get_annual_report(GetAnnualReportRequest) -> AnnualReport: get;
         list_annual_reports(ListAnnualReportsRequest) -> ListAnnualReportsResponse: list;
         delete_annual_report(DeleteAnnualReportRequest) -> AnnualReport: delete;

@@ -3,7 +3,7 @@
 //! A figure that nobody gave is missing, with the reason; it is never a zero.
 
 use futures::future::{join_all, join3};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::reporting::{
     AnnualReport, MissingSource, OpeningFigure, ReportFigure, ReportValue,
 };
@@ -11,7 +11,8 @@ use taizhang_contracts::statistics::{Figure, Indicator};
 use taizhang_contracts::{Context, Result};
 use tonic::{Code, Status};
 
-use crate::opening_figure::of_years;
+use crate::annual_report::annual_reports;
+use crate::opening_figure::{of_years, opening_figures};
 use crate::source::{Source, reason};
 use crate::template::is_name;
 use crate::{Reporting, source};
@@ -68,13 +69,15 @@ impl Reporting {
         let answers = join_all(self.sources.iter().map(|s| ask(s, context, year))).await;
         let opening = self
             .ledger
-            .select(office, of_years(year), MOST_OPENING_FIGURES)
+            .select::<opening_figures::Entity>(office, of_years(year), MOST_OPENING_FIGURES)
             .await?;
         let mut known = before.map(|r| r.figures.clone()).unwrap_or_default();
         if answers.iter().any(|answer| answer.indicators.is_err()) {
-            let recent = Condition::all().add(Expr::col("year").is_in([year, year - 1]));
-            let mut reports: Vec<AnnualReport> =
-                self.ledger.select(office, recent, MOST_REPORTS).await?;
+            let recent = Condition::all().add(annual_reports::COLUMN.year.is_in([year, year - 1]));
+            let select = self
+                .ledger
+                .select::<annual_reports::Entity>(office, recent, MOST_REPORTS);
+            let mut reports = select.await?;
             reports.sort_by_key(|r| std::cmp::Reverse(r.gather_time.map(|t| t.seconds)));
             known.extend(reports.into_iter().flat_map(|r| r.figures));
         }

@@ -27,21 +27,26 @@ use taizhang_contracts::reporting::{
     opening_figure_service_server::OpeningFigureServiceServer,
     template_service_server::TemplateServiceServer,
 };
-use taizhang_contracts::{Call, Context};
-use taizhang_ledger::batch::Batch;
-use taizhang_ledger::shared::History;
-use taizhang_ledger::{Kind, Ledger};
-use tonic::Request;
+use taizhang_ledger::batch_service::BatchService;
+use taizhang_ledger::history_service::HistoryService;
+use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
+
+/// The tables of its records, as sea-orm entities.
+pub mod entities {
+    pub use crate::annual_report::annual_reports;
+    pub use crate::opening_figure::opening_figures;
+    pub use crate::template::templates;
+}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "reporting";
 
 /// The kinds of record that the service keeps.
-pub const KINDS: &[Kind] = &[
-    Kind::of::<Reporting, api::AnnualReport>(),
-    Kind::of::<Reporting, api::OpeningFigure>(),
-    Kind::of::<Reporting, api::Template>(),
+pub const KINDS: &[RecordKind] = &[
+    RecordKind::of::<entities::annual_reports::Entity>(),
+    RecordKind::of::<entities::opening_figures::Entity>(),
+    RecordKind::of::<entities::templates::Entity>(),
 ];
 
 /// The gRPC services that it serves.
@@ -56,12 +61,12 @@ pub const GRPC_SERVICES: &[&str] = &[
 /// Handles the service's calls.
 #[derive(Clone)]
 pub struct Reporting {
-    ledger: Ledger<Reporting>,
+    ledger: Ledger,
     sources: Arc<[Source]>,
 }
 
 /// The service's gRPC services over a ledger. The order of the sources is that of the figures.
-pub fn routes(ledger: Ledger<Reporting>, sources: Vec<Source>) -> Routes {
+pub fn routes(ledger: Ledger, sources: Vec<Source>) -> Routes {
     let reporting = Reporting {
         ledger: ledger.clone(),
         sources: sources.into(),
@@ -69,7 +74,7 @@ pub fn routes(ledger: Ledger<Reporting>, sources: Vec<Source>) -> Routes {
     Routes::new(AnnualReportServiceServer::new(reporting.clone()))
         .add_service(OpeningFigureServiceServer::new(reporting.clone()))
         .add_service(TemplateServiceServer::new(reporting))
-        .add_service(Batch::server(
+        .add_service(BatchService::server(
             ledger.clone(),
             [
                 annual_report::writes(),
@@ -77,16 +82,5 @@ pub fn routes(ledger: Ledger<Reporting>, sources: Vec<Source>) -> Routes {
                 template::writes(),
             ],
         ))
-        .add_service(History::server(ledger, KINDS))
-}
-
-/// A request that was let in, for the ledger to let in as well.
-fn again<Q: Call>(context: &Context, q: &Q) -> Request<Q> {
-    let mut request = Request::new(q.clone());
-    let extensions = request.extensions_mut();
-    extensions.insert(context.caller.clone());
-    if let Some(until) = context.until {
-        extensions.insert(until);
-    }
-    request
+        .add_service(HistoryService::server(ledger, KINDS))
 }

@@ -1,6 +1,6 @@
 //! Figures of the years before Taizhang, entered by hand (期初数).
 
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::reporting::opening_figure_service_server::OpeningFigureService;
 use taizhang_contracts::reporting::{
     CreateOpeningFigureRequest, DeleteOpeningFigureRequest, GetOpeningFigureRequest,
@@ -8,41 +8,56 @@ use taizhang_contracts::reporting::{
     UndeleteOpeningFigureRequest, UpdateOpeningFigureRequest,
 };
 use taizhang_contracts::{Error, Result};
-use taizhang_ledger::{Column, Record, Tx, serve};
+use taizhang_ledger::{Behavior, Record, Tx, entity, serve};
 
 use crate::Reporting;
 
-impl Record<Reporting> for OpeningFigure {
-    const TABLE: &'static str = "opening_figures";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::text("indicator", |f| f.indicator.as_str().into()),
-        Column::number("year", |f| i64::from(f.year).into()),
-        Column::number("value", |f| f.value.into()),
-        Column::text("entered_by", |f| f.entered_by.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.indicator
+entity! {
+    /// Rows of [`OpeningFigure`].
+    #[sea_orm(table_name = "opening_figures")]
+    pub mod opening_figures for OpeningFigure {
+        indicator: text,
+        year: number,
+        value: number,
+        entered_by: text,
     }
+}
 
+impl Record for opening_figures::Entity {
+    fn title(figure: &OpeningFigure) -> &str {
+        &figure.indicator
+    }
+}
+
+impl Behavior for opening_figures::Entity {
     /// An indicator has one live opening figure in a year. The writes of an office follow one
     /// another, so what is not there now is not there at the commit either.
-    async fn settle(&mut self, _before: Option<&Self>, tx: &mut Tx<'_, Reporting>) -> Result<()> {
-        if self.delete_time.is_some() {
+    async fn settle(
+        figure: &mut OpeningFigure,
+        _before: Option<&OpeningFigure>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
+        if figure.delete_time.is_some() {
             return Ok(());
         }
         let same = Condition::all()
-            .add(Expr::col("indicator").eq(self.indicator.as_str()))
-            .add(Expr::col("year").eq(self.year));
-        let others: Vec<Self> = tx.select(same, 2).await?;
-        match others.iter().find(|other| other.name != self.name) {
+            .add(
+                opening_figures::COLUMN
+                    .indicator
+                    .eq(figure.indicator.as_str()),
+            )
+            .add(opening_figures::COLUMN.year.eq(figure.year));
+        let others = tx.select::<opening_figures::Entity>(same, 2).await?;
+        match others.iter().find(|other| other.name != figure.name) {
             None => Ok(()),
             Some(other) => Err(Error::refused(
                 "ONE_OPENING_FIGURE_A_YEAR",
                 other.name.as_str(),
-                format!("{}年的{}已有期初数", self.year, self.indicator),
-                format!("{} has an opening figure of {}", self.indicator, self.year),
+                format!("{}年的{}已有期初数", figure.year, figure.indicator),
+                format!(
+                    "{} has an opening figure of {}",
+                    figure.indicator, figure.year
+                ),
             )),
         }
     }
@@ -50,11 +65,11 @@ impl Record<Reporting> for OpeningFigure {
 
 /// The live opening figures of a year and of the year before.
 pub(crate) fn of_years(year: i32) -> Condition {
-    Condition::all().add(Expr::col("year").is_in([year, year - 1]))
+    Condition::all().add(opening_figures::COLUMN.year.is_in([year, year - 1]))
 }
 
 serve! {
-    OpeningFigureService for Reporting {
+    OpeningFigureService for Reporting, opening_figures {
         create_opening_figure(CreateOpeningFigureRequest) -> OpeningFigure: create;
         get_opening_figure(GetOpeningFigureRequest) -> OpeningFigure: get;
         list_opening_figures(ListOpeningFiguresRequest) -> ListOpeningFiguresResponse: list;

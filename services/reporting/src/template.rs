@@ -14,28 +14,33 @@ use taizhang_contracts::reporting::template_service_server::TemplateService;
 use taizhang_contracts::reporting::{GetTemplateRequest, Template, UpdateTemplateRequest};
 use taizhang_contracts::statistics::Indicator;
 use taizhang_contracts::{Context, Error, Reason, Result, Violations};
-use taizhang_ledger::{Column, Moment, Record, serve};
+use taizhang_ledger::{Behavior, Moment, Record, entity, serve};
 use tonic::{Code, Status};
 
+use crate::Reporting;
 use crate::source::reason;
-use crate::{Reporting, again};
 
 /// The text until the office writes its own.
 const DEFAULT: &str = include_str!("template/default.md");
 
-impl Record<Reporting> for Template {
-    const TABLE: &'static str = "templates";
+entity! {
+    /// Rows of [`Template`].
+    #[sea_orm(table_name = "templates")]
+    pub mod templates for Template {
+    }
+}
 
-    const COLUMNS: &'static [Column<Self>] = &[];
-
-    fn title(&self) -> &str {
+impl Record for templates::Entity {
+    fn title(_template: &Template) -> &str {
         "总结模板"
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.text = DEFAULT.to_owned();
+    fn initial(template: &mut Template, _at: Moment) {
+        template.text = DEFAULT.to_owned();
     }
 }
+
+impl Behavior for templates::Entity {}
 
 /// Whether a template can refer to an indicator of this id.
 pub(crate) fn is_name(id: &str) -> bool {
@@ -60,15 +65,14 @@ async fn update(
     let text = q.template.as_ref().map_or("", |t| t.text.as_str());
     let verdict = reporting.examine(context, text).await;
     let rule = move |_: &Template, _: &Template, _: Moment| verdict.clone();
-    let answer = reporting
+    let updated = reporting
         .ledger
-        .update_with(again(context, q), rule)
-        .await?;
-    Ok(answer.into_inner())
+        .update_entered::<templates::Entity, _>(context, q.clone(), rule);
+    Ok(updated.await?)
 }
 
 serve! {
-    TemplateService for Reporting {
+    TemplateService for Reporting, templates {
         get_template(GetTemplateRequest) -> Template: get;
     } and {
         update_template(UpdateTemplateRequest) -> Template = update;

@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 
 use chrono::Datelike;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::research::bulletin_service_server::BulletinService;
 use taizhang_contracts::research::{
     Bulletin, BulletinKind, BulletinState, CreateBulletinRequest, GetBulletinRequest,
-    InformationItem, IssueBulletinRequest, ListBulletinsRequest, ListBulletinsResponse,
-    UpdateBulletinRequest, VoidBulletinRequest,
+    IssueBulletinRequest, ListBulletinsRequest, ListBulletinsResponse, UpdateBulletinRequest,
+    VoidBulletinRequest,
 };
 use taizhang_contracts::{Result, Violations};
-use taizhang_ledger::column::day;
 use taizhang_ledger::days::{self, naive};
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
 use crate::Research;
+use crate::information_item::information_items;
 
 /// The states of a bulletin.
 pub const MACHINE: Machine<BulletinState> = Machine {
@@ -40,55 +40,58 @@ pub const MACHINE: Machine<BulletinState> = Machine {
     name: BulletinState::as_str_name,
 };
 
-pub(crate) const KIND: Column<Bulletin> = enum_column!(Bulletin, kind: BulletinKind);
-pub(crate) const STATE: Column<Bulletin> = enum_column!(Bulletin, state: BulletinState);
-pub(crate) const ISSUED_ON: Column<Bulletin> =
-    Column::day("issued_on", |b| day(b.issued_on.as_ref()));
+entity! {
+    /// Rows of [`Bulletin`].
+    #[sea_orm(table_name = "bulletins")]
+    pub mod bulletins for Bulletin {
+        kind: BulletinKind,
+        state: BulletinState,
+        issued_on: day,
+        number: number,
+        year: number = |b| year(b).into(),
+        dated_on: day,
+        title: text,
+    }
+}
 
-impl Record<Research> for Bulletin {
-    const TABLE: &'static str = "bulletins";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        KIND,
-        STATE,
-        ISSUED_ON,
-        Column::number("number", |b| i64::from(b.number).into()),
-        Column::number("year", |b| i64::from(year(b)).into()),
-        Column::day("dated_on", |b| day(b.dated_on.as_ref())),
-        Column::text("title", |b| b.title.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for bulletins::Entity {
+    fn title(bulletin: &Bulletin) -> &str {
+        &bulletin.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(bulletin: &mut Bulletin, _at: Moment) {
+        bulletin.set_state(MACHINE.initial);
     }
 
-    fn check(&self, v: &mut Violations) {
+    fn check(bulletin: &Bulletin, v: &mut Violations) {
         let mut seen = BTreeSet::new();
-        for (i, item) in self.items.iter().enumerate() {
+        for (i, item) in bulletin.items.iter().enumerate() {
             if !seen.insert(item) {
                 v.item("items", i, |v| v.add("", "信息重复", "is there twice"));
             }
         }
     }
+}
 
+impl Behavior for bulletins::Entity {
     /// Numbers a new bulletin. What it newly takes in must be there.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Research>) -> Result<()> {
+    async fn settle(
+        bulletin: &mut Bulletin,
+        before: Option<&Bulletin>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
         if before.is_none() {
-            let dated_on = days::day("bulletin.dated_on", self.dated_on, None, tx.at())?;
-            self.dated_on = Some(dated_on);
+            let dated_on = days::day("bulletin.dated_on", bulletin.dated_on, None, tx.at())?;
+            bulletin.dated_on = Some(dated_on);
             let series = Condition::all()
-                .add(Expr::col("kind").eq(self.kind))
-                .add(Expr::col("year").eq(year(self)));
-            self.number = tx.next_number::<Self>("number", series).await?;
+                .add(bulletins::COLUMN.kind.eq(bulletin.kind()))
+                .add(bulletins::COLUMN.year.eq(year(bulletin)));
+            bulletin.number = tx.next_number(bulletins::COLUMN.number, series).await?;
         }
-        for (i, item) in self.items.iter().enumerate() {
+        for (i, item) in bulletin.items.iter().enumerate() {
             if before.is_none_or(|b| !b.items.contains(item)) {
                 let field = format!("bulletin.items[{i}]");
-                tx.refer::<InformationItem>(&field, item).await?;
+                tx.refer::<information_items::Entity>(&field, item).await?;
             }
         }
         Ok(())
@@ -118,7 +121,7 @@ fn void(bulletin: &mut Bulletin, q: &VoidBulletinRequest, _at: Moment) -> Result
 }
 
 serve! {
-    BulletinService for Research {
+    BulletinService for Research, bulletins {
         create_bulletin(CreateBulletinRequest) -> Bulletin: create;
         get_bulletin(GetBulletinRequest) -> Bulletin: get;
         list_bulletins(ListBulletinsRequest) -> ListBulletinsResponse: list;
@@ -144,7 +147,7 @@ mod tests {
             dated_on: date(5),
             ..Default::default()
         };
-        bulletin.initial(noon(5));
+        bulletins::Entity::initial(&mut bulletin, noon(5));
         bulletin
     }
 
@@ -191,7 +194,7 @@ mod tests {
             ..drafted()
         };
         let mut v = Violations::default();
-        bulletin.check(&mut v);
+        bulletins::Entity::check(&bulletin, &mut v);
         assert_eq!(fields(&v.finish().unwrap_err()), ["items[2]"]);
     }
 }

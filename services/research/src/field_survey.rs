@@ -4,16 +4,16 @@ use taizhang_contracts::research::field_survey_service_server::FieldSurveyServic
 use taizhang_contracts::research::{
     CancelFieldSurveyRequest, CompleteFieldSurveyRequest, CreateFieldSurveyRequest,
     DeleteFieldSurveyRequest, FieldSurvey, FieldSurveyState, GetFieldSurveyRequest,
-    ListFieldSurveysRequest, ListFieldSurveysResponse, Topic, UndeleteFieldSurveyRequest,
+    ListFieldSurveysRequest, ListFieldSurveysResponse, UndeleteFieldSurveyRequest,
     UpdateFieldSurveyRequest,
 };
 use taizhang_contracts::{Error, Result, Violations};
-use taizhang_ledger::column::day;
 use taizhang_ledger::days::naive;
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
 use crate::Research;
+use crate::topic::topics;
 
 /// The states of a field survey.
 pub const MACHINE: Machine<FieldSurveyState> = Machine {
@@ -41,32 +41,30 @@ pub const MACHINE: Machine<FieldSurveyState> = Machine {
     name: FieldSurveyState::as_str_name,
 };
 
-pub(crate) const STATE: Column<FieldSurvey> = enum_column!(FieldSurvey, state: FieldSurveyState);
-pub(crate) const FIRST_DAY: Column<FieldSurvey> =
-    Column::day("first_day", |s| day(s.first_day.as_ref()));
+entity! {
+    /// Rows of [`FieldSurvey`].
+    #[sea_orm(table_name = "field_surveys")]
+    pub mod field_surveys for FieldSurvey {
+        state: FieldSurveyState,
+        first_day: day,
+        last_day: day,
+        title: text,
+        topic: text,
+        leader: text,
+    }
+}
 
-impl Record<Research> for FieldSurvey {
-    const TABLE: &'static str = "field_surveys";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        STATE,
-        FIRST_DAY,
-        Column::day("last_day", |s| day(s.last_day.as_ref())),
-        Column::text("title", |s| s.title.as_str().into()),
-        Column::text("topic", |s| s.topic.as_str().into()),
-        Column::text("leader", |s| s.leader.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for field_surveys::Entity {
+    fn title(survey: &FieldSurvey) -> &str {
+        &survey.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(survey: &mut FieldSurvey, _at: Moment) {
+        survey.set_state(MACHINE.initial);
     }
 
-    fn check(&self, v: &mut Violations) {
-        if naive(self.last_day) < naive(self.first_day) {
+    fn check(survey: &FieldSurvey, v: &mut Violations) {
+        if naive(survey.last_day) < naive(survey.first_day) {
             v.add(
                 "last_day",
                 "不得早于开始日期",
@@ -74,10 +72,17 @@ impl Record<Research> for FieldSurvey {
             );
         }
     }
+}
 
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Research>) -> Result<()> {
-        if before.is_none() && !self.topic.is_empty() {
-            tx.refer::<Topic>("field_survey.topic", &self.topic).await?;
+impl Behavior for field_surveys::Entity {
+    async fn settle(
+        survey: &mut FieldSurvey,
+        before: Option<&FieldSurvey>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
+        if before.is_none() && !survey.topic.is_empty() {
+            tx.refer::<topics::Entity>("field_survey.topic", &survey.topic)
+                .await?;
         }
         Ok(())
     }
@@ -119,7 +124,7 @@ fn cancel(survey: &mut FieldSurvey, q: &CancelFieldSurveyRequest, _at: Moment) -
 }
 
 serve! {
-    FieldSurveyService for Research {
+    FieldSurveyService for Research, field_surveys {
         create_field_survey(CreateFieldSurveyRequest) -> FieldSurvey: create;
         get_field_survey(GetFieldSurveyRequest) -> FieldSurvey: get;
         list_field_surveys(ListFieldSurveysRequest) -> ListFieldSurveysResponse: list;
@@ -148,7 +153,7 @@ mod tests {
             findings: "初步情况".into(),
             ..Default::default()
         };
-        survey.initial(noon(1));
+        field_surveys::Entity::initial(&mut survey, noon(1));
         survey
     }
 
@@ -192,7 +197,7 @@ mod tests {
         let mut survey = planned();
         survey.last_day = date(7);
         let mut v = Violations::default();
-        survey.check(&mut v);
+        field_surveys::Entity::check(&survey, &mut v);
         assert_eq!(fields(&v.finish().unwrap_err()), ["last_day"]);
     }
 }

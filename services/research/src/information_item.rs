@@ -9,44 +9,40 @@ use taizhang_contracts::research::{
     ListInformationItemsResponse, UndeleteInformationItemRequest, UnitKind,
     UpdateInformationItemRequest,
 };
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Moment, Record, Tx, days, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, days, entity, serve};
 
 use crate::{Research, adoption};
 
-pub(crate) const UNIT_KIND: Column<InformationItem> =
-    enum_column!(InformationItem, unit_kind: UnitKind);
-pub(crate) const RECEIVED_ON: Column<InformationItem> =
-    Column::day("received_on", |i| day(i.received_on.as_ref()));
-pub(crate) const PROVINCE_ADOPTED_ON: Column<InformationItem> =
-    Column::day("province_adopted_on", |i| {
-        day(i.province_adopted_on.as_ref())
-    });
-pub(crate) const AWARDED_ON: Column<InformationItem> =
-    Column::day("awarded_on", |i| day(i.awarded_on.as_ref()));
-
-impl Record<Research> for InformationItem {
-    const TABLE: &'static str = "information_items";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        UNIT_KIND,
-        RECEIVED_ON,
-        PROVINCE_ADOPTED_ON,
-        AWARDED_ON,
-        Column::day("adopted_on", |i| day(i.adopted_on.as_ref())),
-        enum_column!(InformationItem, kind: InformationKind),
-        Column::text("title", |i| i.title.as_str().into()),
-        Column::text("unit", |i| i.unit.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+entity! {
+    /// Rows of [`InformationItem`].
+    #[sea_orm(table_name = "information_items")]
+    pub mod information_items for InformationItem {
+        unit_kind: UnitKind,
+        received_on: day,
+        province_adopted_on: day,
+        awarded_on: day,
+        adopted_on: day,
+        kind: InformationKind,
+        title: text,
+        unit: text,
     }
+}
 
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Research>) -> Result<()> {
+impl Record for information_items::Entity {
+    fn title(item: &InformationItem) -> &str {
+        &item.title
+    }
+}
+
+impl Behavior for information_items::Entity {
+    async fn settle(
+        item: &mut InformationItem,
+        before: Option<&InformationItem>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
         if before.is_none() {
             let field = "information_item.received_on";
-            self.received_on = Some(days::day(field, self.received_on, None, tx.at())?);
+            item.received_on = Some(days::day(field, item.received_on, None, tx.at())?);
         }
         Ok(())
     }
@@ -62,7 +58,7 @@ fn adopt(item: &mut InformationItem, q: &AdoptInformationItemRequest, at: Moment
 }
 
 serve! {
-    InformationItemService for Research {
+    InformationItemService for Research, information_items {
         create_information_item(CreateInformationItemRequest) -> InformationItem: create;
         get_information_item(GetInformationItemRequest) -> InformationItem: get;
         list_information_items(ListInformationItemsRequest) -> ListInformationItemsResponse: list;

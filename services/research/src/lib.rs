@@ -27,21 +27,31 @@ use taizhang_contracts::research::{
     research_report_service_server::ResearchReportServiceServer,
     topic_service_server::TopicServiceServer,
 };
-use taizhang_ledger::batch::Batch;
-use taizhang_ledger::shared::{History, Statistics};
-use taizhang_ledger::{Kind, Ledger};
+use taizhang_ledger::batch_service::BatchService;
+use taizhang_ledger::history_service::HistoryService;
+use taizhang_ledger::statistics_service::StatisticsService;
+use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
+
+/// The tables of its records, as sea-orm entities.
+pub mod entities {
+    pub use crate::bulletin::bulletins;
+    pub use crate::field_survey::field_surveys;
+    pub use crate::information_item::information_items;
+    pub use crate::research_report::research_reports;
+    pub use crate::topic::topics;
+}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "research";
 
 /// The kinds of record that the service keeps.
-pub const KINDS: &[Kind] = &[
-    Kind::of::<Research, api::Topic>(),
-    Kind::of::<Research, api::FieldSurvey>(),
-    Kind::of::<Research, api::ResearchReport>(),
-    Kind::of::<Research, api::InformationItem>(),
-    Kind::of::<Research, api::Bulletin>(),
+pub const KINDS: &[RecordKind] = &[
+    RecordKind::of::<entities::topics::Entity>(),
+    RecordKind::of::<entities::field_surveys::Entity>(),
+    RecordKind::of::<entities::research_reports::Entity>(),
+    RecordKind::of::<entities::information_items::Entity>(),
+    RecordKind::of::<entities::bulletins::Entity>(),
 ];
 
 /// The gRPC services that it serves.
@@ -59,11 +69,11 @@ pub const GRPC_SERVICES: &[&str] = &[
 /// Handles the service's calls.
 #[derive(Clone)]
 pub struct Research {
-    ledger: Ledger<Research>,
+    ledger: Ledger,
 }
 
 /// The service's gRPC services over a ledger.
-pub fn routes(ledger: Ledger<Research>) -> Routes {
+pub fn routes(ledger: Ledger) -> Routes {
     let research = Research {
         ledger: ledger.clone(),
     };
@@ -72,7 +82,7 @@ pub fn routes(ledger: Ledger<Research>) -> Routes {
         .add_service(ResearchReportServiceServer::new(research.clone()))
         .add_service(InformationItemServiceServer::new(research.clone()))
         .add_service(BulletinServiceServer::new(research))
-        .add_service(Batch::server(
+        .add_service(BatchService::server(
             ledger.clone(),
             [
                 topic::writes(),
@@ -82,6 +92,6 @@ pub fn routes(ledger: Ledger<Research>) -> Routes {
                 bulletin::writes(),
             ],
         ))
-        .add_service(History::server(ledger.clone(), KINDS))
-        .add_service(Statistics::server(ledger, indicators()))
+        .add_service(HistoryService::server(ledger.clone(), KINDS))
+        .add_service(StatisticsService::server(ledger, indicators()))
 }

@@ -8,60 +8,59 @@ use taizhang_contracts::research::{
     AdoptResearchReportRequest, ConvertResearchReportRequest, CreateResearchReportRequest,
     DeleteResearchReportRequest, FinishResearchReportRequest, GetResearchReportRequest,
     InstructResearchReportRequest, ListResearchReportsRequest, ListResearchReportsResponse,
-    ResearchReport, ResearchReportState, SubmitResearchReportRequest, Topic,
+    ResearchReport, ResearchReportState, SubmitResearchReportRequest,
     UndeleteResearchReportRequest, UpdateResearchReportRequest,
 };
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
+use crate::topic::topics;
 use crate::{Research, topic};
 pub use rules::MACHINE;
 
-pub(crate) const STATE: Column<ResearchReport> =
-    enum_column!(ResearchReport, state: ResearchReportState);
-pub(crate) const FINISHED_ON: Column<ResearchReport> =
-    Column::day("finished_on", |r| day(r.finished_on.as_ref()));
-pub(crate) const SUBMITTED_TO_CITY: Column<ResearchReport> =
-    Column::bool("submitted_to_city", |r| r.submitted_to_city.into());
-pub(crate) const ADOPTED_ON: Column<ResearchReport> =
-    Column::day("adopted_on", |r| day(r.adopted_on.as_ref()));
-pub(crate) const INSTRUCTED_ON: Column<ResearchReport> =
-    Column::day("instructed_on", |r| day(r.instructed_on.as_ref()));
+entity! {
+    /// Rows of [`ResearchReport`].
+    #[sea_orm(table_name = "research_reports")]
+    pub mod research_reports for ResearchReport {
+        state: ResearchReportState,
+        finished_on: day,
+        submitted_to_city: bool,
+        adopted_on: day,
+        instructed_on: day,
+        title: text,
+        topic: text,
+    }
+}
 
-impl Record<Research> for ResearchReport {
-    const TABLE: &'static str = "research_reports";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        STATE,
-        FINISHED_ON,
-        SUBMITTED_TO_CITY,
-        ADOPTED_ON,
-        INSTRUCTED_ON,
-        Column::text("title", |r| r.title.as_str().into()),
-        Column::text("topic", |r| r.topic.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for research_reports::Entity {
+    fn title(report: &ResearchReport) -> &str {
+        &report.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(report: &mut ResearchReport, _at: Moment) {
+        report.set_state(MACHINE.initial);
     }
+}
 
+impl Behavior for research_reports::Entity {
     /// The topic of a new report must be there. The report that is finished takes its topic along.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Research>) -> Result<()> {
+    async fn settle(
+        report: &mut ResearchReport,
+        before: Option<&ResearchReport>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
         let finished =
-            before.is_some_and(|b| b.finished_on.is_none()) && self.finished_on.is_some();
-        if self.topic.is_empty() || before.is_some() && !finished {
+            before.is_some_and(|b| b.finished_on.is_none()) && report.finished_on.is_some();
+        if report.topic.is_empty() || before.is_some() && !finished {
             return Ok(());
         }
-        let before: Topic = tx.refer("research_report.topic", &self.topic).await?;
+        let before = tx
+            .refer::<topics::Entity>("research_report.topic", &report.topic)
+            .await?;
         if finished {
             let mut after = before.clone();
-            topic::report(&mut after, self.finished_on, tx.at())?;
+            topic::report(&mut after, report.finished_on, tx.at())?;
             if after != before {
-                tx.update(&before, after).await?;
+                tx.update::<topics::Entity>(&before, after).await?;
             }
         }
         Ok(())
@@ -69,7 +68,7 @@ impl Record<Research> for ResearchReport {
 }
 
 serve! {
-    ResearchReportService for Research {
+    ResearchReportService for Research, research_reports {
         create_research_report(CreateResearchReportRequest) -> ResearchReport: create;
         get_research_report(GetResearchReportRequest) -> ResearchReport: get;
         list_research_reports(ListResearchReportsRequest) -> ListResearchReportsResponse: list;

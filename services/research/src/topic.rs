@@ -12,53 +12,49 @@ use taizhang_contracts::research::{
     UpdateTopicRequest,
 };
 use taizhang_contracts::{Office, Result, Violations};
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Ledger, Moment, Record, enum_column, serve};
+use taizhang_ledger::{Behavior, Ledger, Moment, Record, entity, serve};
 
 use crate::Research;
 pub(crate) use rules::report;
 pub use states::MACHINE;
 
-pub(crate) const LEVEL: Column<Topic> = enum_column!(Topic, level: TopicLevel);
-pub(crate) const STATE: Column<Topic> = enum_column!(Topic, state: TopicState);
-pub(crate) const APPROVED_ON: Column<Topic> =
-    Column::day("approved_on", |t| day(t.approved_on.as_ref()));
-pub(crate) const CONCLUDED_ON: Column<Topic> =
-    Column::day("concluded_on", |t| day(t.concluded_on.as_ref()));
+entity! {
+    /// Rows of [`Topic`].
+    #[sea_orm(table_name = "topics")]
+    pub mod topics for Topic {
+        level: TopicLevel,
+        state: TopicState,
+        approved_on: day,
+        concluded_on: day,
+        planned_start: day,
+        planned_end: day,
+        title: text,
+        leader: text,
+        lead_unit: text,
+    }
+}
 
-impl Record<Research> for Topic {
-    const TABLE: &'static str = "topics";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        LEVEL,
-        STATE,
-        APPROVED_ON,
-        CONCLUDED_ON,
-        Column::day("planned_start", |t| day(t.planned_start.as_ref())),
-        Column::day("planned_end", |t| day(t.planned_end.as_ref())),
-        Column::text("title", |t| t.title.as_str().into()),
-        Column::text("leader", |t| t.leader.as_str().into()),
-        Column::text("lead_unit", |t| t.lead_unit.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for topics::Entity {
+    fn title(topic: &Topic) -> &str {
+        &topic.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(topic: &mut Topic, _at: Moment) {
+        topic.set_state(MACHINE.initial);
     }
 
-    fn check(&self, v: &mut Violations) {
-        rules::check(self, v);
+    fn check(topic: &Topic, v: &mut Violations) {
+        rules::check(topic, v);
     }
+}
 
+impl Behavior for topics::Entity {
     const SHOWS: bool = true;
 
     async fn show(
-        records: &mut [Self],
+        records: &mut [Topic],
         at: Moment,
-        _ledger: &Ledger<Research>,
+        _ledger: &Ledger,
         _office: &Office,
     ) -> Result<()> {
         for topic in records {
@@ -69,7 +65,7 @@ impl Record<Research> for Topic {
 }
 
 serve! {
-    TopicService for Research {
+    TopicService for Research, topics {
         create_topic(CreateTopicRequest) -> Topic: create;
         get_topic(GetTopicRequest) -> Topic: get;
         list_topics(ListTopicsRequest) -> ListTopicsResponse: list;

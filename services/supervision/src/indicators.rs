@@ -2,49 +2,47 @@
 
 mod beside_matters;
 
+use sea_orm::sea_query::Expr;
 use taizhang_contracts::common::Level;
-use taizhang_contracts::supervision::{Matter, MatterState, SourceKind};
-use taizhang_ledger::figures::{Indicator, Test, count, is, one_of};
+use taizhang_contracts::supervision::{MatterState, SourceKind};
+use taizhang_ledger::figures::{Indicator, count};
 
-use crate::{Supervision, matter};
+use crate::matter::matters;
 
-fn from(kind: SourceKind) -> Test<Matter> {
-    is(matter::SOURCE_KIND, kind as i64)
+fn from(kind: SourceKind) -> Expr {
+    matters::COLUMN.source_kind.eq(kind)
 }
 
-fn of_level(level: Level) -> Test<Matter> {
-    is(matter::SOURCE_LEVEL, level as i64)
+fn of_level(level: Level) -> Expr {
+    matters::COLUMN.source_level.eq(level)
 }
 
 /// Stands for a paper or an order of its own, and is not a part of another matter. Without this,
 /// one paper would count as often as it has parts.
-fn of_its_own() -> Test<Matter> {
-    is(matter::SPLIT_FROM, "")
+fn of_its_own() -> Expr {
+    matters::COLUMN.split_from.eq("")
 }
 
 /// Is worked on itself: neither merged into another matter nor split into parts.
-fn worked_on() -> Test<Matter> {
-    is(matter::SUPERSEDED, false)
+fn worked_on() -> Expr {
+    matters::COLUMN.superseded.eq(false)
 }
 
-fn closed() -> Test<Matter> {
-    is(matter::STATE, MatterState::Closed as i64)
+fn closed() -> Expr {
+    matters::COLUMN.state.eq(MatterState::Closed)
 }
 
 /// The lead unit has given its final report, and it was not sent back.
-fn implemented() -> Test<Matter> {
-    one_of(
-        matter::STATE,
-        [
-            MatterState::Reported as i64,
-            MatterState::UnderReview as i64,
-            MatterState::Closed as i64,
-        ],
-    )
+fn implemented() -> Expr {
+    matters::COLUMN.state.is_in([
+        MatterState::Reported,
+        MatterState::UnderReview,
+        MatterState::Closed,
+    ])
 }
 
 /// The service's indicators, in the order of the report.
-pub fn indicators() -> Vec<Indicator<Supervision>> {
+pub fn indicators() -> Vec<Indicator> {
     let city_secretary = count(
         "city_secretary_instructions_closed",
         "办结市委书记批示件",
@@ -54,9 +52,9 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
     .when(from(SourceKind::Instruction))
     .when(of_its_own())
     .when(of_level(Level::City))
-    .when(is(matter::BY_SECRETARY, true))
+    .when(matters::COLUMN.by_secretary.eq(true))
     .when(closed())
-    .placed_by(matter::CLOSED_ON);
+    .placed_by(matters::COLUMN.closed_on);
     let city_notices = count(
         "city_supervision_notices_implemented",
         "落实市委督查通知",
@@ -67,7 +65,7 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
     .when(of_its_own())
     .when(of_level(Level::City))
     .when(implemented())
-    .placed_by(matter::REPORTED_ON);
+    .placed_by(matters::COLUMN.reported_on);
     let county_leaders = count(
         "county_leader_instructions_handled",
         "办理县委领导批示件",
@@ -77,7 +75,7 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
     .when(from(SourceKind::Instruction))
     .when(of_its_own())
     .when(of_level(Level::County))
-    .placed_by(matter::REGISTERED_ON);
+    .placed_by(matters::COLUMN.registered_on);
     let handled = Indicator::total(
         "derived_supervision_handled_sum",
         "办理督查事项合计",
@@ -95,7 +93,7 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
             "立项的督查事项，已分解的以各项计、本身不计，已并入其他事项的不计，按立项日期计",
         )
         .when(worked_on())
-        .placed_by(matter::REGISTERED_ON),
+        .placed_by(matters::COLUMN.registered_on),
         count(
             "matters_closed",
             "办结督查事项",
@@ -104,7 +102,7 @@ pub fn indicators() -> Vec<Indicator<Supervision>> {
         )
         .when(worked_on())
         .when(closed())
-        .placed_by(matter::CLOSED_ON),
+        .placed_by(matters::COLUMN.closed_on),
     ]);
     all.extend(beside_matters::of_supervision());
     all.extend(beside_matters::of_reform());

@@ -6,62 +6,65 @@ mod states;
 
 use std::collections::HashSet;
 
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::supervision::inspection_service_server::InspectionService;
 use taizhang_contracts::supervision::{
     CancelInspectionRequest, CompleteInspectionRequest, CreateInspectionRequest,
     DeleteInspectionRequest, GetInspectionRequest, Inspection, InspectionKind, InspectionState,
-    ListInspectionsRequest, ListInspectionsResponse, Matter, SupervisionTopic,
-    UndeleteInspectionRequest, UpdateInspectionRequest,
+    ListInspectionsRequest, ListInspectionsResponse, SupervisionTopic, UndeleteInspectionRequest,
+    UpdateInspectionRequest,
 };
 use taizhang_contracts::{Office, Result, Violations};
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Ledger, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Ledger, Moment, Record, Tx, entity, serve};
 
+use crate::matter::matters;
 use crate::{Supervision, naive};
 pub use states::MACHINE;
-
-pub(crate) const KIND: Column<Inspection> = enum_column!(Inspection, kind: InspectionKind);
-pub(crate) const STATE: Column<Inspection> = enum_column!(Inspection, state: InspectionState);
-pub(crate) const LAST_DAY: Column<Inspection> =
-    Column::day("last_day", |i| day(i.last_day.as_ref()));
 
 /// The most inspections that those of one answer are compared with.
 const MOST_COMPARED: u64 = 5000;
 
-impl Record<Supervision> for Inspection {
-    const TABLE: &'static str = "inspections";
+entity! {
+    /// Rows of [`Inspection`].
+    #[sea_orm(table_name = "inspections")]
+    pub mod inspections for Inspection {
+        kind: InspectionKind,
+        topic: SupervisionTopic,
+        state: InspectionState,
+        first_day: day,
+        last_day: day,
+        title: text,
+    }
+}
 
-    const COLUMNS: &'static [Column<Self>] = &[
-        KIND,
-        enum_column!(Inspection, topic: SupervisionTopic),
-        STATE,
-        Column::day("first_day", |i| day(i.first_day.as_ref())),
-        LAST_DAY,
-        Column::text("title", |i| i.title.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for inspections::Entity {
+    fn title(inspection: &Inspection) -> &str {
+        &inspection.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(inspection: &mut Inspection, _at: Moment) {
+        inspection.set_state(MACHINE.initial);
     }
 
-    fn check(&self, v: &mut Violations) {
-        rules::check(self, v);
+    fn check(inspection: &Inspection, v: &mut Violations) {
+        rules::check(inspection, v);
     }
+}
 
+impl Behavior for inspections::Entity {
     /// A matter that a finding newly names must be there.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
+    async fn settle(
+        inspection: &mut Inspection,
+        before: Option<&Inspection>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
         let before = before.map(|b| b.findings.as_slice()).unwrap_or_default();
         let known: HashSet<&str> = before.iter().map(|f| f.matter.as_str()).collect();
-        for (i, finding) in self.findings.iter().enumerate() {
+        for (i, finding) in inspection.findings.iter().enumerate() {
             let matter = finding.matter.as_str();
             if !matter.is_empty() && !known.contains(matter) {
                 let field = format!("inspection.findings[{i}].matter");
-                tx.refer::<Matter>(&field, matter).await?;
+                tx.refer::<matters::Entity>(&field, matter).await?;
             }
         }
         Ok(())
@@ -70,9 +73,9 @@ impl Record<Supervision> for Inspection {
     const SHOWS: bool = true;
 
     async fn show(
-        records: &mut [Self],
+        records: &mut [Inspection],
         _at: Moment,
-        ledger: &Ledger<Supervision>,
+        ledger: &Ledger,
         office: &Office,
     ) -> Result<()> {
         let first = records.iter().filter_map(|i| naive(i.first_day)).min();
@@ -81,9 +84,9 @@ impl Record<Supervision> for Inspection {
             return Ok(());
         };
         let meanwhile = Condition::all()
-            .add(Expr::col("last_day").gte(first))
-            .add(Expr::col("first_day").lte(last))
-            .add(Expr::col("state").ne(InspectionState::Cancelled as i64));
+            .add(inspections::COLUMN.last_day.gte(first))
+            .add(inspections::COLUMN.first_day.lte(last))
+            .add(inspections::COLUMN.state.ne(InspectionState::Cancelled));
         let others = ledger
             .select::<Self>(office, meanwhile, MOST_COMPARED)
             .await?;
@@ -95,7 +98,7 @@ impl Record<Supervision> for Inspection {
 }
 
 serve! {
-    InspectionService for Supervision {
+    InspectionService for Supervision, inspections {
         create_inspection(CreateInspectionRequest) -> Inspection: create;
         get_inspection(GetInspectionRequest) -> Inspection: get;
         list_inspections(ListInspectionsRequest) -> ListInspectionsResponse: list;

@@ -9,14 +9,14 @@ use taizhang_contracts::supervision::interview_service_server::InterviewService;
 use taizhang_contracts::supervision::{
     CancelInterviewRequest, CreateInterviewRequest, DeleteInterviewRequest, GetInterviewRequest,
     HoldInterviewRequest, Interview, InterviewTargetKind, ListInterviewsRequest,
-    ListInterviewsResponse, Matter, UndeleteInterviewRequest, UpdateInterviewRequest,
+    ListInterviewsResponse, UndeleteInterviewRequest, UpdateInterviewRequest,
 };
-use taizhang_ledger::column::day as day_column;
 use taizhang_ledger::days::day;
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
 use crate::Supervision;
+use crate::matter::matters;
 
 /// The states of an interview. What is wrong in the record of a held one can be put right.
 pub const MACHINE: Machine<InterviewState> = Machine {
@@ -30,39 +30,41 @@ pub const MACHINE: Machine<InterviewState> = Machine {
     name: InterviewState::as_str_name,
 };
 
-pub(crate) const TARGET: Column<Interview> = Column::text("target", |i| i.target.as_str().into());
-pub(crate) const TARGET_KIND: Column<Interview> =
-    enum_column!(Interview, target_kind: InterviewTargetKind);
-pub(crate) const STATE: Column<Interview> = enum_column!(Interview, state: InterviewState);
-pub(crate) const HELD_ON: Column<Interview> =
-    Column::day("held_on", |i| day_column(i.held_on.as_ref()));
+entity! {
+    /// Rows of [`Interview`].
+    #[sea_orm(table_name = "interviews")]
+    pub mod interviews for Interview {
+        target: text,
+        target_kind: InterviewTargetKind,
+        state: InterviewState,
+        held_on: day,
+        date: day,
+        matter: text,
+    }
+}
 
-impl Record<Supervision> for Interview {
-    const TABLE: &'static str = "interviews";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        TARGET,
-        TARGET_KIND,
-        STATE,
-        HELD_ON,
-        Column::day("date", |i| day_column(i.date.as_ref())),
-        Column::text("matter", |i| i.matter.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.target
+impl Record for interviews::Entity {
+    fn title(interview: &Interview) -> &str {
+        &interview.target
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(interview: &mut Interview, _at: Moment) {
+        interview.set_state(MACHINE.initial);
     }
+}
 
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
+impl Behavior for interviews::Entity {
+    async fn settle(
+        interview: &mut Interview,
+        before: Option<&Interview>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
         // Figures count each target once, so one target is one text.
-        self.target = self.target.trim().to_owned();
-        let known = before.is_some_and(|before| before.matter == self.matter);
-        if !known && !self.matter.is_empty() {
-            tx.refer::<Matter>("interview.matter", &self.matter).await?;
+        interview.target = interview.target.trim().to_owned();
+        let known = before.is_some_and(|before| before.matter == interview.matter);
+        if !known && !interview.matter.is_empty() {
+            tx.refer::<matters::Entity>("interview.matter", &interview.matter)
+                .await?;
         }
         Ok(())
     }
@@ -92,7 +94,7 @@ fn cancel(interview: &mut Interview, q: &CancelInterviewRequest, _at: Moment) ->
 }
 
 serve! {
-    InterviewService for Supervision {
+    InterviewService for Supervision, interviews {
         create_interview(CreateInterviewRequest) -> Interview: create;
         get_interview(GetInterviewRequest) -> Interview: get;
         list_interviews(ListInterviewsRequest) -> ListInterviewsResponse: list;

@@ -4,20 +4,19 @@
 mod tests;
 
 use chrono::Datelike;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::Result;
 use taizhang_contracts::supervision::IssueState::{self, Drafted, Issued, Voided};
 use taizhang_contracts::supervision::issue_service_server::IssueService;
 use taizhang_contracts::supervision::{
-    CreateIssueRequest, GetIssueRequest, Issue, IssueKind, IssueSeries, ListIssuesRequest,
-    ListIssuesResponse, PublishIssueRequest, SupervisionTopic, UpdateIssueRequest,
-    VoidIssueRequest,
+    CreateIssueRequest, GetIssueRequest, Issue, IssueKind, ListIssuesRequest, ListIssuesResponse,
+    PublishIssueRequest, SupervisionTopic, UpdateIssueRequest, VoidIssueRequest,
 };
-use taizhang_ledger::column::day as day_column;
 use taizhang_ledger::days::day;
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
+use crate::issue_series::issue_series;
 use crate::{Supervision, naive};
 
 /// The states of an issue. A void one is not written any more; it only holds its number.
@@ -32,47 +31,47 @@ pub const MACHINE: Machine<IssueState> = Machine {
     name: IssueState::as_str_name,
 };
 
-pub(crate) const KIND: Column<Issue> = enum_column!(Issue, kind: IssueKind);
-pub(crate) const TOPIC: Column<Issue> = enum_column!(Issue, topic: SupervisionTopic);
-pub(crate) const STATE: Column<Issue> = enum_column!(Issue, state: IssueState);
-pub(crate) const ISSUED_ON: Column<Issue> =
-    Column::day("issued_on", |i| day_column(i.issued_on.as_ref()));
+entity! {
+    /// Rows of [`Issue`].
+    #[sea_orm(table_name = "issues")]
+    pub mod issues for Issue {
+        series: text,
+        year: number = |i| year(i).into(),
+        number: number,
+        kind: IssueKind,
+        topic: SupervisionTopic,
+        state: IssueState,
+        issued_on: day,
+        dated_on: day,
+        title: text,
+    }
+}
 
-impl Record<Supervision> for Issue {
-    const TABLE: &'static str = "issues";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::text("series", |i| i.series.as_str().into()),
-        Column::number("year", |i| i64::from(year(i)).into()),
-        Column::number("number", |i| i64::from(i.number).into()),
-        KIND,
-        TOPIC,
-        STATE,
-        ISSUED_ON,
-        Column::day("dated_on", |i| day_column(i.dated_on.as_ref())),
-        Column::text("title", |i| i.title.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for issues::Entity {
+    fn title(issue: &Issue) -> &str {
+        &issue.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(issue: &mut Issue, _at: Moment) {
+        issue.set_state(MACHINE.initial);
     }
+}
 
+impl Behavior for issues::Entity {
     /// Dates and numbers a new issue.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
+    async fn settle(issue: &mut Issue, before: Option<&Issue>, tx: &mut Tx<'_>) -> Result<()> {
         if before.is_some() {
             return Ok(());
         }
-        let series: IssueSeries = tx.refer("issue.series", &self.series).await?;
-        self.kind = series.kind;
-        self.dated_on = Some(day("issue.dated_on", self.dated_on, None, tx.at())?);
+        let series = tx
+            .refer::<issue_series::Entity>("issue.series", &issue.series)
+            .await?;
+        issue.kind = series.kind;
+        issue.dated_on = Some(day("issue.dated_on", issue.dated_on, None, tx.at())?);
         let counted = Condition::all()
-            .add(Expr::col("series").eq(self.series.as_str()))
-            .add(Expr::col("year").eq(i64::from(year(self))));
-        self.number = tx.next_number::<Self>("number", counted).await?;
+            .add(issues::COLUMN.series.eq(issue.series.as_str()))
+            .add(issues::COLUMN.year.eq(i64::from(year(issue))));
+        issue.number = tx.next_number(issues::COLUMN.number, counted).await?;
         Ok(())
     }
 }
@@ -103,7 +102,7 @@ fn void(issue: &mut Issue, q: &VoidIssueRequest, at: Moment) -> Result<()> {
 }
 
 serve! {
-    IssueService for Supervision {
+    IssueService for Supervision, issues {
         create_issue(CreateIssueRequest) -> Issue: create;
         get_issue(GetIssueRequest) -> Issue: get;
         list_issues(ListIssuesRequest) -> ListIssuesResponse: list;

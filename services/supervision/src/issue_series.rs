@@ -6,25 +6,29 @@ use taizhang_contracts::supervision::{
     IssueSeries, ListIssueSeriesRequest, ListIssueSeriesResponse, UndeleteIssueSeriesRequest,
     UpdateIssueSeriesRequest,
 };
-use taizhang_ledger::{Column, Record, enum_column, serve};
+use taizhang_ledger::{Behavior, Record, entity, serve};
 
 use crate::Supervision;
 
-impl Record<Supervision> for IssueSeries {
-    const TABLE: &'static str = "issue_series";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        enum_column!(IssueSeries, kind: IssueKind),
-        Column::text("title", |s| s.title.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+entity! {
+    /// Rows of [`IssueSeries`].
+    #[sea_orm(table_name = "issue_series")]
+    pub mod issue_series for IssueSeries {
+        kind: IssueKind,
+        title: text,
     }
 }
 
+impl Record for issue_series::Entity {
+    fn title(series: &IssueSeries) -> &str {
+        &series.title
+    }
+}
+
+impl Behavior for issue_series::Entity {}
+
 serve! {
-    IssueSeriesService for Supervision {
+    IssueSeriesService for Supervision, issue_series {
         create_issue_series(CreateIssueSeriesRequest) -> IssueSeries: create;
         get_issue_series(GetIssueSeriesRequest) -> IssueSeries: get;
         list_issue_series(ListIssueSeriesRequest) -> ListIssueSeriesResponse: list;

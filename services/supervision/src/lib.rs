@@ -39,26 +39,40 @@ use taizhang_contracts::supervision::matter_service_server::MatterServiceServer;
 use taizhang_contracts::supervision::reform_plan_service_server::ReformPlanServiceServer;
 use taizhang_contracts::supervision::reform_task_service_server::ReformTaskServiceServer;
 use taizhang_contracts::supervision::supervision_settings_service_server::SupervisionSettingsServiceServer;
-use taizhang_ledger::batch::Batch;
+use taizhang_ledger::batch_service::BatchService;
 use taizhang_ledger::days::naive;
-use taizhang_ledger::shared::{History, Statistics};
-use taizhang_ledger::{Kind, Ledger};
+use taizhang_ledger::history_service::HistoryService;
+use taizhang_ledger::statistics_service::StatisticsService;
+use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
+
+/// The tables of its records, as sea-orm entities.
+pub mod entities {
+    pub use crate::inspection::inspections;
+    pub use crate::interview::interviews;
+    pub use crate::issue::issues;
+    pub use crate::issue_series::issue_series;
+    pub use crate::matter::matters;
+    pub use crate::reform_plan::reform_plans;
+    pub use crate::reform_task::reform_tasks;
+    pub use crate::reminder::daily_reminders;
+    pub use crate::settings::supervision_settings;
+}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "supervision";
 
 /// The kinds of record that the service keeps.
-pub const KINDS: &[Kind] = &[
-    Kind::of::<Supervision, api::Matter>(),
-    Kind::of::<Supervision, api::DailyReminder>(),
-    Kind::of::<Supervision, api::SupervisionSettings>(),
-    Kind::of::<Supervision, api::IssueSeries>(),
-    Kind::of::<Supervision, api::Issue>(),
-    Kind::of::<Supervision, api::Inspection>(),
-    Kind::of::<Supervision, api::Interview>(),
-    Kind::of::<Supervision, api::ReformPlan>(),
-    Kind::of::<Supervision, api::ReformTask>(),
+pub const KINDS: &[RecordKind] = &[
+    RecordKind::of::<entities::matters::Entity>(),
+    RecordKind::of::<entities::daily_reminders::Entity>(),
+    RecordKind::of::<entities::supervision_settings::Entity>(),
+    RecordKind::of::<entities::issue_series::Entity>(),
+    RecordKind::of::<entities::issues::Entity>(),
+    RecordKind::of::<entities::inspections::Entity>(),
+    RecordKind::of::<entities::interviews::Entity>(),
+    RecordKind::of::<entities::reform_plans::Entity>(),
+    RecordKind::of::<entities::reform_tasks::Entity>(),
 ];
 
 /// The gRPC services that it serves.
@@ -80,11 +94,11 @@ pub const GRPC_SERVICES: &[&str] = &[
 /// Handles the service's calls.
 #[derive(Clone)]
 pub struct Supervision {
-    ledger: Ledger<Supervision>,
+    ledger: Ledger,
 }
 
 /// The service's gRPC services over a ledger.
-pub fn routes(ledger: Ledger<Supervision>) -> Routes {
+pub fn routes(ledger: Ledger) -> Routes {
     let supervision = Supervision {
         ledger: ledger.clone(),
     };
@@ -97,7 +111,7 @@ pub fn routes(ledger: Ledger<Supervision>) -> Routes {
         .add_service(InterviewServiceServer::new(supervision.clone()))
         .add_service(ReformPlanServiceServer::new(supervision.clone()))
         .add_service(ReformTaskServiceServer::new(supervision))
-        .add_service(Batch::server(
+        .add_service(BatchService::server(
             ledger.clone(),
             [
                 matter::writes(),
@@ -111,6 +125,6 @@ pub fn routes(ledger: Ledger<Supervision>) -> Routes {
                 reform_task::writes(),
             ],
         ))
-        .add_service(History::server(ledger.clone(), KINDS))
-        .add_service(Statistics::server(ledger, indicators()))
+        .add_service(HistoryService::server(ledger.clone(), KINDS))
+        .add_service(StatisticsService::server(ledger, indicators()))
 }

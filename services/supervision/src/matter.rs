@@ -6,7 +6,7 @@ mod states;
 mod timeline;
 
 use chrono::Datelike;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::common::Level;
 use taizhang_contracts::supervision::matter_service_server::MatterService;
 use taizhang_contracts::supervision::{
@@ -16,103 +16,80 @@ use taizhang_contracts::supervision::{
     MergeMatterRequest, RankUnitsRequest, RankUnitsResponse, RecheckMatterRequest,
     RefuseExtensionRequest, RequestExtensionRequest, ResumeMatterRequest, ReturnMatterRequest,
     ReviewMatterRequest, SourceKind, SplitMatterRequest, SubmitFeedbackRequest,
-    SupervisionSettings, SuspendMatterRequest, UndeleteMatterRequest, UpdateMatterRequest,
-    UrgeMatterRequest, WatchMattersRequest, WatchMattersResponse,
+    SuspendMatterRequest, UndeleteMatterRequest, UpdateMatterRequest, UrgeMatterRequest,
+    WatchMattersRequest, WatchMattersResponse,
 };
 use taizhang_contracts::{Office, Result, Violations};
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Ledger, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Ledger, Moment, Record, Tx, entity, serve};
 
 use crate::lamp::{self, Warning};
+use crate::settings::supervision_settings;
 use crate::{Supervision, naive, ranking};
 pub use states::MACHINE;
 pub(crate) use states::OPEN;
 
-pub(crate) const STATE: Column<Matter> = enum_column!(Matter, state: MatterState);
-pub(crate) const SOURCE_KIND: Column<Matter> = Column::enumeration(
-    "source.kind",
-    "SourceKind",
-    |name| SourceKind::from_str_name(name).map(Into::into),
-    |m: &Matter| i64::from(m.source.as_ref().map_or(0, |s| s.kind)).into(),
-)
-.named("source_kind");
-pub(crate) const SOURCE_LEVEL: Column<Matter> = Column::enumeration(
-    "source.level",
-    "Level",
-    |name| Level::from_str_name(name).map(Into::into),
-    |m: &Matter| i64::from(m.source.as_ref().map_or(0, |s| s.level)).into(),
-)
-.named("source_level");
-pub(crate) const BY_SECRETARY: Column<Matter> =
-    Column::bool("source.by_secretary", |m: &Matter| {
-        m.source.as_ref().is_some_and(|s| s.by_secretary).into()
-    })
-    .named("by_secretary");
-pub(crate) const REGISTERED_ON: Column<Matter> =
-    Column::day("registered_on", |m| day(m.registered_on.as_ref()));
-pub(crate) const REPORTED_ON: Column<Matter> =
-    Column::day("reported_on", |m| day(m.reported_on.as_ref()));
-pub(crate) const CLOSED_ON: Column<Matter> =
-    Column::day("closed_on", |m| day(m.closed_on.as_ref()));
-/// The matter that it is a part of; empty for one that stands for a paper of its own.
-pub(crate) const SPLIT_FROM: Column<Matter> =
-    Column::text("split_from", |m| m.split_from.as_str().into());
-pub(crate) const SUPERSEDED: Column<Matter> = Column::bool("superseded", |m| m.superseded.into());
+entity! {
+    /// Rows of [`Matter`].
+    #[sea_orm(table_name = "matters")]
+    pub mod matters for Matter {
+        number: number,
+        year: number = |m| year(m).into(),
+        state: MatterState,
+        source_kind ("source.kind"): SourceKind = |m| m.source.as_ref().map_or(0, |s| s.kind),
+        source_level ("source.level"): Level = |m| m.source.as_ref().map_or(0, |s| s.level),
+        by_secretary ("source.by_secretary"): bool = |m| m.source.as_ref().is_some_and(|s| s.by_secretary),
+        registered_on: day,
+        reported_on: day,
+        closed_on: day,
+        due_date: day,
+        lead_unit: text,
+        title: text,
+        split_from: text,
+        superseded: bool,
+    }
+}
 
-impl Record<Supervision> for Matter {
-    const TABLE: &'static str = "matters";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::number("number", |m| i64::from(m.number).into()),
-        Column::number("year", |m| i64::from(year(m)).into()),
-        STATE,
-        SOURCE_KIND,
-        SOURCE_LEVEL,
-        BY_SECRETARY,
-        REGISTERED_ON,
-        REPORTED_ON,
-        CLOSED_ON,
-        Column::day("due_date", |m| day(m.due_date.as_ref())),
-        Column::text("lead_unit", |m| m.lead_unit.as_str().into()),
-        Column::text("title", |m| m.title.as_str().into()),
-        SPLIT_FROM,
-        SUPERSEDED,
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for matters::Entity {
+    fn title(matter: &Matter) -> &str {
+        &matter.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(matter: &mut Matter, _at: Moment) {
+        matter.set_state(MACHINE.initial);
     }
 
-    fn check(&self, v: &mut Violations) {
-        rules::check(self, v);
+    fn check(matter: &Matter, v: &mut Violations) {
+        rules::check(matter, v);
     }
+}
 
+impl Behavior for matters::Entity {
     /// Numbers a new matter; a deleted one keeps its number. What changes may concern the matters
     /// that it is bound to.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
-        rules::place(self, before.is_none(), tx.office(), tx.at())?;
+    async fn settle(matter: &mut Matter, before: Option<&Matter>, tx: &mut Tx<'_>) -> Result<()> {
+        rules::place(matter, before.is_none(), tx.office(), tx.at())?;
         let Some(before) = before else {
-            let same_year = Condition::all().add(Expr::col("year").eq(i64::from(year(self))));
-            self.number = tx.next_number::<Self>("number", same_year).await?;
+            let same_year = Condition::all().add(matters::COLUMN.year.eq(i64::from(year(matter))));
+            matter.number = tx.next_number(matters::COLUMN.number, same_year).await?;
             return Ok(());
         };
-        rules::bound_stay(self)?;
-        bonds::settle(self, before, tx).await
+        rules::bound_stay(matter)?;
+        bonds::settle(matter, before, tx).await
     }
 
     const SHOWS: bool = true;
 
     async fn show(
-        records: &mut [Self],
+        records: &mut [Matter],
         at: Moment,
-        ledger: &Ledger<Supervision>,
+        ledger: &Ledger,
         office: &Office,
     ) -> Result<()> {
-        let warning = Warning::of(&ledger.singleton::<SupervisionSettings>(office).await?);
+        let warning = Warning::of(
+            &ledger
+                .singleton::<supervision_settings::Entity>(office)
+                .await?,
+        );
         for matter in records {
             let lamp = lamp::lamp(matter, at.today(), &warning);
             matter.set_lamp(lamp);
@@ -128,7 +105,7 @@ fn year(matter: &Matter) -> i32 {
 }
 
 serve! {
-    MatterService for Supervision {
+    MatterService for Supervision, matters {
         create_matter(CreateMatterRequest) -> Matter: create;
         get_matter(GetMatterRequest) -> Matter: get;
         list_matters(ListMattersRequest) -> ListMattersResponse: list;

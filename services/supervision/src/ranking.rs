@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::supervision::{Matter, RankUnitsRequest, RankUnitsResponse, UnitRank};
 use taizhang_contracts::{Context, Office, Result, Violations};
 use taizhang_ledger::Ledger;
 
+use crate::matter::matters;
 use crate::{Supervision, lamp, naive};
 
 /// How many matters are read at once.
@@ -37,22 +38,19 @@ pub(crate) async fn rank_units(
 }
 
 /// Adds the office's matters to a ranking, so many at once.
-async fn add_all(
-    ranking: &mut Ranking,
-    ledger: &Ledger<Supervision>,
-    office: &Office,
-    page: u64,
-) -> Result<()> {
+async fn add_all(ranking: &mut Ranking, ledger: &Ledger, office: &Office, page: u64) -> Result<()> {
     // What was closed before the period, or registered after it, has no part in it.
     let part = Condition::all()
-        .add(Expr::col("registered_on").lte(ranking.last))
+        .add(matters::COLUMN.registered_on.lte(ranking.last))
         .add(
             Condition::any()
-                .add(Expr::col("closed_on").is_null())
-                .add(Expr::col("closed_on").gte(ranking.first)),
+                .add(matters::COLUMN.closed_on.is_null())
+                .add(matters::COLUMN.closed_on.gte(ranking.first)),
         );
     let add = |matter| ranking.add(&matter);
-    ledger.each(office, part, page, add).await
+    ledger
+        .each::<matters::Entity>(office, part, page, add)
+        .await
 }
 
 /// A ranking in the making: matters are added one by one.

@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::HashSet;
 
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::meetings::Meeting;
 use taizhang_contracts::supervision::reform_plan_service_server::ReformPlanService;
 use taizhang_contracts::supervision::{
@@ -15,29 +15,31 @@ use taizhang_contracts::supervision::{
     SummarizeReformPlanResponse, UndeleteReformPlanRequest, UpdateReformPlanRequest,
 };
 use taizhang_contracts::{Error, Name, Office, Result, Violations};
-use taizhang_ledger::column::day as day_column;
 use taizhang_ledger::days::day;
-use taizhang_ledger::{Column, Record, Tx, serve};
+use taizhang_ledger::{Behavior, Record, Tx, entity, serve};
 
 use crate::Supervision;
 use crate::reform_task::MOST_OF_A_PLAN;
+use crate::reform_task::reform_tasks;
 
-impl Record<Supervision> for ReformPlan {
-    const TABLE: &'static str = "reform_plans";
+entity! {
+    /// Rows of [`ReformPlan`].
+    #[sea_orm(table_name = "reform_plans")]
+    pub mod reform_plans for ReformPlan {
+        year: number,
+        adopted_on: day,
+        title: text,
+    }
+}
 
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::number("year", |p| i64::from(p.year).into()),
-        Column::day("adopted_on", |p| day_column(p.adopted_on.as_ref())),
-        Column::text("title", |p| p.title.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for reform_plans::Entity {
+    fn title(plan: &ReformPlan) -> &str {
+        &plan.title
     }
 
-    fn check(&self, v: &mut Violations) {
+    fn check(plan: &ReformPlan, v: &mut Violations) {
         let mut seen = HashSet::new();
-        for (i, category) in self.categories.iter().enumerate() {
+        for (i, category) in plan.categories.iter().enumerate() {
             if !seen.insert(&category.id) {
                 v.item("categories", i, |v| {
                     v.add("id", "与前面的编号重复", "is the same as one before");
@@ -45,20 +47,28 @@ impl Record<Supervision> for ReformPlan {
             }
         }
     }
+}
 
+impl Behavior for reform_plans::Entity {
     /// Its tasks keep their categories, and bear the day on which it was adopted.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
-        of_this_office(self, tx.office())?;
-        day("reform_plan.adopted_on", self.adopted_on, None, tx.at())?;
+    async fn settle(
+        plan: &mut ReformPlan,
+        before: Option<&ReformPlan>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
+        of_this_office(plan, tx.office())?;
+        day("reform_plan.adopted_on", plan.adopted_on, None, tx.at())?;
         if before.is_none() {
             return Ok(());
         }
-        let tasks: Vec<ReformTask> = tx.select(tasks_of(&self.name), MOST_OF_A_PLAN).await?;
-        keeps_tasks(self, &tasks)?;
-        for task in tasks.iter().filter(|t| t.planned_on != self.adopted_on) {
+        let tasks = tx
+            .select::<reform_tasks::Entity>(tasks_of(&plan.name), MOST_OF_A_PLAN)
+            .await?;
+        keeps_tasks(plan, &tasks)?;
+        for task in tasks.iter().filter(|t| t.planned_on != plan.adopted_on) {
             let mut moved = task.clone();
-            moved.planned_on = self.adopted_on;
-            tx.update(task, moved).await?;
+            moved.planned_on = plan.adopted_on;
+            tx.update::<reform_tasks::Entity>(task, moved).await?;
         }
         Ok(())
     }
@@ -66,7 +76,7 @@ impl Record<Supervision> for ReformPlan {
 
 /// The tasks of a plan.
 pub(crate) fn tasks_of(plan: &str) -> Condition {
-    Condition::all().add(Expr::col("plan").eq(plan))
+    Condition::all().add(reform_tasks::COLUMN.plan.eq(plan))
 }
 
 /// The meetings lie in another service, so only their names are known.
@@ -116,7 +126,7 @@ pub(crate) fn has_category(plan: &ReformPlan, id: &str) -> bool {
 }
 
 serve! {
-    ReformPlanService for Supervision {
+    ReformPlanService for Supervision, reform_plans {
         create_reform_plan(CreateReformPlanRequest) -> ReformPlan: create;
         get_reform_plan(GetReformPlanRequest) -> ReformPlan: get;
         list_reform_plans(ListReformPlansRequest) -> ListReformPlansResponse: list;

@@ -7,15 +7,15 @@ use taizhang_contracts::supervision::reform_task_service_server::ReformTaskServi
 use taizhang_contracts::supervision::{
     CompleteReformTaskRequest, CreateReformTaskRequest, DeleteReformTaskRequest,
     DropReformTaskRequest, GetReformTaskRequest, ListReformTasksRequest, ListReformTasksResponse,
-    ReformPlan, ReformTask, ReformTaskState, ReportReformProgressRequest, StartReformTaskRequest,
+    ReformTask, ReformTaskState, ReportReformProgressRequest, StartReformTaskRequest,
     UndeleteReformTaskRequest, UpdateReformTaskRequest,
 };
 use taizhang_contracts::{Result, Violations};
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Moment, Record, Tx, enum_column, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 
 use taizhang_ledger::lists::room;
 
+use crate::reform_plan::reform_plans;
 use crate::{Supervision, reform_plan};
 pub(crate) use rules::behind;
 pub use states::MACHINE;
@@ -23,63 +23,65 @@ pub use states::MACHINE;
 /// The most tasks of one plan.
 pub(crate) const MOST_OF_A_PLAN: u64 = 500;
 
-pub(crate) const STATE: Column<ReformTask> = enum_column!(ReformTask, state: ReformTaskState);
-pub(crate) const PLAN_CATEGORY: Column<ReformTask> =
-    Column::text("plan_category", |t| t.plan_category.as_str().into());
-pub(crate) const PLANNED_ON: Column<ReformTask> =
-    Column::day("planned_on", |t| day(t.planned_on.as_ref()));
-pub(crate) const COMPLETED_ON: Column<ReformTask> =
-    Column::day("completed_on", |t| day(t.completed_on.as_ref()));
+entity! {
+    /// Rows of [`ReformTask`].
+    #[sea_orm(table_name = "reform_tasks")]
+    pub mod reform_tasks for ReformTask {
+        plan: text,
+        category: text,
+        state: ReformTaskState,
+        plan_category: text,
+        planned_on: day,
+        completed_on: day,
+        due_date: day,
+        percent: number,
+        lead_unit: text,
+        title: text,
+    }
+}
 
-impl Record<Supervision> for ReformTask {
-    const TABLE: &'static str = "reform_tasks";
-
-    const COLUMNS: &'static [Column<Self>] = &[
-        Column::text("plan", |t| t.plan.as_str().into()),
-        Column::text("category", |t| t.category.as_str().into()),
-        STATE,
-        PLAN_CATEGORY,
-        PLANNED_ON,
-        COMPLETED_ON,
-        Column::day("due_date", |t| day(t.due_date.as_ref())),
-        Column::number("percent", |t| i64::from(t.percent).into()),
-        Column::text("lead_unit", |t| t.lead_unit.as_str().into()),
-        Column::text("title", |t| t.title.as_str().into()),
-    ];
-
-    fn title(&self) -> &str {
-        &self.title
+impl Record for reform_tasks::Entity {
+    fn title(task: &ReformTask) -> &str {
+        &task.title
     }
 
-    fn initial(&mut self, _at: Moment) {
-        self.set_state(MACHINE.initial);
+    fn initial(task: &mut ReformTask, _at: Moment) {
+        task.set_state(MACHINE.initial);
     }
 
-    fn check(&self, v: &mut Violations) {
-        rules::check(self, v);
+    fn check(task: &ReformTask, v: &mut Violations) {
+        rules::check(task, v);
     }
+}
 
+impl Behavior for reform_tasks::Entity {
     /// A task that comes into its plan, or changes its category there, must fit the plan.
-    async fn settle(&mut self, before: Option<&Self>, tx: &mut Tx<'_, Supervision>) -> Result<()> {
-        rules::mark_milestones(self);
+    async fn settle(
+        task: &mut ReformTask,
+        before: Option<&ReformTask>,
+        tx: &mut Tx<'_>,
+    ) -> Result<()> {
+        rules::mark_milestones(task);
         let was = before.filter(|b| b.delete_time.is_none());
-        let comes = was.is_none() && self.delete_time.is_none();
-        if !comes && was.is_none_or(|was| was.category == self.category) {
+        let comes = was.is_none() && task.delete_time.is_none();
+        if !comes && was.is_none_or(|was| was.category == task.category) {
             return Ok(());
         }
-        let plan: ReformPlan = tx.refer("reform_task.plan", &self.plan).await?;
+        let plan = tx
+            .refer::<reform_plans::Entity>("reform_task.plan", &task.plan)
+            .await?;
         if comes {
             let others = tx
                 .select::<Self>(reform_plan::tasks_of(&plan.name), MOST_OF_A_PLAN)
                 .await?;
             room(others.len(), MOST_OF_A_PLAN as usize, "reform_task.plan")?;
         }
-        rules::place(self, &plan)
+        rules::place(task, &plan)
     }
 }
 
 serve! {
-    ReformTaskService for Supervision {
+    ReformTaskService for Supervision, reform_tasks {
         create_reform_task(CreateReformTaskRequest) -> ReformTask: create;
         get_reform_task(GetReformTaskRequest) -> ReformTask: get;
         list_reform_tasks(ListReformTasksRequest) -> ListReformTasksResponse: list;

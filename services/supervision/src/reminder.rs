@@ -1,17 +1,18 @@
 //! Daily reminders of what is due (催办提醒).
 
 use chrono::NaiveDate;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::supervision::daily_reminder_service_server::DailyReminderService;
 use taizhang_contracts::supervision::{
     DailyReminder, DueMatter, GetDailyReminderRequest, Lamp, ListDailyRemindersRequest,
-    ListDailyRemindersResponse, Matter, RemindDueRequest, SupervisionSettings,
+    ListDailyRemindersResponse, Matter, RemindDueRequest,
 };
 use taizhang_contracts::{Context, Name, Reason, Result};
-use taizhang_ledger::column::day;
-use taizhang_ledger::{Column, Record, Tx, serve};
+use taizhang_ledger::{Behavior, Record, Tx, entity, serve};
 
 use crate::lamp::{self, Warning};
+use crate::matter::matters;
+use crate::settings::supervision_settings;
 use crate::{Supervision, matter, naive};
 
 /// The most entries of one reminder.
@@ -23,18 +24,24 @@ const MOST_BYTES: usize = 2 << 20;
 /// How many matters are read at once.
 const PAGE: u64 = 1_000;
 
-impl Record<Supervision> for DailyReminder {
-    const TABLE: &'static str = "daily_reminders";
+entity! {
+    /// Rows of [`DailyReminder`].
+    #[sea_orm(table_name = "daily_reminders")]
+    pub mod daily_reminders for DailyReminder {
+        date: day,
+    }
+}
 
-    const COLUMNS: &'static [Column<Self>] = &[Column::day("date", |r| day(r.date.as_ref()))];
-
-    fn title(&self) -> &str {
+impl Record for daily_reminders::Entity {
+    fn title(_reminder: &DailyReminder) -> &str {
         "催办提醒"
     }
 }
 
+impl Behavior for daily_reminders::Entity {}
+
 serve! {
-    DailyReminderService for Supervision {
+    DailyReminderService for Supervision, daily_reminders {
         get_daily_reminder(GetDailyReminderRequest) -> DailyReminder: get;
         list_daily_reminders(ListDailyRemindersRequest) -> ListDailyRemindersResponse: list;
     } and {
@@ -52,7 +59,9 @@ async fn remind_due(
     q: &RemindDueRequest,
 ) -> Result<DailyReminder> {
     let made = async || {
-        let work = service.ledger.write(context, q, |tx| Box::pin(remind(tx)));
+        let work = service
+            .ledger
+            .write::<daily_reminders::Entity, _, _>(context, q, |tx| Box::pin(remind(tx)));
         work.await
     };
     match made().await {
@@ -63,21 +72,25 @@ async fn remind_due(
 }
 
 /// Today's reminder: the one that is there, or else a new one.
-async fn remind(tx: &mut Tx<'_, Supervision>) -> Result<DailyReminder> {
+async fn remind(tx: &mut Tx<'_>) -> Result<DailyReminder> {
     let today = tx.at().today();
     let id = today.format("d%Y%m%d").to_string();
-    if let Some(made) = tx.find(&Name::new(tx.office(), &id)).await? {
+    if let Some(made) = tx
+        .find::<daily_reminders::Entity>(&Name::new(tx.office(), &id))
+        .await?
+    {
         return Ok(made);
     }
-    let warning = Warning::of(&tx.singleton::<SupervisionSettings>().await?);
-    let open = matter::OPEN.iter().map(|state| *state as i64);
-    let open = Condition::all().add(Expr::col("state").is_in(open));
+    let warning = Warning::of(&tx.singleton::<supervision_settings::Entity>().await?);
+    let open = matter::OPEN.iter().copied();
+    let open = Condition::all().add(matters::COLUMN.state.is_in(open));
     let mut entries = Vec::new();
-    tx.each(open, PAGE, |matter: Matter| {
+    tx.each::<matters::Entity>(open, PAGE, |matter| {
         entries.extend(due(&matter, today, &warning));
     })
     .await?;
-    tx.insert(Some(&id), reminder(today, entries)).await
+    tx.insert::<daily_reminders::Entity>(Some(&id), reminder(today, entries))
+        .await
 }
 
 /// How a matter stands in the reminder of a day; `None` if it is neither due nor overdue.
@@ -126,6 +139,8 @@ fn size(entry: &DueMatter) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use taizhang_contracts::supervision::SupervisionSettings;
+
     use super::*;
 
     fn june(day: u32) -> NaiveDate {

@@ -7,22 +7,25 @@ use taizhang_contracts::supervision::supervision_settings_service_server::Superv
 use taizhang_contracts::supervision::{
     GetSupervisionSettingsRequest, SupervisionSettings, UpdateSupervisionSettingsRequest,
 };
-use taizhang_ledger::{Column, Moment, Record, serve};
+use taizhang_ledger::{Behavior, Moment, Record, entity, serve};
 
 use crate::Supervision;
 
-impl Record<Supervision> for SupervisionSettings {
-    const TABLE: &'static str = "supervision_settings";
+entity! {
+    /// Rows of [`SupervisionSettings`].
+    #[sea_orm(table_name = "supervision_settings")]
+    pub mod supervision_settings for SupervisionSettings {
+    }
+}
 
-    const COLUMNS: &'static [Column<Self>] = &[];
-
-    fn initial(&mut self, _at: Moment) {
-        self.warning_working_days = 3;
+impl Record for supervision_settings::Entity {
+    fn initial(settings: &mut SupervisionSettings, _at: Moment) {
+        settings.warning_working_days = 3;
     }
 
-    fn check(&self, v: &mut Violations) {
+    fn check(settings: &SupervisionSettings, v: &mut Violations) {
         let mut seen = HashSet::new();
-        for (i, entry) in self.calendar_days.iter().enumerate() {
+        for (i, entry) in settings.calendar_days.iter().enumerate() {
             let day = entry.date.and_then(|d| d.naive());
             if day.is_some_and(|day| !seen.insert(day)) {
                 v.item("calendar_days", i, |v| {
@@ -33,8 +36,10 @@ impl Record<Supervision> for SupervisionSettings {
     }
 }
 
+impl Behavior for supervision_settings::Entity {}
+
 serve! {
-    SupervisionSettingsService for Supervision {
+    SupervisionSettingsService for Supervision, supervision_settings {
         get_supervision_settings(GetSupervisionSettingsRequest) -> SupervisionSettings: get;
         update_supervision_settings(UpdateSupervisionSettingsRequest) -> SupervisionSettings: update;
     }
@@ -61,7 +66,7 @@ mod tests {
             ..Default::default()
         };
         let mut v = Violations::default();
-        settings.check(&mut v);
+        supervision_settings::Entity::check(&settings, &mut v);
         assert_eq!(v.fields().collect::<Vec<_>>(), ["calendar_days[2].date"]);
     }
 }

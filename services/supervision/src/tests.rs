@@ -18,7 +18,7 @@ use taizhang_contracts::supervision::matter_service_server::MatterService;
 use taizhang_contracts::supervision::supervision_settings_service_server::SupervisionSettingsService;
 use taizhang_contracts::supervision::*;
 use taizhang_contracts::{Caller, Office};
-use taizhang_ledger::shared::Statistics;
+use taizhang_ledger::statistics_service::StatisticsService;
 use taizhang_ledger::{Clock, Database, Key, Ledger};
 use tokio::task::JoinSet;
 use tonic::{Code, Request};
@@ -90,7 +90,7 @@ impl Trial {
     }
 
     async fn figures(&self) -> Vec<(String, i64)> {
-        let server = Statistics::server(self.service.ledger.clone(), indicators());
+        let server = StatisticsService::server(self.service.ledger.clone(), indicators());
         let mut statistics = StatisticsServiceClient::new(server);
         let request = GatherFiguresRequest {
             parent: "offices/demo".into(),

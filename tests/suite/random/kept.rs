@@ -3,14 +3,14 @@
 use prost_reflect::MessageDescriptor;
 use taizhang::roles::{ROLES, Role};
 use taizhang_contracts::descriptors::pool;
-use taizhang_ledger::Kind;
+use taizhang_ledger::RecordKind;
 
 use crate::walk::{self, Walked};
 
 /// A kind of record, and the methods that write it.
 pub struct Kept {
     pub role: &'static Role,
-    pub kind: &'static Kind,
+    pub kind: &'static RecordKind,
     pub resource: MessageDescriptor,
     pub create: Option<Walked>,
     pub get: Walked,
@@ -25,7 +25,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    fn of(role: &'static Role, kind: &'static Kind) -> Self {
+    fn of(role: &'static Role, kind: &'static RecordKind) -> Self {
         let resource = pool().get_message_by_name(kind.message()).unwrap();
         let name = resource.name().to_owned();
         let methods = walk::methods();

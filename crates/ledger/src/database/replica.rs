@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use sea_orm::{DbBackend, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 use taizhang_contracts::{Error, Reason, Result};
 use tokio::time::{sleep, timeout};
 
@@ -131,7 +131,7 @@ impl Database {
     pub(crate) async fn late_rows(&self, query: Statement) -> Result<Vec<QueryResult>> {
         self.read_late(|on, _| {
             let query = query.clone();
-            async move { on.all(query).await }
+            async move { on.query_all_raw(query).await }
         })
         .await
     }
@@ -221,7 +221,7 @@ fn reached(ahead: &mut VecDeque<(Instant, i64)>, replayed: i64) -> Option<Instan
     last
 }
 
-/// How far a standby has come. What is none any more has a past of its own.
+/// How far a standby has come; null once it was promoted, since a promoted standby has diverged.
 const REPLAYED: &str = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END";
 
 /// Which database it is, and how far its log is; `None` if it does not say so in time.
@@ -230,7 +230,7 @@ async fn place(on: &Connections, log: &str) -> Option<Place> {
         "SELECT system_identifier::text || '/' || current_database(), ({log} - '0/0')::bigint \
          FROM pg_control_system()"
     );
-    let ask = on.one(Statement::from_string(DbBackend::Postgres, sql));
+    let ask = on.query_one_raw(Statement::from_string(DbBackend::Postgres, sql));
     let row = timeout(LOOK, ask).await.ok()?.ok()??;
     Some(Place {
         database: row.try_get_by_index(0).ok()?,

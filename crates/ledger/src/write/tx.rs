@@ -4,51 +4,100 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use sea_orm::sea_query::Condition;
-use taizhang_contracts::{Context, Error, Name, Office, Reason, Result, Stored, date};
+use sea_orm::sea_query::{Condition, SelectStatement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, NumericColumn, Value};
+use taizhang_contracts::{
+    Context, Error, Name, Office, Reason, Resource, Result, Stored, Violations, date,
+};
 
-use crate::database::{Open, refusal};
-use crate::ledger::Ledger;
+use super::Answer;
+use crate::database::{BatchTransaction, refusal};
+use crate::ledger::{self, Ledger};
 use crate::record::{Moment, Record};
-use crate::sql::{self, Row};
+use crate::record_kind::RecordKind;
+use crate::row::Row;
 
-/// A write under way: reads at once, and keeps its changes for the commit. Reading by name sees
-/// what the write has itself changed, and a number is given once; whatever looks for records by
-/// their columns sees them as they were before.
-pub struct Tx<'a, S> {
-    pub(super) ledger: &'a Ledger<S>,
-    /// The transaction that it is made in if that is open already, as for a batch, and the ledger
-    /// as seen from within, where a batch's calls before have left it.
-    pub(super) within: Option<(Ledger<S>, Arc<Open>)>,
-    /// So many changes are in that transaction.
-    pub(super) put: usize,
+/// A write under way: reads at once, and keeps its changes for the commit.
+///
+/// Within one call, reading by name sees what the call has itself changed, and a number is given
+/// once; whatever looks for records by their columns sees them as they were before the call. A call
+/// of a batch sees in either way what the calls before it have changed.
+pub struct Tx<'a> {
+    ledger: &'a Ledger,
+    /// In a batch: the ledger as seen from within its transaction, and the transaction.
+    batch: Option<(Ledger, Arc<BatchTransaction>)>,
+    /// How many of the changes have been given to that transaction.
+    flushed: usize,
     /// Which call of a batch is under way; 0 outside of one.
-    pub(super) call: usize,
+    call: usize,
     /// The method that is under way.
-    pub(super) method: &'static str,
-    pub(super) context: &'a Context,
-    pub(super) at: Moment,
-    pub(super) changes: Vec<Pending>,
-    /// The last change of each record.
-    pub(super) places: HashMap<(String, String), usize>,
-    /// The last number given, for each way to number that was asked for.
-    pub(super) numbers: HashMap<String, i64>,
+    method: &'static str,
+    context: &'a Context,
+    at: Moment,
+    changes: Vec<Pending>,
+    /// The index of each record's last change.
+    indexes: HashMap<(&'static str, String), usize>,
+    /// The last number given, for each query that asked for the greatest.
+    numbers: HashMap<String, i64>,
 }
 
 /// A change that waits for the commit.
-pub(super) struct Pending {
+#[derive(Debug)]
+pub(crate) struct Pending {
     pub(super) row: Arc<Row>,
     pub(super) call: usize,
     pub(super) method: &'static str,
-    pub(super) record: (&'static str, String),
-    pub(super) resource_type: &'static str,
     pub(super) name: String,
-    pub(super) exists: Option<sea_orm::Statement>,
+    /// Whether the record is new and the caller gave its id, which may be taken.
+    pub(super) id_given: bool,
     pub(super) version: i64,
     pub(super) body: Vec<u8>,
 }
 
-impl<'a, S: 'static> Tx<'a, S> {
+/// A record being written, without its Rust type.
+pub(crate) trait Draft: Send {
+    /// Its kind.
+    fn kind(&self) -> &'static RecordKind;
+    /// Its name.
+    fn name(&self) -> String;
+    /// What it has of what every record has; of the record before, if it is changed.
+    fn stored(&self) -> Stored<'_>;
+    /// When it was deleted, if it is.
+    fn delete_time(&self) -> Option<prost_types::Timestamp>;
+    /// Sets what every record has.
+    fn stamp(&mut self, stored: Stored<'_>);
+    /// Applies [`Behavior::settle`](crate::Behavior::settle).
+    fn settle<'s>(&'s mut self, tx: &'s mut Tx<'_>) -> BoxFuture<'s, Result<()>>;
+    /// The message, and what a row holds after `office`, `id` and `version`.
+    fn encode(&self) -> (Vec<u8>, Vec<Value>);
+}
+
+impl<'a> Tx<'a> {
+    pub(super) fn begin(
+        ledger: &'a Ledger,
+        context: &'a Context,
+        method: &'static str,
+        batch: Option<(Ledger, Arc<BatchTransaction>)>,
+    ) -> Self {
+        Self {
+            ledger,
+            batch,
+            flushed: 0,
+            call: 0,
+            method,
+            context,
+            at: ledger.moment(),
+            changes: Vec::new(),
+            indexes: HashMap::new(),
+            numbers: HashMap::new(),
+        }
+    }
+
+    /// The changes, and how many of them have been given to the batch's transaction.
+    pub(super) fn into_changes(self) -> (Vec<Pending>, usize) {
+        (self.changes, self.flushed)
+    }
+
     /// When the write takes place.
     pub fn at(&self) -> Moment {
         self.at
@@ -60,84 +109,90 @@ impl<'a, S: 'static> Tx<'a, S> {
     }
 
     /// The ledger, for what is read the same way inside of a write and outside.
-    pub fn ledger(&self) -> &Ledger<S> {
-        self.within
+    pub fn ledger(&self) -> &Ledger {
+        self.batch
             .as_ref()
             .map_or(self.ledger, |(ledger, _)| ledger)
     }
 
     /// Begins another call of a batch: from now on all reading sees what those before have changed.
     pub(crate) async fn begin_call(&mut self, call: usize, method: &'static str) {
-        if let Some((_, open)) = &self.within {
-            let before = self.changes.iter().skip(self.put);
-            for change in before {
-                open.put(&change.row).await;
+        if let Some((_, transaction)) = &self.batch {
+            for change in self.changes.iter().skip(self.flushed) {
+                transaction.put(&change.row).await;
             }
-            self.put = self.changes.len();
+            self.flushed = self.changes.len();
         }
         (self.call, self.method) = (call, method);
+    }
+
+    /// The encoded record of this id, also a deleted one.
+    pub(crate) async fn body(&self, kind: &RecordKind, id: &str) -> Result<Option<Vec<u8>>> {
+        match self.pending(kind, id) {
+            Some(change) => Ok(Some(change.body.clone())),
+            // It is as it was committed, since the office's lock is held. Read outside of a batch's
+            // transaction, which would have to write its pending rows first.
+            None => self.ledger.body(kind, self.office(), id).await,
+        }
     }
 
     /// Reads a record, also a deleted one.
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn find<R: Record<S>>(&self, name: &Name<R>) -> Result<Option<R>> {
-        let key = (R::COLLECTION.to_owned(), name.id().to_owned());
-        let place = self.places.get(&key);
-        match place.and_then(|place| self.changes.get(*place)) {
-            Some(change) => R::decode(change.body.as_slice())
-                .map(Some)
-                .map_err(Error::internal),
-            None => self.ledger.find(self.office(), name.id()).await,
-        }
+    pub async fn find<E: Record>(&self, name: &Name<E::Message>) -> Result<Option<E::Message>> {
+        let body = self.body(E::KIND, name.id()).await?;
+        body.map(|body| ledger::decode(&body)).transpose()
     }
 
     /// The office's only record of this type, or its defaults, as it was before the write.
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn singleton<R: Record<S>>(&self) -> Result<R> {
-        self.ledger().singleton(self.office()).await
+    pub async fn singleton<E: Record>(&self) -> Result<E::Message> {
+        self.ledger().singleton::<E>(self.office()).await
     }
 
     /// Reads a record that must be there and not deleted; `field` names it in the request.
     ///
     /// # Errors
     /// INVALID_ARGUMENT if the field is no such name of this office, NOT_FOUND.
-    pub async fn refer<R: Record<S>>(&self, field: &str, name: &str) -> Result<R> {
-        let bad = |zh: &str, en: &str| taizhang_contracts::Violations::of(field, zh, en);
-        let parsed = Name::<R>::parse(name)
+    pub async fn refer<E: Record>(&self, field: &str, name: &str) -> Result<E::Message> {
+        let bad = |zh: &str, en: &str| Violations::of(field, zh, en);
+        let parsed = Name::<E::Message>::parse(name)
             .filter(|n| n.office() == self.office())
             .ok_or_else(|| bad("应为本单位的资源名", "must be a name in the same office"))?;
-        match self.find(&parsed).await? {
+        match self.find::<E>(&parsed).await? {
             Some(record) if record.stored().delete_time.is_none() => Ok(record),
-            _ => Err(Error::not_found(R::MESSAGE, name)),
+            _ => Err(Error::not_found(E::KIND.message(), name)),
         }
     }
 
-    /// The records that fulfil a condition over declared columns, deleted ones aside, in the order
-    /// of their ids; at most `limit`.
+    /// Like [`Ledger::select`].
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn select<R: Record<S>>(&self, condition: Condition, limit: u64) -> Result<Vec<R>> {
-        self.ledger().select(self.office(), condition, limit).await
+    pub async fn select<E: Record>(
+        &self,
+        condition: Condition,
+        limit: u64,
+    ) -> Result<Vec<E::Message>> {
+        let (ledger, office) = (self.ledger(), self.office());
+        ledger.select::<E>(office, condition, limit).await
     }
 
     /// Like [`Ledger::each`].
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn each<R: Record<S>>(
+    pub async fn each<E: Record>(
         &self,
         condition: Condition,
         page: u64,
-        take: impl FnMut(R) + Send,
+        take: impl FnMut(E::Message) + Send,
     ) -> Result<()> {
-        self.ledger()
-            .each(self.office(), condition, page, take)
-            .await
+        let (ledger, office) = (self.ledger(), self.office());
+        ledger.each::<E>(office, condition, page, take).await
     }
 
     /// The next number of a column among the records that fulfil a condition, deleted ones
@@ -145,18 +200,22 @@ impl<'a, S: 'static> Tx<'a, S> {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn next_number<R: Record<S>>(
+    pub async fn next_number<E: EntityTrait>(
         &mut self,
-        column: &'static str,
+        column: NumericColumn<E>,
         within: Condition,
     ) -> Result<i32> {
-        let (backend, office) = (self.ledger.backend(), self.office());
-        let asked = sql::greatest::<S, R>(backend, office, column, within.clone()).to_string();
-        let last = match self.numbers.get(&asked) {
+        let select = ledger::greatest(self.office(), column, within);
+        self.next_after(select).await
+    }
+
+    async fn next_after(&mut self, select: SelectStatement) -> Result<i32> {
+        let query = DbBackend::Sqlite.build(&select).to_string();
+        let last = match self.numbers.get(&query) {
             Some(last) => *last,
-            None => self.greatest::<R>(column, within).await?,
+            None => self.number(&select).await?,
         };
-        self.numbers.insert(asked, last + 1);
+        self.numbers.insert(query, last + 1);
         i32::try_from(last + 1).map_err(Error::internal)
     }
 
@@ -164,129 +223,108 @@ impl<'a, S: 'static> Tx<'a, S> {
     ///
     /// # Errors
     /// If the database is away.
-    pub async fn greatest<R: Record<S>>(
+    pub async fn greatest<E: EntityTrait>(
         &self,
-        column: &'static str,
+        column: NumericColumn<E>,
         condition: Condition,
     ) -> Result<i64> {
-        let statement =
-            sql::greatest::<S, R>(self.ledger.backend(), self.office(), column, condition);
-        let row = self
-            .ledger()
-            .database
-            .writer
-            .one(statement)
+        self.number(&ledger::greatest(self.office(), column, condition))
             .await
-            .map_err(refusal)?;
-        Ok(row
-            .and_then(|r| r.try_get_by_index::<Option<i64>>(0).ok().flatten())
-            .unwrap_or(0))
     }
 
-    /// Takes a new record in under an id of the caller's, or else one of ours. Its fields have been
-    /// checked.
-    ///
-    /// # Errors
-    /// What [`Record::settle`] refuses.
-    pub async fn create<R: Record<S>>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
-        record.keep_output_only(&R::default());
-        record.initial(self.at);
-        self.insert(id, record).await
+    async fn number(&self, select: &SelectStatement) -> Result<i64> {
+        let row = self.ledger().database.writer.query_one(select).await;
+        let number = row.map_err(refusal)?.map(|row| row.try_get_by_index(0));
+        let number: Option<Option<i64>> = number.transpose().map_err(refusal)?;
+        Ok(number.flatten().unwrap_or(0))
     }
 
-    /// Like [`Tx::create`], with the output-only fields as the caller of this function set them.
-    ///
-    /// # Errors
-    /// What [`Record::settle`] refuses.
-    pub async fn insert<R: Record<S>>(&mut self, id: Option<&str>, mut record: R) -> Result<R> {
-        let name = match id {
-            Some(id) => Name::<R>::new(self.office(), id),
-            None => Name::new(self.office(), &uuid::Uuid::now_v7().to_string()),
-        };
+    /// Stamps, settles and keeps a new record under the id that the caller gave, or else one of our
+    /// own.
+    pub(crate) async fn insert_draft(
+        &mut self,
+        id: Option<&str>,
+        draft: &mut dyn Draft,
+    ) -> Result<()> {
+        let (kind, id_given) = (draft.kind(), id.is_some());
+        let id = id.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned);
+        let name = kind.name(self.office(), &id);
         let now = date::timestamp(self.at.now);
-        record.set_stored(Stored {
-            name: &name.to_string(),
+        draft.stamp(Stored {
+            name: &name,
             etag: &etag(1),
             create_time: Some(now),
             update_time: Some(now),
             delete_time: None,
         });
-        if id.is_some() && self.has(R::COLLECTION, name.id()) {
-            return Err(taken(R::MESSAGE, &name.to_string()));
+        if id_given && self.pending(kind, &id).is_some() {
+            return Err(taken(kind, &name));
         }
-        settled(&mut record, None, self).await?;
-        let exists = id.map(|id| sql::body(self.ledger.backend(), R::TABLE, self.office(), id));
-        self.push(name.id(), 1, &record, exists);
-        Ok(record)
+        draft.settle(self).await?;
+        self.push(id, id_given, 1, name, draft);
+        Ok(())
     }
 
-    /// Keeps the change of a record that was read in this write.
-    ///
-    /// # Errors
-    /// What [`Record::settle`] refuses.
-    pub async fn update<R: Record<S>>(&mut self, before: &R, mut record: R) -> Result<R> {
-        let version = version(before.stored().etag) + 1;
-        let stored = before.stored();
-        let delete_time = record.stored().delete_time;
-        record.set_stored(Stored {
+    /// Stamps, settles and keeps the change of a record.
+    pub(crate) async fn update_draft(&mut self, draft: &mut dyn Draft) -> Result<()> {
+        let before = draft.stored();
+        let (version, name) = (version(before.etag) + 1, before.name.to_owned());
+        let create_time = before.create_time;
+        let delete_time = draft.delete_time();
+        draft.stamp(Stored {
+            name: &name,
             etag: &etag(version),
+            create_time,
             update_time: Some(date::timestamp(self.at.now)),
             delete_time,
-            ..stored
         });
-        settled(&mut record, Some(before), self).await?;
-        let id = Name::<R>::parse(stored.name)
-            .ok_or_else(|| Error::internal("a stored record without a name"))?;
-        self.push(id.id(), version, &record, None);
-        Ok(record)
+        draft.settle(self).await?;
+        let id = name.rsplit('/').next().unwrap_or_default().to_owned();
+        self.push(id, false, version, name, draft);
+        Ok(())
     }
 
-    /// Whether the write has changed a record.
-    fn has(&self, collection: &str, id: &str) -> bool {
-        self.places
-            .contains_key(&(collection.to_owned(), id.to_owned()))
+    /// The answer of a call that ends with this record.
+    pub(crate) fn answer(&self, kind: &RecordKind, name: &str) -> Option<Answer> {
+        let id = name.rsplit('/').next().unwrap_or_default();
+        self.pending(kind, id).map(|change| Answer {
+            name: name.to_owned(),
+            body: change.body.clone(),
+        })
     }
 
-    fn push<R: Record<S>>(
-        &mut self,
-        id: &str,
-        version: i64,
-        record: &R,
-        exists: Option<sea_orm::Statement>,
-    ) {
-        let key = (R::COLLECTION.to_owned(), id.to_owned());
-        self.places.insert(key, self.changes.len());
+    /// The write's last change of a record.
+    fn pending(&self, kind: &RecordKind, id: &str) -> Option<&Pending> {
+        let index = self.indexes.get(&(kind.collection(), id.to_owned()))?;
+        self.changes.get(*index)
+    }
+
+    fn push(&mut self, id: String, id_given: bool, version: i64, name: String, draft: &dyn Draft) {
+        let kind = draft.kind();
+        let (body, values) = draft.encode();
+        let row = Row::new(kind, self.office().id(), &id, version, values);
+        self.indexes
+            .insert((kind.collection(), id), self.changes.len());
         self.changes.push(Pending {
-            row: Arc::new(Row::of::<S, _>(self.office(), id, version, record)),
+            row: Arc::new(row),
             call: self.call,
             method: self.method,
-            record: (R::COLLECTION, id.to_owned()),
-            resource_type: R::MESSAGE,
-            name: record.stored().name.to_owned(),
-            exists,
+            name,
+            id_given,
             version,
-            body: record.encode_to_vec(),
+            body,
         });
     }
-}
-
-/// [`Record::settle`], which may change records of its own kind, and so come back here.
-fn settled<'s, S: 'static, R: Record<S>>(
-    record: &'s mut R,
-    before: Option<&'s R>,
-    tx: &'s mut Tx<'_, S>,
-) -> BoxFuture<'s, Result<()>> {
-    Box::pin(record.settle(before, tx))
 }
 
 /// An id that a caller gave to a new record is taken.
-pub(super) fn taken(resource_type: &str, name: &str) -> Error {
+pub(crate) fn taken(kind: &RecordKind, name: &str) -> Error {
     Error::new(Reason::AlreadyExists)
         .saying(
             format!("编号已存在：{name}"),
             format!("{name} already exists"),
         )
-        .about(resource_type, name)
+        .about(kind.message(), name)
 }
 
 /// The etag of a version.
@@ -295,7 +333,7 @@ fn etag(version: i64) -> String {
 }
 
 /// The version that an etag stands for; 0 for one that is not ours.
-pub(super) fn version(etag: &str) -> i64 {
+fn version(etag: &str) -> i64 {
     etag.strip_prefix('v')
         .and_then(|v| v.parse().ok())
         .unwrap_or(0)

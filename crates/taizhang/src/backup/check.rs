@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use chrono::{DateTime, Utc};
 use taizhang_ledger::Key;
 use taizhang_ledger::audit::Chain;
-use taizhang_ledger::schema::history::Model;
+use taizhang_ledger::history::Model;
 
 use super::Progress;
 use super::content::{Content, KeyFile, Manifest};

@@ -3,8 +3,8 @@
 
 use chrono::DateTime;
 use prost::{Message, Oneof};
-use taizhang_ledger::copy::End;
-use taizhang_ledger::schema::history::Model;
+use taizhang_ledger::history::Model;
+use taizhang_ledger::history_copy::End;
 
 /// One chunk.
 #[derive(Clone, PartialEq, Message)]

@@ -9,8 +9,9 @@ use chrono::Utc;
 use futures::future::try_join_all;
 use prost::Message;
 use taizhang_ledger::Key;
-use taizhang_ledger::copy::Snapshot;
-use taizhang_ledger::schema::{self, history::Model};
+use taizhang_ledger::history::Model;
+use taizhang_ledger::history_copy::Snapshot;
+use taizhang_ledger::schema;
 use taizhang_runtime::Config;
 
 use super::Progress;

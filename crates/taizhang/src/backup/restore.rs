@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use taizhang_ledger::copy::{Filling, ends_of};
+use taizhang_ledger::history_copy::{Filling, ends_of};
 use taizhang_ledger::{Database, Key, audit, schema};
 use taizhang_runtime::Config;
 

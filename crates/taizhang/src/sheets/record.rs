@@ -3,7 +3,7 @@
 use anyhow::Context;
 use prost_reflect::{FieldDescriptor, MessageDescriptor, MethodDescriptor};
 use taizhang_contracts::descriptors::pool;
-use taizhang_ledger::Kind;
+use taizhang_ledger::RecordKind;
 use taizhang_ledger::transition::Plain;
 
 use super::columns::{Column, columns, dotted};
@@ -17,7 +17,7 @@ pub struct Record {
     /// The service that keeps it.
     pub role: &'static Role,
     /// What it is to that service, such as `meetings`.
-    pub kind: &'static Kind,
+    pub kind: &'static RecordKind,
     /// Its message.
     pub message: MessageDescriptor,
     /// What the office calls it.
@@ -39,7 +39,7 @@ pub struct Record {
 }
 
 impl Record {
-    fn of(role: &'static Role, kind: &'static Kind) -> Option<Self> {
+    fn of(role: &'static Role, kind: &'static RecordKind) -> Option<Self> {
         let message = pool().get_message_by_name(kind.message())?;
         let services = role.grpc_services.iter();
         let services = services.filter_map(|name| pool().get_service_by_name(name));

@@ -1,7 +1,8 @@
 //! A reception, and all that the rules want to know of what lies around it.
 
 use chrono::{Datelike, NaiveDate};
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
+use taizhang_contracts::common::Period;
 use taizhang_contracts::date::{instant, local_day};
 use taizhang_contracts::reception::{ItineraryItem, Reception, ReceptionNature, ReceptionSettings};
 use taizhang_contracts::{Office, Result};
@@ -10,7 +11,9 @@ use taizhang_ledger::{Ledger, Moment};
 
 use super::{Finding, RULES, Rule, Source, Step};
 use crate::reception::live;
-use crate::{Receptions, settings};
+use crate::reception::receptions;
+use crate::settings;
+use crate::settings::reception_settings;
 
 /// The most receptions of one year that are added up, and of one letter that are looked at.
 const MOST: u64 = 10_000;
@@ -33,11 +36,13 @@ impl<'a> Case<'a> {
     /// # Errors
     /// If the database is away.
     pub(crate) async fn read(
-        ledger: &Ledger<Receptions>,
+        ledger: &Ledger,
         office: &Office,
         reception: &'a Reception,
     ) -> Result<Self> {
-        let settings = ledger.singleton::<ReceptionSettings>(office).await?;
+        let settings = ledger
+            .singleton::<reception_settings::Entity>(office)
+            .await?;
         let mut case = Self {
             reception,
             settings,
@@ -46,12 +51,16 @@ impl<'a> Case<'a> {
             spent_fen: 0,
         };
         if let Some(condition) = same_letter(reception) {
-            let others: Vec<Reception> = ledger.select(office, condition, MOST).await?;
+            let others = ledger
+                .select::<receptions::Entity>(office, condition, MOST)
+                .await?;
             case.shares_letter = others.iter().any(|other| other.name != reception.name);
         }
         if case.budget().is_some() {
             let condition = same_budget(reception);
-            let others: Vec<Reception> = ledger.select(office, condition, MOST).await?;
+            let others = ledger
+                .select::<receptions::Entity>(office, condition, MOST)
+                .await?;
             let others = others.iter().filter(|other| other.name != reception.name);
             case.spent_fen = others.map(|other| other.total_cost_fen).sum();
         }
@@ -115,21 +124,21 @@ fn same_letter(reception: &Reception) -> Option<Condition> {
     let is_told = !letter.unit.is_empty() && !letter.number.is_empty();
     is_told.then(|| {
         live()
-            .add(Expr::col("letter_number").eq(letter.number.as_str()))
-            .add(Expr::col("letter_unit").eq(letter.unit.as_str()))
+            .add(receptions::COLUMN.letter_number.eq(letter.number.as_str()))
+            .add(receptions::COLUMN.letter_unit.eq(letter.unit.as_str()))
     })
 }
 
 /// The receptions that are paid for out of the same year's budget.
 fn same_budget(reception: &Reception) -> Condition {
-    let year = naive(reception.arrival_day).unwrap_or_default().year();
-    let day = |month, day| NaiveDate::from_ymd_opt(year, month, day);
-    let business = Expr::col("nature").eq(ReceptionNature::Business as i64);
+    let day = naive(reception.arrival_day).unwrap_or_default();
+    let (first, last) = Period::year(day.year()).days().unwrap_or((day, day));
+    let nature = receptions::COLUMN.nature;
     live()
-        .add(Expr::col("arrival_day").between(day(1, 1), day(12, 31)))
+        .add(receptions::COLUMN.arrival_day.between(first, last))
         .add(if is_business(reception) {
-            business
+            nature.eq(ReceptionNature::Business)
         } else {
-            business.not()
+            nature.ne(ReceptionNature::Business)
         })
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use chrono::NaiveDate;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::common::Period;
 use taizhang_contracts::research::{
     LevelReview, ReviewTopicsRequest, ReviewTopicsResponse, Topic, TopicLevel, TopicReminder,
@@ -13,6 +13,7 @@ use taizhang_contracts::{Context, Result, Violations};
 
 use super::rules::behind;
 use crate::Research;
+use crate::topic::topics;
 
 /// The most topics of one year that are reviewed, and the most reminders.
 const MOST: u64 = 5000;
@@ -35,15 +36,15 @@ pub(super) async fn review_topics(
 ) -> Result<ReviewTopicsResponse> {
     let (first, last) = Period::year(q.year).days().unwrap_or_default();
     let of_year = Condition::any()
-        .add(Expr::col("approved_on").between(first, last))
+        .add(topics::COLUMN.approved_on.between(first, last))
         .add(
             Condition::all()
-                .add(Expr::col("approved_on").is_null())
-                .add(Expr::col("planned_start").between(first, last)),
+                .add(topics::COLUMN.approved_on.is_null())
+                .add(topics::COLUMN.planned_start.between(first, last)),
         );
-    let topics: Vec<Topic> = service
+    let topics = service
         .ledger
-        .select(&context.office, of_year, MOST + 1)
+        .select::<topics::Entity>(&context.office, of_year, MOST + 1)
         .await?;
     if topics.len() as u64 > MOST {
         return Err(Violations::of(

@@ -1,15 +1,18 @@
 //! What issues, inspections, interviews and tasks for reform add up to.
 
+use sea_orm::sea_query::Expr;
 use taizhang_contracts::supervision::{
-    Inspection, InspectionKind, InspectionState, Interview, InterviewState, InterviewTargetKind,
-    Issue, IssueKind, IssueState, ReformTask, ReformTaskState, SupervisionTopic,
+    InspectionKind, InspectionState, InterviewState, InterviewTargetKind, IssueKind, IssueState,
+    ReformTaskState, SupervisionTopic,
 };
-use taizhang_ledger::figures::{Indicator, Test, count, distinct, is, one_of};
+use taizhang_ledger::figures::{Indicator, count, distinct};
 
-use crate::{Supervision, inspection, interview, issue, reform_task};
+use crate::{
+    inspection::inspections, interview::interviews, issue::issues, reform_task::reform_tasks,
+};
 
 /// Numbered issues, inspections and interviews.
-pub(super) fn of_supervision() -> Vec<Indicator<Supervision>> {
+pub(super) fn of_supervision() -> Vec<Indicator> {
     vec![
         count(
             "county_supervision_notices_issued",
@@ -19,7 +22,7 @@ pub(super) fn of_supervision() -> Vec<Indicator<Supervision>> {
         )
         .when(of_kind(IssueKind::SupervisionNotice))
         .when(issued())
-        .placed_by(issue::ISSUED_ON),
+        .placed_by(issues::COLUMN.issued_on),
         count(
             "county_work_deployment_issues",
             "下发《县委工作部署》",
@@ -28,7 +31,7 @@ pub(super) fn of_supervision() -> Vec<Indicator<Supervision>> {
         )
         .when(of_kind(IssueKind::WorkDeployment))
         .when(issued())
-        .placed_by(issue::ISSUED_ON),
+        .placed_by(issues::COLUMN.issued_on),
         count(
             "supervision_bulletins_issued",
             "下发督查通报",
@@ -37,7 +40,7 @@ pub(super) fn of_supervision() -> Vec<Indicator<Supervision>> {
         )
         .when(of_kind(IssueKind::SupervisionBulletin))
         .when(issued())
-        .placed_by(issue::ISSUED_ON),
+        .placed_by(issues::COLUMN.issued_on),
         count(
             "supervision_bulletins_environment",
             "污染防治督查通报",
@@ -45,9 +48,9 @@ pub(super) fn of_supervision() -> Vec<Indicator<Supervision>> {
             "已印发的督查通报中专题为污染防治的（不含作废），按印发日期计",
         )
         .when(of_kind(IssueKind::SupervisionBulletin))
-        .when(is(issue::TOPIC, SupervisionTopic::PollutionControl as i64))
+        .when(issues::COLUMN.topic.eq(SupervisionTopic::PollutionControl))
         .when(issued())
-        .placed_by(issue::ISSUED_ON)
+        .placed_by(issues::COLUMN.issued_on)
         .part_of("supervision_bulletins_issued"),
         count(
             "inspections_done",
@@ -56,16 +59,16 @@ pub(super) fn of_supervision() -> Vec<Indicator<Supervision>> {
             "已完成的督查检查，按结束日期计",
         )
         .when(inspected())
-        .placed_by(inspection::LAST_DAY),
+        .placed_by(inspections::COLUMN.last_day),
         count(
             "unannounced_inspections",
             "开展暗访",
             "次",
             "已完成的督查检查中属于暗访的，按结束日期计",
         )
-        .when(is(inspection::KIND, InspectionKind::Unannounced as i64))
+        .when(inspections::COLUMN.kind.eq(InspectionKind::Unannounced))
         .when(inspected())
-        .placed_by(inspection::LAST_DAY)
+        .placed_by(inspections::COLUMN.last_day)
         .part_of("inspections_done"),
         count(
             "interviews_held",
@@ -74,25 +77,26 @@ pub(super) fn of_supervision() -> Vec<Indicator<Supervision>> {
             "已进行的约谈，每个对象每次约谈计一次，按实际约谈日期计",
         )
         .when(interviewed())
-        .placed_by(interview::HELD_ON),
+        .placed_by(interviews::COLUMN.held_on),
         distinct(
             "mining_enterprises_interviewed",
             "约谈矿山企业",
             "家",
             "已约谈的矿山企业，同一企业多次约谈只计一家，按实际约谈日期计",
-            interview::TARGET,
+            interviews::Column::Target,
         )
-        .when(is(
-            interview::TARGET_KIND,
-            InterviewTargetKind::MiningEnterprise as i64,
-        ))
+        .when(
+            interviews::COLUMN
+                .target_kind
+                .eq(InterviewTargetKind::MiningEnterprise),
+        )
         .when(interviewed())
-        .placed_by(interview::HELD_ON),
+        .placed_by(interviews::COLUMN.held_on),
     ]
 }
 
 /// The tasks of the plans for reform.
-pub(super) fn of_reform() -> Vec<Indicator<Supervision>> {
+pub(super) fn of_reform() -> Vec<Indicator> {
     vec![
         count(
             "reform_tasks",
@@ -101,53 +105,47 @@ pub(super) fn of_reform() -> Vec<Indicator<Supervision>> {
             "列入改革工作要点的任务（不含终止的），按要点审议通过日期计",
         )
         .when(not_dropped())
-        .placed_by(reform_task::PLANNED_ON),
+        .placed_by(reform_tasks::COLUMN.planned_on),
         distinct(
             "reform_task_categories",
             "改革任务类别",
             "类",
             "列入改革工作要点的任务（不含终止的）所属的类别，同一要点的同一类别只计一类，按要点审议通过日期计",
-            reform_task::PLAN_CATEGORY,
+            reform_tasks::Column::PlanCategory,
         )
         .when(not_dropped())
-        .placed_by(reform_task::PLANNED_ON),
+        .placed_by(reform_tasks::COLUMN.planned_on),
         count(
             "reform_tasks_completed",
             "完成改革任务",
             "项",
             "已完成的改革任务，按完成日期计",
         )
-        .when(is(
-            reform_task::STATE,
-            ReformTaskState::Completed as i64,
-        ))
-        .placed_by(reform_task::COMPLETED_ON),
+        .when(reform_tasks::COLUMN.state.eq(ReformTaskState::Completed))
+        .placed_by(reform_tasks::COLUMN.completed_on),
     ]
 }
 
-fn of_kind(kind: IssueKind) -> Test<Issue> {
-    is(issue::KIND, kind as i64)
+fn of_kind(kind: IssueKind) -> Expr {
+    issues::COLUMN.kind.eq(kind)
 }
 
-fn issued() -> Test<Issue> {
-    is(issue::STATE, IssueState::Issued as i64)
+fn issued() -> Expr {
+    issues::COLUMN.state.eq(IssueState::Issued)
 }
 
-fn inspected() -> Test<Inspection> {
-    is(inspection::STATE, InspectionState::Done as i64)
+fn inspected() -> Expr {
+    inspections::COLUMN.state.eq(InspectionState::Done)
 }
 
-fn interviewed() -> Test<Interview> {
-    is(interview::STATE, InterviewState::Held as i64)
+fn interviewed() -> Expr {
+    interviews::COLUMN.state.eq(InterviewState::Held)
 }
 
-fn not_dropped() -> Test<ReformTask> {
-    one_of(
-        reform_task::STATE,
-        [
-            ReformTaskState::Planned as i64,
-            ReformTaskState::InProgress as i64,
-            ReformTaskState::Completed as i64,
-        ],
-    )
+fn not_dropped() -> Expr {
+    reform_tasks::COLUMN.state.is_in([
+        ReformTaskState::Planned,
+        ReformTaskState::InProgress,
+        ReformTaskState::Completed,
+    ])
 }

@@ -17,7 +17,8 @@ use taizhang_ledger::{Moment, Tx};
 use super::rules::{MOST_TURNS, since, withdraw_closing, withdraw_report};
 use super::states::{OTHER_CLOSES, OTHER_REOPENS, PART_REOPENS, PARTS_CLOSED, TAKES_IN};
 use super::{MACHINE, year};
-use crate::{Supervision, naive};
+use crate::matter::matters;
+use crate::naive;
 
 /// MergeMatter.
 ///
@@ -164,20 +165,19 @@ fn with_parts(whole: &Matter, parts: &[Matter]) -> Result<Option<Matter>> {
 ///
 /// # Errors
 /// What refuses the change of another one.
-pub(super) async fn settle(
-    matter: &mut Matter,
-    before: &Matter,
-    tx: &mut Tx<'_, Supervision>,
-) -> Result<()> {
+pub(super) async fn settle(matter: &mut Matter, before: &Matter, tx: &mut Tx<'_>) -> Result<()> {
     for i in 0..matter.parts.len() {
         if matter.parts[i].matter.is_empty() {
             let part = part_of(matter, &matter.parts[i]);
-            matter.parts[i].matter = tx.insert(None, part).await?.name;
+            matter.parts[i].matter = tx.insert::<matters::Entity>(None, part).await?.name;
         }
     }
     if before.merged_into.is_empty() && !matter.merged_into.is_empty() {
-        let other: Matter = tx.refer("into", &matter.merged_into).await?;
-        tx.update(&other, take_in(&other, matter)?).await?;
+        let other = tx
+            .refer::<matters::Entity>("into", &matter.merged_into)
+            .await?;
+        tx.update::<matters::Entity>(&other, take_in(&other, matter)?)
+            .await?;
     }
     let closed = |m: &Matter| m.state() == MatterState::Closed;
     if closed(before) == closed(matter) {
@@ -185,7 +185,8 @@ pub(super) async fn settle(
     }
     for name in &matter.merged {
         let merged = bound(tx, name).await?;
-        tx.update(&merged, with_other(&merged, matter)?).await?;
+        tx.update::<matters::Entity>(&merged, with_other(&merged, matter)?)
+            .await?;
     }
     if !matter.split_from.is_empty() {
         let whole = bound(tx, &matter.split_from).await?;
@@ -199,16 +200,16 @@ pub(super) async fn settle(
             });
         }
         if let Some(after) = with_parts(&whole, &parts)? {
-            tx.update(&whole, after).await?;
+            tx.update::<matters::Entity>(&whole, after).await?;
         }
     }
     Ok(())
 }
 
 /// A matter that another one names. It was not deleted; see [`super::rules::bound_stay`].
-async fn bound(tx: &Tx<'_, Supervision>, name: &str) -> Result<Matter> {
+async fn bound(tx: &Tx<'_>, name: &str) -> Result<Matter> {
     let found = match Name::parse(name) {
-        Some(name) => tx.find::<Matter>(&name).await?,
+        Some(name) => tx.find::<matters::Entity>(&name).await?,
         None => None,
     };
     found.ok_or_else(|| Error::internal(format!("{name} is gone, though another matter names it")))

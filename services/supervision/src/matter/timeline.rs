@@ -10,6 +10,7 @@ use taizhang_contracts::supervision::{
 };
 use taizhang_contracts::{Context, Result};
 
+use crate::matter::matters;
 use crate::{Supervision, naive};
 
 /// The most entries told.
@@ -30,14 +31,18 @@ pub(super) async fn get(
     context: &Context,
     q: &GetMatterTimelineRequest,
 ) -> Result<GetMatterTimelineResponse> {
-    let first: Matter = service.ledger.read(context, &q.name).await?;
+    let first = service
+        .ledger
+        .read::<matters::Entity>(context, &q.name)
+        .await?;
     let mut matters = vec![first];
     let mut next = 0;
     while let Some(matter) = matters.get(next) {
         next += 1;
         for name in within(matter) {
             if matters.len() < MOST_MATTERS {
-                matters.push(service.ledger.read(context, &name).await?);
+                let bound = service.ledger.read::<matters::Entity>(context, &name);
+                matters.push(bound.await?);
             }
         }
     }

@@ -9,6 +9,8 @@ use taizhang_contracts::{Context, Result};
 
 use super::tasks_of;
 use crate::Supervision;
+use crate::reform_plan::reform_plans;
+use crate::reform_task::reform_tasks;
 use crate::reform_task::{MOST_OF_A_PLAN, behind};
 
 pub(super) async fn summarize(
@@ -17,9 +19,11 @@ pub(super) async fn summarize(
     q: &SummarizeReformPlanRequest,
 ) -> Result<SummarizeReformPlanResponse> {
     let ledger = &service.ledger;
-    let plan: ReformPlan = ledger.read(context, &q.name).await?;
-    let tasks: Vec<ReformTask> = ledger
-        .select(&context.office, tasks_of(&plan.name), MOST_OF_A_PLAN)
+    let plan = ledger
+        .read::<reform_plans::Entity>(context, &q.name)
+        .await?;
+    let tasks = ledger
+        .select::<reform_tasks::Entity>(&context.office, tasks_of(&plan.name), MOST_OF_A_PLAN)
         .await?;
     Ok(summary(&plan, &tasks, ledger.moment().today()))
 }

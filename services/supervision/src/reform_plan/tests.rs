@@ -35,7 +35,7 @@ fn task(category: &str, state: S, percent: i32) -> ReformTask {
 #[test]
 fn a_category_is_there_once() {
     let mut v = Violations::default();
-    plan(&["a", "b", "a"]).check(&mut v);
+    reform_plans::Entity::check(&plan(&["a", "b", "a"]), &mut v);
     assert_eq!(v.fields().collect::<Vec<_>>(), ["categories[2].id"]);
 }
 

@@ -5,6 +5,8 @@ use taizhang_contracts::Reason;
 use taizhang_contracts::research::TopicState as S;
 use taizhang_ledger::Record;
 
+use crate::topic::topics;
+
 use super::*;
 use crate::testing::{date, fields, june, noon};
 
@@ -15,7 +17,7 @@ fn proposed() -> Topic {
         planned_end: date(15),
         ..Default::default()
     };
-    topic.initial(noon(1));
+    topics::Entity::initial(&mut topic, noon(1));
     topic
 }
 

@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, Statement, Value,
+    QueryResult, QuerySelect, Statement,
 };
 
-use crate::Kind;
-use crate::column::utc;
-use crate::database::{Database, Transaction};
-use crate::schema::history::{self, Model as Entry};
-use crate::sql;
+use crate::RecordKind;
+use crate::database::{Database, Transaction, insert_entries};
+use crate::history::{self, Model as Entry};
+use crate::row::{self, Row};
 
 /// How many rows are read or written at once.
 pub const BATCH: u64 = 500;
@@ -109,7 +108,7 @@ impl Snapshot {
 pub struct Filling {
     transaction: Transaction,
     backend: DbBackend,
-    kinds: &'static [Kind],
+    kinds: &'static [RecordKind],
     offices: BTreeSet<String>,
 }
 
@@ -118,7 +117,10 @@ impl Filling {
     ///
     /// # Errors
     /// If the database can't be read.
-    pub async fn begin(database: &Database, kinds: &'static [Kind]) -> Result<Option<Self>, DbErr> {
+    pub async fn begin(
+        database: &Database,
+        kinds: &'static [RecordKind],
+    ) -> Result<Option<Self>, DbErr> {
         let transaction = database.writer.begin().await?;
         let backend = database.backend();
         if backend == DbBackend::Postgres {
@@ -142,43 +144,14 @@ impl Filling {
     /// # Errors
     /// If the database refuses.
     pub async fn add(&mut self, entries: Vec<Entry>) -> Result<(), DbErr> {
-        const COLUMNS: [&str; 12] = [
-            "office",
-            "seq",
-            "time",
-            "caller",
-            "method",
-            "collection",
-            "id",
-            "version",
-            "body",
-            "request_id",
-            "request_digest",
-            "mac",
-        ];
-        let mut rows = Vec::with_capacity(entries.len());
-        for entry in entries {
+        for entry in &entries {
             if !self.kinds.iter().any(|k| k.collection == entry.collection) {
                 let unknown = format!("there is no collection {} here", entry.collection);
                 return Err(DbErr::Custom(unknown));
             }
             self.offices.insert(entry.office.clone());
-            rows.push(vec![
-                entry.office.into(),
-                entry.seq.into(),
-                utc(entry.time),
-                entry.caller.into(),
-                entry.method.into(),
-                entry.collection.into(),
-                entry.id.into(),
-                entry.version.into(),
-                entry.body.into(),
-                entry.request_id.into(),
-                entry.request_digest.into(),
-                entry.mac.into(),
-            ]);
         }
-        self.insert("history", &COLUMNS, rows).await
+        insert_entries(&self.transaction, entries).await
     }
 
     /// Makes the records that the history tells of, and commits. `progress` is told of every batch
@@ -204,7 +177,7 @@ impl Filling {
     async fn records(
         &self,
         office: &str,
-        kind: &Kind,
+        kind: &'static RecordKind,
         progress: &mut impl FnMut(u64),
     ) -> Result<(), DbErr> {
         let sql = "SELECT h.id, h.version, h.body FROM history h \
@@ -225,43 +198,23 @@ impl Filling {
                 return Ok(());
             };
             after = end.try_get_by_index(0)?;
-            let mut columns = Vec::new();
             let mut rows = Vec::with_capacity(last.len());
             for row in &last {
                 let (id, version): (String, i64) =
                     (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
                 let body: Vec<u8> = row.try_get_by_index(2)?;
-                let Some(derived) = (kind.columns)(&body) else {
+                let Ok(values) = kind.values(&body) else {
                     let unread = format!("{}/{id} can't be read", kind.collection);
                     return Err(DbErr::Custom(unread));
                 };
-                let (names, values): (Vec<_>, Vec<_>) = derived.into_iter().unzip();
-                columns = ["office", "id", "version", "body"]
-                    .into_iter()
-                    .chain(names)
-                    .collect();
-                let own: [Value; 4] = [office.into(), id.into(), version.into(), body.into()];
-                rows.push(own.into_iter().chain(values).collect());
+                rows.push(Row::new(kind, office, &id, version, values));
             }
-            let count = rows.len();
-            self.insert(kind.table, &columns, rows).await?;
-            progress(count as u64);
+            let most = MOST_VALUES / kind.columns.len();
+            for rows in rows.chunks(most) {
+                let rows: Vec<&Row> = rows.iter().collect();
+                self.transaction.execute(&row::insert(&rows)?).await?;
+            }
+            progress(rows.len() as u64);
         }
-    }
-
-    async fn insert(
-        &self,
-        table: &str,
-        columns: &[&str],
-        mut rows: Vec<Vec<Value>>,
-    ) -> Result<(), DbErr> {
-        let most = MOST_VALUES / columns.len().max(1);
-        while !rows.is_empty() {
-            let rest = rows.split_off(most.min(rows.len()));
-            let statement = sql::insert_all(self.backend, table, columns, &rows);
-            self.transaction.execute_raw(statement).await?;
-            rows = rest;
-        }
-        Ok(())
     }
 }

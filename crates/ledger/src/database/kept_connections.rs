@@ -1,57 +1,57 @@
 //! Connections to PostgreSQL that are kept between statements.
 //!
-//! When a connection goes back to it, sqlx's pool asks the server whether it is still good: a second
-//! round trip for each statement. A lane is a connection that ended its statement in order, and so
-//! needs no asking. Any other goes back to the pool, which sees to it.
+//! sqlx's pool pings the server when a connection is returned: a second round trip for each
+//! statement. A connection whose statement ended in order needs no ping and is kept here. Any other
+//! goes back to the pool.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::pool::PoolConnection;
 use sea_orm::sqlx::{self, AssertSqlSafe, PgConnection, PgPool, Postgres, query_with};
-use sea_orm::{ConnAcquireErr, DbErr, QueryResult, RuntimeErr, Statement, Values};
+use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement, Values};
 use sea_query_sqlx::SqlxValues;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// How long a connection is kept before the pool sees it again, which renews what is old.
+/// How long a connection is kept before it goes back to the pool, which replaces old ones.
 const KEPT: Duration = Duration::from_secs(600);
 
-/// The lanes of one database.
+/// The kept connections of one database.
 #[derive(Debug, Clone)]
-pub(super) struct Lanes(Arc<Shared>);
+pub(super) struct KeptConnections(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     pool: PgPool,
-    patience: Duration,
+    acquire_timeout: Duration,
     longest: Option<Duration>,
-    /// As many as the pool has connections.
-    places: Semaphore,
-    idle: Mutex<Vec<Lane>>,
+    /// A permit for each connection of the pool.
+    permits: Semaphore,
+    idle: Mutex<Vec<Kept>>,
 }
 
 #[derive(Debug)]
-struct Lane {
+struct Kept {
     connection: PoolConnection<Postgres>,
     since: Instant,
 }
 
 type Query = sqlx::query::Query<'static, Postgres, SqlxValues>;
 
-impl Lanes {
-    /// Lanes over a pool of so many connections. A statement waits for one no longer than the
-    /// patience, and for its end no longer than twice what the server lets it run.
+impl KeptConnections {
+    /// Over a pool of so many connections. A statement waits for one no longer than
+    /// `acquire_timeout`, and for its end no longer than twice the server's `statement_timeout`.
     pub(super) fn over(
         pool: PgPool,
         connections: u32,
-        patience: Duration,
+        acquire_timeout: Duration,
         statement_timeout: Option<Duration>,
     ) -> Self {
         Self(Arc::new(Shared {
             pool,
-            patience,
+            acquire_timeout,
             longest: statement_timeout.map(|timeout| timeout * 2),
-            places: Semaphore::new(connections as usize),
+            permits: Semaphore::new(connections as usize),
             idle: Mutex::default(),
         }))
     }
@@ -70,42 +70,42 @@ impl Lanes {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    pub(super) async fn execute(&self, statement: Statement) -> Result<(), DbErr> {
-        self.run(async |on| query(statement).execute(on).await)
-            .await
-            .map(|_| ())
+    pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let done = self
+            .run(async |on| query(statement).execute(on).await)
+            .await?;
+        Ok(done.into())
     }
 
-    /// Runs one statement. A call that is dropped half-way drops its lane, back to the pool.
+    /// Runs one statement. A call that is cancelled returns its connection to the pool.
     async fn run<T>(
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, DbErr> {
-        let _place = self.place().await?;
-        let mut lane = self.take().await?;
-        let done = self.ended(statement(&mut lane.connection)).await;
+        let _permit = self.permit().await?;
+        let mut kept = self.take().await?;
+        let done = self.bounded(statement(&mut kept.connection)).await;
         match &done {
-            Ok(_) => self.keep(lane),
-            // What the server itself refused left the connection in order, unless it is stopping.
+            Ok(_) => self.keep(kept),
+            // An error of the server leaves the connection in order, unless the server is stopping.
             Err(sqlx::Error::Database(error))
                 if !error.code().is_some_and(|code| code.starts_with("57P")) =>
             {
-                self.keep(lane);
+                self.keep(kept);
             }
-            // The server is gone, and with it what was kept.
+            // The server is gone: close all connections to it.
             Err(_) => {
-                lane.connection.close_on_drop();
-                for mut lane in self.idle().drain(..) {
-                    lane.connection.close_on_drop();
+                kept.connection.close_on_drop();
+                for mut idle in self.idle().drain(..) {
+                    idle.connection.close_on_drop();
                 }
             }
         }
         done.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
     }
 
-    /// Gives up a statement that the server should have ended: nothing comes over this connection
-    /// any more, though nobody closed it.
-    async fn ended<T>(
+    /// Gives up a statement that the server should have ended: the connection is half-open.
+    async fn bounded<T>(
         &self,
         statement: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
@@ -118,35 +118,34 @@ impl Lanes {
             .map_err(silent)?
     }
 
-    /// A place among those that run, within the patience.
-    async fn place(&self) -> Result<SemaphorePermit<'_>, DbErr> {
-        let waited = tokio::time::timeout(self.0.patience, self.0.places.acquire()).await;
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, DbErr> {
+        let waited = tokio::time::timeout(self.0.acquire_timeout, self.0.permits.acquire()).await;
         match waited {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(permit)) => Ok(permit),
             _ => Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)),
         }
     }
 
-    async fn take(&self) -> Result<Lane, DbErr> {
-        if let Some(lane) = self.idle().pop() {
-            return Ok(lane);
+    async fn take(&self) -> Result<Kept, DbErr> {
+        if let Some(kept) = self.idle().pop() {
+            return Ok(kept);
         }
         let connection = self.0.pool.acquire().await;
         let connection =
             connection.map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))?;
-        Ok(Lane {
+        Ok(Kept {
             connection,
             since: Instant::now(),
         })
     }
 
-    fn keep(&self, lane: Lane) {
-        if lane.since.elapsed() < KEPT {
-            self.idle().push(lane);
+    fn keep(&self, kept: Kept) {
+        if kept.since.elapsed() < KEPT {
+            self.idle().push(kept);
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Lane>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,23 +5,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use prost::Message;
 use prost_types::Any;
-use taizhang_contracts::batch::batch_service_server::{BatchService, BatchServiceServer};
+use taizhang_contracts::batch::batch_service_server::{BatchService as Api, BatchServiceServer};
 use taizhang_contracts::batch::{BatchCall, BatchWriteRequest, BatchWriteResponse};
 use taizhang_contracts::{
     Change, Context, Create, Error, METHODS, Office, Reason, Result, Update, Violations, Write,
 };
 use tonic::{Request, Response, Status};
 
-use crate::methods::{self, Work};
-use crate::write::{Answer, RequestKey, Tx};
-use crate::{Ledger, Moment, Record};
+use crate::behavior::{Behavior, show};
+use crate::ledger::decode;
+use crate::methods::{self, RecordWrite};
+use crate::write::{Answer, RequestKey, Tx, Work};
+use crate::{Ledger, Moment};
 
 /// The most bytes of all answers together; clients take in 4 MiB unless told otherwise.
 const MOST_BYTES: usize = 3 << 20;
 
 /// A method that a batch can call.
-pub struct Method<S> {
+pub struct Method {
     /// Such as `taizhang.meetings.v1.MeetingService/CreateMeeting`.
     path: &'static str,
     /// Its name alone, which stands in the history.
@@ -29,198 +32,162 @@ pub struct Method<S> {
     scope: &'static str,
     /// The message of its answer.
     answer: &'static str,
-    read: Read<S>,
-    show: Show<S>,
+    read: Read,
+    show: Show,
 }
 
 /// Reads a request and says what it does; names what is bad about it.
-type Read<S> =
-    Box<dyn Fn(&Office, &Any, &mut Violations) -> Result<Option<Work<S, Body>>> + Send + Sync>;
+type Read =
+    Box<dyn Fn(&Office, &Any, &mut Violations) -> Result<Option<RecordWrite>> + Send + Sync>;
 
 /// Fills in what depends on the time of reading.
-type Show<S> =
-    for<'l> fn(&'l Ledger<S>, &'l Office, Vec<Vec<u8>>) -> BoxFuture<'l, Result<Vec<Vec<u8>>>>;
-
-/// A record that a call is answered with.
-struct Body {
-    name: String,
-    body: Vec<u8>,
-}
-
-/// The answers of a batch.
-struct Answers(Vec<Body>);
-
-impl Answer for Answers {
-    fn name(&self, call: usize) -> &str {
-        self.0.get(call).map_or("", |body| &body.name)
-    }
-
-    fn again(bodies: Vec<Vec<u8>>) -> Result<Self> {
-        let named = bodies.into_iter().map(|body| Body {
-            name: String::new(),
-            body,
-        });
-        Ok(Self(named.collect()))
-    }
-}
+type Show = for<'l> fn(&'l Ledger, &'l Office, Vec<Vec<u8>>) -> BoxFuture<'l, Result<Vec<Vec<u8>>>>;
 
 /// Reading is no part of a batch.
-pub fn get<S, Q>() -> Option<Method<S>> {
+pub fn get<E, Q>() -> Option<Method> {
     None
 }
 
 /// Reading is no part of a batch.
-pub fn list<S, Q>() -> Option<Method<S>> {
+pub fn list<E, Q>() -> Option<Method> {
     None
 }
 
 /// [`Ledger::create`] in a batch.
-pub fn create<S: 'static, Q: Create>() -> Option<Method<S>>
-where
-    Q::Resource: Record<S>,
-{
-    Some(method(methods::create::<S, Q>))
+pub fn create<E: Behavior, Q: Create<Resource = E::Message>>() -> Option<Method> {
+    Some(method::<E, Q>(methods::create::<E, Q>))
 }
 
 /// [`Ledger::update`] in a batch.
-pub fn update<S: 'static, Q: Update>() -> Option<Method<S>>
-where
-    Q::Resource: Record<S>,
-{
-    update_with::<S, Q>(|_, _, _| Ok(()))
+pub fn update<E: Behavior, Q: Update<Resource = E::Message>>() -> Option<Method> {
+    update_with::<E, Q>(|_, _, _| Ok(()))
 }
 
 /// [`Ledger::update_with`] in a batch.
-pub fn update_with<S: 'static, Q: Update>(
-    rule: impl Fn(&Q::Resource, &Q::Resource, Moment) -> Result<()> + Copy + Send + Sync + 'static,
-) -> Option<Method<S>>
-where
-    Q::Resource: Record<S>,
-{
-    Some(method(move |q: Q| methods::update(q, rule)))
+pub fn update_with<E: Behavior, Q: Update<Resource = E::Message>>(
+    rule: impl Fn(&E::Message, &E::Message, Moment) -> Result<()> + Copy + Send + Sync + 'static,
+) -> Option<Method> {
+    Some(method::<E, Q>(move |q| methods::update::<E, Q>(q, rule)))
 }
 
 /// [`Ledger::delete`] in a batch.
-pub fn delete<S: 'static, Q: Change>() -> Option<Method<S>>
-where
-    Q::Resource: Record<S>,
-{
-    Some(method(|q: Q| {
-        Ok(methods::change_any(q, methods::mark_deleted))
-    }))
+pub fn delete<E: Behavior, Q: Change<Resource = E::Message>>() -> Option<Method> {
+    Some(method::<E, Q>(methods::delete::<E, Q>))
 }
 
 /// [`Ledger::undelete`] in a batch.
-pub fn undelete<S: 'static, Q: Change>() -> Option<Method<S>>
-where
-    Q::Resource: Record<S>,
-{
-    Some(method(|q: Q| {
-        Ok(methods::change_any(q, methods::take_back))
-    }))
+pub fn undelete<E: Behavior, Q: Change<Resource = E::Message>>() -> Option<Method> {
+    Some(method::<E, Q>(methods::undelete::<E, Q>))
 }
 
 /// [`Ledger::change`] in a batch.
-pub fn change<S: 'static, Q: Change>(
-    rule: impl Fn(&mut Q::Resource, &Q, Moment) -> Result<()> + Copy + Send + Sync + 'static,
-) -> Option<Method<S>>
-where
-    Q::Resource: Record<S>,
-{
-    Some(method(move |q: Q| Ok(methods::change(q, rule))))
+pub fn change<E: Behavior, Q: Change<Resource = E::Message>>(
+    rule: impl Fn(&mut E::Message, &Q, Moment) -> Result<()> + Copy + Send + Sync + 'static,
+) -> Option<Method> {
+    Some(method::<E, Q>(move |q| methods::change::<E, Q>(q, rule)))
 }
 
-fn method<S: 'static, Q: Write, R: Record<S>>(
-    work: impl Fn(Q) -> Result<Work<S, R>> + Send + Sync + 'static,
-) -> Method<S> {
+fn method<E: Behavior, Q: Write>(
+    write: impl Fn(Q) -> Result<RecordWrite> + Send + Sync + 'static,
+) -> Method {
     let scope = METHODS.iter().find(|method| method.path == Q::PATH);
     Method {
         path: Q::PATH.trim_start_matches('/'),
         name: Q::METHOD,
         scope: scope.map_or("", |method| method.scope),
-        answer: R::MESSAGE,
+        answer: E::KIND.message(),
         read: Box::new(move |office, any, v| {
-            let Some(q) = read::<Q>(office, any, v) else {
+            let before = v.fields().count();
+            let Some(mut q) = decoded::<Q>(any, v) else {
                 return Ok(None);
             };
-            let work = work(q)?;
-            Ok(Some(Box::new(move |tx| {
-                let done = work(tx);
-                Box::pin(async move {
-                    let record = done.await?;
-                    Ok(Body {
-                        name: record.stored().name.to_owned(),
-                        body: record.encode_to_vec(),
-                    })
-                })
-            })))
+            q.admit(v);
+            let given = Given {
+                place: (Q::PLACE, q.place()),
+                request_id: q.request_id(),
+                validate_only: q.validate_only(),
+            };
+            given.check(office, v);
+            if v.fields().count() > before {
+                return Ok(None);
+            }
+            write(q).map(Some)
         }),
-        show: |ledger, office, bodies| Box::pin(shown::<S, R>(ledger, office, bodies)),
+        show: |ledger, office, bodies| Box::pin(shown::<E>(ledger, office, bodies)),
     }
 }
 
-/// The request in a call, if nothing is bad about it.
-fn read<Q: Write>(office: &Office, any: &Any, v: &mut Violations) -> Option<Q> {
-    let before = v.fields().count();
+fn decoded<Q: Write>(any: &Any, v: &mut Violations) -> Option<Q> {
     if any.type_url.rsplit('/').next() != Some(Q::MESSAGE) {
         let message = Q::MESSAGE;
         v.add("", format!("应为{message}"), format!("must be {message}"));
         return None;
     }
-    let Ok(mut q) = Q::decode(any.value.as_slice()) else {
+    let decoded = Q::decode(any.value.as_slice());
+    if decoded.is_err() {
         v.add("", "无法解析", "can't be decoded");
-        return None;
-    };
-    q.admit(v);
-    if Office::of(q.place()).is_some_and(|of| of != *office) {
-        v.add(
-            Q::PLACE,
-            "应为本批的单位",
-            "must lie in the office of the batch",
-        );
     }
-    if !q.request_id().is_empty() || q.validate_only() {
-        v.add(
-            "",
-            "请求编号和仅校验只能在整批上给出",
-            "request_id and validate_only are given for the batch only",
-        );
-    }
-    (v.fields().count() == before).then_some(q)
+    decoded.ok()
 }
 
-async fn shown<S: 'static, R: Record<S>>(
-    ledger: &Ledger<S>,
+/// What the request of a call gives that concerns the batch.
+struct Given<'q> {
+    place: (&'static str, &'q str),
+    request_id: &'q str,
+    validate_only: bool,
+}
+
+impl Given<'_> {
+    fn check(&self, office: &Office, v: &mut Violations) {
+        let (field, name) = self.place;
+        if Office::of(name).is_some_and(|of| of != *office) {
+            v.add(
+                field,
+                "应为本批的单位",
+                "must lie in the office of the batch",
+            );
+        }
+        if !self.request_id.is_empty() || self.validate_only {
+            v.add(
+                "",
+                "请求编号和仅校验只能在整批上给出",
+                "request_id and validate_only are given for the batch only",
+            );
+        }
+    }
+}
+
+async fn shown<E: Behavior>(
+    ledger: &Ledger,
     office: &Office,
     bodies: Vec<Vec<u8>>,
 ) -> Result<Vec<Vec<u8>>> {
-    if !R::SHOWS {
+    if !E::SHOWS {
         return Ok(bodies);
     }
-    let records = bodies.iter().map(|body| R::decode(body.as_slice()));
-    let records: Result<Vec<R>, _> = records.collect();
-    let mut records = records.map_err(Error::internal)?;
-    ledger.show(office, &mut records).await?;
-    Ok(records.iter().map(R::encode_to_vec).collect())
+    let records = bodies.iter().map(|body| decode(body));
+    let mut records = records.collect::<Result<Vec<E::Message>>>()?;
+    show::<E>(ledger, office, &mut records).await?;
+    Ok(records.iter().map(Message::encode_to_vec).collect())
 }
 
 /// Serves batches of a service's writing methods.
-pub struct Batch<S> {
-    ledger: Ledger<S>,
-    methods: Arc<HashMap<&'static str, Arc<Method<S>>>>,
+pub struct BatchService {
+    ledger: Ledger,
+    methods: Arc<HashMap<&'static str, Arc<Method>>>,
 }
 
 /// A call of a batch, ready to run.
-struct Ready<S> {
-    method: Arc<Method<S>>,
-    work: Work<S, Body>,
+struct Ready {
+    method: Arc<Method>,
+    write: RecordWrite,
 }
 
-impl<S: 'static> Batch<S> {
+impl BatchService {
     /// The server of batches of these methods.
     pub fn server(
-        ledger: Ledger<S>,
-        methods: impl IntoIterator<Item = Vec<Method<S>>>,
+        ledger: Ledger,
+        methods: impl IntoIterator<Item = Vec<Method>>,
     ) -> BatchServiceServer<Self> {
         let methods = methods.into_iter().flatten();
         BatchServiceServer::new(Self {
@@ -234,7 +201,7 @@ impl<S: 'static> Batch<S> {
     }
 
     /// The calls, if nothing is bad about any of them.
-    fn ready(&self, context: &Context, calls: &[BatchCall]) -> Result<Vec<Ready<S>>> {
+    fn ready(&self, context: &Context, calls: &[BatchCall]) -> Result<Vec<Ready>> {
         let mut v = Violations::default();
         let mut ready = Vec::with_capacity(calls.len());
         let mut refused = None;
@@ -267,9 +234,9 @@ impl<S: 'static> Batch<S> {
                 });
             });
             match read {
-                Ok(Some(work)) => ready.push(Ready {
+                Ok(Some(write)) => ready.push(Ready {
                     method: method.clone(),
-                    work,
+                    write,
                 }),
                 Ok(None) => {}
                 Err(error) => refused = refused.or(Some(error.in_call(i))),
@@ -283,26 +250,26 @@ impl<S: 'static> Batch<S> {
         let ready = Arc::new(self.ready(context, &q.calls)?);
         let key = RequestKey::of_batch(q, ready.len());
         let calls = ready.clone();
-        let work: Work<S, Answers> = Box::new(move |tx| {
+        let work: Box<Work<'_>> = Box::new(move |tx| {
             let calls = calls.clone();
             Box::pin(async move { run(tx, &calls).await })
         });
-        let answers: Answers = self.ledger.committed(context, key, |tx| work(tx)).await?;
-        let mut bodies: Vec<Vec<u8>> = answers.0.into_iter().map(|body| body.body).collect();
-        let mut kinds: HashMap<&str, (Show<S>, Vec<usize>)> = HashMap::new();
+        let answers = self.ledger.commit(context, key, &work).await?.into_iter();
+        let mut bodies: Vec<Vec<u8>> = answers.map(|answer| answer.body).collect();
+        let mut answers: HashMap<&str, (Show, Vec<usize>)> = HashMap::new();
         for (i, call) in ready.iter().enumerate() {
-            let kind = kinds.entry(call.method.answer);
-            kind.or_insert((call.method.show, Vec::new())).1.push(i);
+            let same = answers.entry(call.method.answer);
+            same.or_insert((call.method.show, Vec::new())).1.push(i);
         }
-        for (show, places) in kinds.into_values() {
-            let mut stored = Vec::with_capacity(places.len());
-            for i in &places {
+        for (show, indexes) in answers.into_values() {
+            let mut stored = Vec::with_capacity(indexes.len());
+            for i in &indexes {
                 stored.extend(bodies.get_mut(*i).map(std::mem::take));
             }
             let shown = show(&self.ledger, &context.office, stored).await?;
-            for (i, body) in places.into_iter().zip(shown) {
-                if let Some(place) = bodies.get_mut(i) {
-                    *place = body;
+            for (i, body) in indexes.into_iter().zip(shown) {
+                if let Some(slot) = bodies.get_mut(i) {
+                    *slot = body;
                 }
             }
         }
@@ -315,15 +282,17 @@ impl<S: 'static> Batch<S> {
 }
 
 /// Runs the calls one after another.
-async fn run<S: 'static>(tx: &mut Tx<'_, S>, ready: &[Ready<S>]) -> Result<Answers> {
+async fn run(tx: &mut Tx<'_>, ready: &[Ready]) -> Result<Vec<Answer>> {
     let mut answers = Vec::with_capacity(ready.len());
     let mut bytes = 0;
     for (i, call) in ready.iter().enumerate() {
         tx.begin_call(i, call.method.name).await;
-        let answer = (call.work)(tx)
+        let answer = call
+            .write
+            .run(tx)
             .await
             .map_err(|error| match error.reason() {
-                // Not this call's fault; see `Ledger::attempt`.
+                // Not this call's fault: the attempt begins again.
                 Reason::LostRace => error,
                 _ => error.in_call(i),
             })?;
@@ -337,11 +306,11 @@ async fn run<S: 'static>(tx: &mut Tx<'_, S>, ready: &[Ready<S>]) -> Result<Answe
         }
         answers.push(answer);
     }
-    Ok(Answers(answers))
+    Ok(answers)
 }
 
 #[tonic::async_trait]
-impl<S: 'static> BatchService for Batch<S> {
+impl Api for BatchService {
     async fn batch_write(
         &self,
         request: Request<BatchWriteRequest>,

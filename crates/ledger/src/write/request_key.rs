@@ -1,0 +1,77 @@
+//! What identifies a retry (AIP-155).
+
+use sha2::{Digest as _, Sha256};
+use taizhang_contracts::Write;
+
+use crate::secret::Digest;
+
+/// What identifies a retry: under which id, for what.
+pub(crate) struct RequestKey {
+    method: &'static str,
+    id: Option<String>,
+    /// How many calls it makes, if it is a batch.
+    calls: Option<usize>,
+    digest: Digest,
+    validate_only: bool,
+}
+
+impl RequestKey {
+    pub(crate) fn of<Q: Write>(request: &Q) -> Self {
+        let id = uuid::Uuid::try_parse(request.request_id());
+        let digest = id.is_ok().then(|| {
+            // With validate_only a request has the digest of the real one.
+            let mut request = request.clone();
+            request.set_validate_only(false);
+            digest(Q::METHOD, &request.encode_to_vec())
+        });
+        Self {
+            method: Q::METHOD,
+            id: id.ok().map(|id| id.to_string()),
+            calls: None,
+            digest: digest.unwrap_or_default(),
+            validate_only: request.validate_only(),
+        }
+    }
+
+    /// Of a batch of so many calls.
+    pub(crate) fn of_batch<Q: Write>(request: &Q, calls: usize) -> Self {
+        Self {
+            calls: Some(calls),
+            ..Self::of(request)
+        }
+    }
+
+    pub(super) fn method(&self) -> &'static str {
+        self.method
+    }
+
+    pub(super) fn is_batch(&self) -> bool {
+        self.calls.is_some()
+    }
+
+    pub(super) fn validate_only(&self) -> bool {
+        self.validate_only
+    }
+
+    /// The digest of the request.
+    pub(super) fn digest(&self) -> &[u8] {
+        &self.digest
+    }
+
+    /// The request ids of the calls' answers: the last bears the caller's own, those before it bear
+    /// their index as well.
+    pub(super) fn ids(&self) -> Option<Vec<String>> {
+        let id = self.id.as_ref()?;
+        let last = self.calls.unwrap_or(1).saturating_sub(1);
+        let mut ids: Vec<String> = (0..last).map(|call| format!("{id}/{call}")).collect();
+        ids.push(id.clone());
+        Some(ids)
+    }
+}
+
+fn digest(method: &str, request: &[u8]) -> Digest {
+    let mut hasher = Sha256::new();
+    hasher.update(method);
+    hasher.update(request);
+    hasher.finalize().into()
+}
