@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 use tonic::Code;
@@ -430,9 +429,9 @@ impl Language {
         }
     }
 
-    /// Runs a call whose errors are told in this language.
-    pub fn scope<F: Future>(self, call: F) -> impl Future<Output = F::Output> {
-        LANGUAGE.scope(self, call)
+    /// Runs a function in whose errors people are told in this language.
+    pub fn sync_scope<T>(self, run: impl FnOnce() -> T) -> T {
+        LANGUAGE.sync_scope(self, run)
     }
 
     fn current() -> Self {

@@ -13,8 +13,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
+use crate::call_metrics;
 use crate::config::{Config, ConfigError, Telemetry};
-use crate::stack;
 
 /// Holds what has to be flushed at the end.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ fn metrics(telemetry: &Telemetry) -> Result<(), ConfigError> {
         .and_then(PrometheusBuilder::build)
         .map_err(unusable)?;
     if metrics::set_global_recorder(recorder).is_ok() {
-        stack::describe_metrics();
+        call_metrics::describe();
         tokio::spawn(async move {
             if endpoint.await.is_err() {
                 tracing::error!("the endpoint for metrics ended");

@@ -14,7 +14,7 @@ use taizhang_contracts::history::history_service_server::{HistoryService, Histor
 use taizhang_contracts::history::{ListHistoryRequest, ListHistoryResponse};
 use taizhang_contracts::{Context, Error, Office};
 use taizhang_runtime::identity::{Grant, Keyring, Verifier};
-use taizhang_runtime::{Config, ServeError, Service, client, deadline, serve};
+use taizhang_runtime::{Config, ServeError, Service, client, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -79,9 +79,8 @@ impl HistoryService for Stub {
                 says("waited")
             }
             "time" => {
-                let left = deadline::remaining().unwrap();
-                assert!(left.abs_diff(given.remaining()) < Duration::from_millis(50));
-                says(left.as_millis().to_string())
+                assert_eq!(context.until, Some(given));
+                says(given.remaining().as_millis().to_string())
             }
             "told" => says(told.join("|")),
             "forward" => {
@@ -92,9 +91,9 @@ impl HistoryService for Stub {
                     name: "offices/demo/meetings/told".into(),
                     ..Default::default()
                 };
-                let request = client::on_behalf(&context, message, Duration::from_secs(2));
+                let channel = client::on_behalf(&context, channel, Duration::from_secs(2));
                 HistoryServiceClient::new(channel)
-                    .list_history(request)
+                    .list_history(message)
                     .await
             }
             _ => says(context.caller.system.clone()),

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use taizhang_contracts::caller::{Caller, Secret};
+use taizhang_contracts::history::history_service_client::HistoryServiceClient;
 use taizhang_contracts::{Context, Office};
-use taizhang_runtime::client::read;
+use taizhang_runtime::client::on_behalf;
 use tokio::net::TcpStream;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -72,13 +73,11 @@ async fn connections_are_renewed_without_failing_reads() {
         office: Office::from_id("demo").unwrap(),
         until: None,
     };
-    let client = server.history();
+    let channel = server.channel();
     let since = Instant::now();
     while since.elapsed() < Duration::from_millis(2_500) {
-        let answer = read(&context, message("m1"), Duration::from_secs(5), |request| {
-            let mut client = client.clone();
-            async move { client.list_history(request).await }
-        });
-        answer.await.unwrap();
+        let on_behalf = on_behalf(&context, channel.clone(), Duration::from_secs(5));
+        let mut client = HistoryServiceClient::new(on_behalf);
+        client.list_history(message("m1")).await.unwrap();
     }
 }
