@@ -20,7 +20,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{ServiceBuilder, service_fn};
 
 use crate::config::{ConfigError, Tls};
-use crate::tls::Connecting;
+use crate::tls::Connector;
 use collect::{CollectRequestLayer, CollectResponseLayer};
 use deadline::DeadlineLayer;
 use identity::IdentityLayer;
@@ -44,7 +44,7 @@ pub fn connect_lazy(address: &str, tls: &Tls) -> Result<Channel, ConfigError> {
     if uri.scheme() != Some(&Scheme::HTTPS) {
         return Ok(configured(uri.into()).connect_lazy());
     }
-    let tls = Connecting::open(tls)?;
+    let tls = Connector::open(tls)?;
     // Our connector does TLS itself; with the scheme `http` tonic adds none.
     let mut parts = uri.clone().into_parts();
     parts.scheme = Some(Scheme::HTTP);

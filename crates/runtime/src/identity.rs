@@ -1,4 +1,5 @@
-//! Who may call: tokens that an administrator signs (PASETO v4.public, Ed25519), and their check.
+//! Tokens (PASETO v4.public, Ed25519): the administrator issues and revokes them with a
+//! [`Keyring`], services verify them with a [`Verifier`].
 
 mod claims;
 mod files;
@@ -12,33 +13,33 @@ pub use claims::Grant;
 pub use keyring::{Issued, Keyring};
 pub use verifier::Verifier;
 
-/// Why a key or a list could not be used.
+/// Why a key, a token or a file of the identity folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file could not be read or written.
     #[error("{}: {cause}", path.display())]
     File {
-        /// Which one.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         cause: std::io::Error,
     },
-    /// A file does not hold what it should.
+    /// The content of a file is malformed.
     #[error("{}: {problem}", path.display())]
     Content {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// What was to be granted can't be.
+    /// A grant is malformed.
     #[error("{0}")]
     Grant(&'static str),
-    /// There is no token of this id.
-    #[error("no token {0} was issued")]
+    /// No token with this id was issued.
+    #[error("no token with the id {0} was issued")]
     UnknownToken(String),
-    /// Making or using the key failed.
-    #[error("the signature failed")]
+    /// Generating the key, or signing with it, failed.
+    #[error("generating the key or signing failed")]
     Signature,
 }
 

@@ -17,7 +17,7 @@ use crate::config::{Config, ConfigError};
 use crate::identity::Verifier;
 use crate::layers;
 use crate::service::Service;
-use crate::tls::Accepting;
+use crate::tls::Acceptor;
 
 /// Why a service could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ pub async fn serve(
                 .saturating_add(64),
         )
         .max_connection_age(Duration::from_secs(limits.connection_age_seconds));
-    let tls = Accepting::open(&config.tls)?;
+    let tls = Acceptor::open(&config.tls)?;
 
     // Health and reflection are outside of the layers: they need no token and no permit.
     let (health, health_service) = health_reporter();
