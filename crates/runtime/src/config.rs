@@ -3,17 +3,17 @@
 //! an error names its key.
 
 mod load;
+mod values;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::Deserialize;
 use taizhang_contracts::caller::Secret;
-
-pub(crate) use load::read;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Config {
     /// The folder of keys and SQLite files; by default `./data`.
     pub data: PathBuf,
     /// The time zone of the offices' days; by default Asia/Shanghai.
-    #[serde(deserialize_with = "load::time_zone")]
+    #[serde(deserialize_with = "values::time_zone")]
     pub time_zone: Tz,
     /// The settings of each service, by its name.
     pub services: BTreeMap<String, ServiceConfig>,
@@ -47,12 +47,12 @@ pub struct ServiceConfig {
     /// The address that it listens on; port 0 means any free port.
     pub listen: Option<SocketAddr>,
     /// The URL of its database; by default an SQLite file in the data folder.
-    #[serde(deserialize_with = "load::secret")]
+    #[serde(deserialize_with = "values::secret")]
     pub database: Option<Secret>,
     /// A file with the URL of its database, instead of `database`.
     pub database_file: Option<PathBuf>,
     /// The URL of a PostgreSQL standby of its database, for lists and figures; by default none.
-    #[serde(deserialize_with = "load::secret")]
+    #[serde(deserialize_with = "values::secret")]
     pub replica: Option<Secret>,
     /// A file with the URL of the standby, instead of `replica`.
     pub replica_file: Option<PathBuf>,
@@ -67,7 +67,7 @@ pub struct Source {
     /// Its address: `http://host:port` or `https://host:port`.
     pub address: String,
     /// The longest that one answer may take, in seconds; by default 10.
-    #[serde(default = "load::source_deadline")]
+    #[serde(default = "values::source_deadline")]
     pub deadline_seconds: u64,
 }
 
@@ -109,7 +109,7 @@ pub struct Telemetry {
     /// The address that serves metrics to Prometheus; by default none.
     pub metrics: Option<SocketAddr>,
     /// The OpenTelemetry collector (OTLP over gRPC) that receives traces; by default none.
-    #[serde(deserialize_with = "load::non_empty")]
+    #[serde(deserialize_with = "values::non_empty")]
     pub otlp: Option<String>,
 }
 
@@ -146,6 +146,14 @@ impl ConfigError {
             problem: problem.to_string(),
         }
     }
+}
+
+/// Reads a file that the value of `key` names.
+pub(crate) fn read(key: &str, file: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(file).map_err(|e| {
+        let problem = format!("cannot read {}: {e}", file.display());
+        ConfigError::new(key, problem)
+    })
 }
 
 impl Default for Config {

@@ -26,6 +26,7 @@ mod identity;
 mod language;
 mod load_shed;
 mod metrics;
+mod refuse;
 mod request_id;
 mod status;
 #[cfg(test)]
@@ -38,9 +39,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::{Extension, Router};
-use futures::future::{Either, Ready, ready};
-use http::Response;
-use taizhang_contracts::{Error, Result, Stopping};
+use taizhang_contracts::{Error, Stopping};
 use tower::ServiceBuilder;
 
 use crate::config::Limits;
@@ -85,11 +84,4 @@ pub(crate) fn wrap(
         .layer(Extension(stopping))
         .map_err(|never: Infallible| -> Error { match never {} });
     service.routes.into_axum_router().layer(layers)
-}
-
-/// The future of a layer that calls the next service or refuses the call.
-type OrRefused<F, B> = Either<F, Ready<Result<Response<B>>>>;
-
-fn refuse<F, B>(error: Error) -> OrRefused<F, B> {
-    Either::Right(ready(Err(error)))
 }

@@ -121,8 +121,8 @@ fn log_panics() {
                 .location()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            let said = panic.payload_as_str().unwrap_or_default();
-            tracing::error!(location, said, "panic");
+            let text = panic.payload_as_str().unwrap_or_default();
+            tracing::error!(location, text, "panic");
         }));
     });
 }

@@ -1,16 +1,13 @@
 //! Loads and validates the configuration.
 
-use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use ::config::{Environment, File, FileFormat, Map};
-use chrono_tz::Tz;
-use serde::{Deserialize, Deserializer, de};
 use taizhang_contracts::caller::Secret;
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, ConfigError, Limits, ServiceConfig, Source, Telemetry, Tls};
+use super::{Config, ConfigError, Limits, ServiceConfig, Source, Telemetry, Tls, read};
 
 impl Config {
     /// Loads the file, if there is one, and overrides it with the environment.
@@ -196,14 +193,6 @@ fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
-/// Reads a file that the value of `key` names.
-pub(crate) fn read(key: &str, file: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(file).map_err(|e| {
-        let problem = format!("cannot read {}: {e}", file.display());
-        ConfigError::new(key, problem)
-    })
-}
-
 fn within(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<(), ConfigError> {
     if range.contains(&value) {
         return Ok(());
@@ -229,25 +218,6 @@ fn address_of(key: &str, address: &str, schemes: &[&str]) -> Result<(), ConfigEr
         key,
         format!("must be {}", forms.join(" or ")),
     ))
-}
-
-pub(super) fn time_zone<'de, D: Deserializer<'de>>(from: D) -> Result<Tz, D::Error> {
-    String::deserialize(from)?
-        .parse()
-        .map_err(de::Error::custom)
-}
-
-pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(from)?.map(Secret))
-}
-
-/// An empty text is none, as Compose sets a variable without a value to an empty one.
-pub(super) fn non_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<String>::deserialize(from)?.filter(|text| !text.is_empty()))
-}
-
-pub(super) const fn source_deadline() -> u64 {
-    10
 }
 
 /// Finds the key in an error of the crate `config`, also that of an unknown field.

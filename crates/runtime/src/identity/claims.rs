@@ -6,7 +6,7 @@ use taizhang_contracts::Office;
 use taizhang_contracts::caller::{Caller, Secret};
 use taizhang_contracts::name::is_id;
 
-use super::IdentityError;
+use super::error::IdentityError;
 
 /// What an administrator grants to a system.
 #[derive(Debug, Clone, PartialEq, Eq)]

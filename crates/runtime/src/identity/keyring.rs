@@ -10,8 +10,9 @@ use pasetors::paserk::FormatAsPaserk;
 use pasetors::version4::{PublicToken, V4};
 use serde::{Deserialize, Serialize};
 
-use super::claims::Claims;
-use super::{Grant, IdentityError, files, revoked};
+use super::claims::{Claims, Grant};
+use super::error::IdentityError;
+use super::{files, revoked};
 
 /// The folder `identity`: `signing.key`, `public.key`, `issued.jsonl` and `revoked`.
 #[derive(Debug)]

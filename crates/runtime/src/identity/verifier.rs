@@ -13,8 +13,8 @@ use pasetors::token::UntrustedToken;
 use pasetors::version4::{PublicToken, V4};
 use taizhang_contracts::{Caller, Error, Reason};
 
-use super::IdentityError;
 use super::claims::Claims;
+use super::error::IdentityError;
 use super::revoked::Revoked;
 use crate::config::Config;
 

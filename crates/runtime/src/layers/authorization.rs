@@ -9,7 +9,7 @@ use http::Response;
 use taizhang_contracts::{Caller, Error, Reason, Result};
 use tower::{Layer, Service};
 
-use super::{OrRefused, refuse};
+use super::refuse::{OrRefused, refuse};
 use crate::method::{Method, Methods};
 
 /// Refuses a call whose caller lacks the scope as PERMISSION_DENIED, and one of an unknown method

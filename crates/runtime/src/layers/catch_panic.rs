@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use taizhang_contracts::{Error, Result};
 use tower::{Layer, Service};
 
-use super::{OrRefused, refuse};
+use super::refuse::{OrRefused, refuse};
 
 /// Catches the panics of a call and of its response's stream.
 ///

@@ -16,7 +16,7 @@ use taizhang_contracts::{Error, Reason, Result, Until};
 use tokio::time::{Instant, Sleep, Timeout, sleep_until, timeout_at};
 use tower::{Layer, Service};
 
-use super::{OrRefused, refuse};
+use super::refuse::{OrRefused, refuse};
 use crate::headers::{GRPC_TIMEOUT, parse_timeout};
 
 /// How much earlier than the caller a service stops, so that its answer arrives before the caller

@@ -12,7 +12,7 @@ use taizhang_contracts::{Caller, Error, Reason, Result};
 use tower::{Layer, Service};
 use tracing::Span;
 
-use super::{OrRefused, refuse};
+use super::refuse::{OrRefused, refuse};
 use crate::identity::Verifier;
 
 /// Verifies the token, refuses a call without a good one as UNAUTHENTICATED, and puts the

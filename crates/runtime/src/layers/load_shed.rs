@@ -16,7 +16,7 @@ use taizhang_contracts::{Error, Reason, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service};
 
-use super::{OrRefused, refuse};
+use super::refuse::{OrRefused, refuse};
 
 /// Lets calls in that get one of so many permits, and refuses the others with RESOURCE_EXHAUSTED.
 /// A call holds its permit until the body of its response is dropped.
