@@ -1,5 +1,5 @@
-//! Compiles `proto/` with a compiler written in Rust, and writes from the descriptors what every
-//! message must have: its field rules, and what makes it a resource or a standard request.
+//! Compiles `proto/` with protox, so that no `protoc` is needed, and derives from the descriptors
+//! the traits of messages: field checks, resources, requests.
 
 #[path = "build/derive.rs"]
 mod derive;
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .include_source_info(true)
         .open_files(&files)?;
 
-    // The encoded set keeps the options of our own, which prost's types would drop.
+    // Encoded by protox, as prost's types would drop our custom options.
     fs::write(
         out.join("descriptors.bin"),
         compiler.encode_file_descriptor_set(),

@@ -1,5 +1,6 @@
-//! What the descriptors say about messages, written as Rust: `Admit` for field rules, `Resource`
-//! for what is stored, and the standard requests (AIP-131 to 135) by their names and fields.
+//! Generates Rust from the descriptors: `Admit` for messages that callers send, `Resource` for
+//! messages that are stored, the request traits (AIP-131 to AIP-135) by the names and fields of
+//! methods, and the list of all methods with their scopes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -11,7 +12,7 @@ use prost_reflect::{
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The Rust source of everything derived from `pool`.
+/// The generated source for `pool`.
 pub(crate) fn derive(pool: DescriptorPool) -> Result<String> {
     let options = Options::new(&pool)?;
     let resources: Vec<Resource> = pool
@@ -24,7 +25,7 @@ pub(crate) fn derive(pool: DescriptorPool) -> Result<String> {
         .collect();
     let mut out = String::new();
 
-    for message in taken_in(&pool, &options) {
+    for message in received(&pool, &options) {
         admit(&mut out, &message, &options, &resources)?;
     }
     for resource in &resources {
@@ -32,7 +33,7 @@ pub(crate) fn derive(pool: DescriptorPool) -> Result<String> {
     }
     writeln!(
         out,
-        "/// Every method of every service, with the scope it asks for."
+        "/// Every method of every service, with the scope that it requires."
     )?;
     writeln!(out, "pub const METHODS: &[Method] = &[")?;
     let mut calls = BTreeMap::new();
@@ -42,7 +43,7 @@ pub(crate) fn derive(pool: DescriptorPool) -> Result<String> {
     {
         let scope = options
             .scope(&method)
-            .ok_or_else(|| format!("{} names no scope", method.full_name()))?;
+            .ok_or_else(|| format!("{} has no scope", method.full_name()))?;
         let service = method.parent_service();
         writeln!(
             out,
@@ -60,15 +61,15 @@ pub(crate) fn derive(pool: DescriptorPool) -> Result<String> {
     Ok(out)
 }
 
-/// Messages with rules that no field option can tell.
+/// Messages whose `Admit` is written by hand, as options can't express their rules.
 const WRITTEN_BY_HAND: &[&str] = &["taizhang.common.v1.Date", "taizhang.common.v1.Period"];
 
 fn ours(message: &MessageDescriptor) -> bool {
     message.full_name().starts_with("taizhang.") && !message.is_map_entry()
 }
 
-/// The messages that callers send: requests, resources, and what these hold.
-fn taken_in(pool: &DescriptorPool, options: &Options) -> Vec<MessageDescriptor> {
+/// The messages that callers send: requests, resources, and the messages within.
+fn received(pool: &DescriptorPool, options: &Options) -> Vec<MessageDescriptor> {
     let mut found: Vec<MessageDescriptor> = pool
         .services()
         .flat_map(|s| s.methods().map(|m| m.input()).collect::<Vec<_>>())
@@ -114,7 +115,7 @@ impl Resource {
     }
 }
 
-/// Reads the options that `common/v1/options.proto` adds.
+/// The custom options of `common/v1/options.proto`.
 struct Options {
     scope: prost_reflect::ExtensionDescriptor,
     resource: prost_reflect::ExtensionDescriptor,
@@ -196,12 +197,12 @@ impl Options {
     }
 }
 
-/// The path of a message's Rust type from the crate's root.
+/// The path of the Rust type of a message or enum.
 fn rust_type(full_name: &str) -> String {
     format!("crate::{}", full_name.replace('.', "::"))
 }
 
-/// A field's name in Rust.
+/// The name of a field in Rust.
 fn rust_field(name: &str) -> String {
     match name {
         "final" | "type" | "match" | "move" | "ref" => format!("r#{name}"),
@@ -232,7 +233,7 @@ fn upper_camel(name: &str) -> String {
         .collect()
 }
 
-/// `Admit`: brings the texts of a message into their normal form and names every bad field.
+/// `Admit`: normalizes the texts of a message and reports every bad field.
 fn admit(
     out: &mut String,
     message: &MessageDescriptor,
@@ -343,7 +344,8 @@ fn admit(
                 if rule.required {
                     writeln!(out, "rules::given(v, {name:?}, {own}.is_some());")?;
                 }
-                // An update tells only some fields: the ledger admits what they make of the record.
+                // The resource in an update is partial: the ledger admits it after it is merged into
+                // the stored one.
                 let admitted_by_ledger =
                     options.resource(&m).is_some() && message.get_field_by_name("parent").is_none();
                 if m.full_name() == "google.protobuf.Timestamp" {
@@ -384,7 +386,7 @@ fn admit(
     Ok(())
 }
 
-/// Fields whose rule is that of their name, in every request.
+/// Fields of requests whose rule follows from their name.
 const WELL_KNOWN: &[&str] = &[
     "parent",
     "name",
@@ -397,14 +399,14 @@ const WELL_KNOWN: &[&str] = &[
 
 fn bounded(rule: &Rule, field: &FieldDescriptor) -> Result<()> {
     if rule.max == 0 {
-        return Err(format!("{} has no bound", field.full_name()).into());
+        return Err(format!("{} has no `max`", field.full_name()).into());
     }
     Ok(())
 }
 
 fn items(out: &mut String, rule: &Rule, name: &str, own: &str) -> Result<()> {
     if rule.max_items == 0 {
-        return Err(format!("the list {name} has no bound").into());
+        return Err(format!("the list {name} has no `max_items`").into());
     }
     writeln!(
         out,
@@ -414,7 +416,7 @@ fn items(out: &mut String, rule: &Rule, name: &str, own: &str) -> Result<()> {
     Ok(())
 }
 
-/// The collection that a request's `name` must be of; empty if any will do.
+/// The collection that the `name` of a request must be in; empty for any.
 fn named(request: &MessageDescriptor, rule: &Rule, resources: &[Resource]) -> String {
     if !rule.reference.is_empty() {
         return rule.reference.clone();
@@ -433,7 +435,7 @@ fn answered_by(request: &MessageDescriptor) -> Option<MessageDescriptor> {
         .map(|m| m.output())
 }
 
-/// `Resource`: what the ledger needs to keep a message of this type.
+/// `Resource`: names, field lists, and access to fields.
 fn resource(out: &mut String, resource: &Resource, options: &Options) -> Result<()> {
     let message = &resource.message;
     let fields: HashMap<String, Rule> = message
@@ -515,12 +517,12 @@ fn resource(out: &mut String, resource: &Resource, options: &Options) -> Result<
     Ok(())
 }
 
-/// The methods of every `Write`.
+/// The body of every implementation of `Write`.
 const WRITE: &str = "fn request_id(&self) -> &str { &self.request_id } \
     fn validate_only(&self) -> bool { self.validate_only } \
     fn set_validate_only(&mut self, validate_only: bool) { self.validate_only = validate_only; }";
 
-/// `Call`, and the standard request that a method's name and fields make it.
+/// `Call`, and the other request traits that follow from a method's name and fields.
 fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> Result<()> {
     let request = method.input();
     let ty = rust_type(request.full_name());
@@ -538,7 +540,7 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
         let name = format!("self.{field}.as_ref().map_or(\"\", |r| &r.name)");
         (format!("{field}.name"), name)
     } else {
-        return Err(format!("{} names no office", request.full_name()).into());
+        return Err(format!("{} has no field that names an office", request.full_name()).into());
     };
     writeln!(
         out,

@@ -1,4 +1,4 @@
-//! Who calls, and about which office.
+//! The caller of a call, and the office that the call is about.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use crate::error::{Error, Reason, Result, Violations};
 use crate::name::Office;
 use crate::request::Call;
 
-/// What a token says of the system that bears it.
+/// The system that calls, as its token describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The calling system, such as `township-portal`; it stands in the history.
+    /// The name of the calling system, such as `township-portal`; every change in the history has it.
     pub system: String,
-    /// The offices whose records it may see.
+    /// The offices whose records it may read and write.
     pub offices: Vec<Office>,
-    /// What it may do there, such as `meetings.write`.
+    /// The scopes that it holds there, such as `meetings.write`.
     pub scopes: Vec<String>,
     /// The token's id, by which it can be revoked.
     pub token_id: String,
-    /// The token itself, to be passed on to the services that are asked on the caller's behalf.
+    /// The token itself, for calls to other services on behalf of the caller.
     pub token: Secret,
 }
 
-/// A text that never shows in logs.
+/// A text that `Debug` does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
 
@@ -35,53 +35,53 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// A call that was let in: its caller, and the one office that it is about.
+/// The context of an admitted call: its caller, its office and its deadline.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Who calls.
+    /// The caller.
     pub caller: Arc<Caller>,
-    /// The office; everything that the call reads or writes lies in it.
+    /// The office that everything lies in which the call reads or writes.
     pub office: Office,
-    /// Until when it may work.
+    /// The deadline; `None` outside of a served call.
     pub until: Option<Until>,
 }
 
-/// When a call's time is over. Stands in the request's extensions.
+/// The deadline of a call. The request's extensions have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Until(pub Instant);
 
 impl Until {
-    /// How much time is left; nothing once it is over.
+    /// How much time is left; zero after the deadline.
     pub fn remaining(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 }
 
-/// Tells a call that never ends by itself that the service is about to stop. Stands in the
-/// request's extensions.
+/// Tells streams that have no end of their own that the service shuts down. The request's
+/// extensions have it.
 #[derive(Debug, Clone)]
 pub struct Stopping(pub watch::Receiver<bool>);
 
 impl Stopping {
-    /// Whether it stops.
+    /// Whether the service shuts down.
     pub fn has_come(&self) -> bool {
-        // Whoever would tell may be gone, which also is an end.
+        // A dropped sender means that the server is gone.
         *self.0.borrow() || self.0.has_changed().is_err()
     }
 
-    /// Waits until it stops.
+    /// Waits until the service shuts down.
     pub async fn wait(&mut self) {
         let _ = self.0.wait_for(|stopping| *stopping).await;
     }
 }
 
 impl Context {
-    /// The one door: takes the message out of a request whose caller may see the office that the
-    /// message names, and whose fields are all good.
+    /// Admits a request: checks that its caller may act for the office that the message names,
+    /// and every field of the message. Every handler begins with it.
     ///
     /// # Errors
-    /// UNAUTHENTICATED without a caller, PERMISSION_DENIED for another office, and
-    /// INVALID_ARGUMENT naming every bad field.
+    /// UNAUTHENTICATED without a caller, PERMISSION_DENIED if the token does not cover the office,
+    /// INVALID_ARGUMENT with every bad field.
     pub fn enter<T: Call>(request: tonic::Request<T>) -> Result<(Self, T)> {
         let (_, extensions, mut message) = request.into_parts();
         let caller = extensions

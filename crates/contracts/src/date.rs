@@ -1,15 +1,15 @@
-//! Days and instants: the contract's types and chrono's.
+//! Days and instants: conversions between the types of the contract and chrono's.
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use prost_types::Timestamp;
 
 use crate::Violations;
+use crate::admit::Admit;
 use crate::common::{Date, Period};
-use crate::request::Admit;
 
 impl Date {
-    /// The day as chrono's; `None` if there is no such day.
+    /// The day as a chrono date; `None` if there is no such day in the years 1 to 9999.
     pub fn naive(&self) -> Option<NaiveDate> {
         let (month, day) = (
             u32::try_from(self.month).ok()?,
@@ -42,14 +42,14 @@ impl Admit for Date {
 }
 
 impl Period {
-    /// The first and the last day; `None` if one is missing or they are the wrong way round.
+    /// The first and the last day; `None` if one is missing or the last is before the first.
     pub fn days(&self) -> Option<(NaiveDate, NaiveDate)> {
         let first = self.first_day.as_ref()?.naive()?;
         let last = self.last_day.as_ref()?.naive()?;
         (first <= last).then_some((first, last))
     }
 
-    /// The whole year.
+    /// The period from 1 January to 31 December of a year.
     pub fn year(year: i32) -> Self {
         Self {
             first_day: Some(Date {
@@ -91,16 +91,17 @@ impl Admit for Period {
     }
 }
 
-/// An instant as chrono's; `None` outside the years 1 to 9999, and for what is no `Timestamp`.
+/// A timestamp as a chrono instant; `None` outside of the years 1 to 9999, or if its nanoseconds
+/// are not those of a valid `Timestamp`.
 pub fn instant(timestamp: &Timestamp) -> Option<DateTime<Utc>> {
-    // chrono takes more nanoseconds than a second has for a leap second.
+    // chrono accepts up to 1,999,999,999 nanoseconds, for leap seconds; `Timestamp` has none.
     let nanos = u32::try_from(timestamp.nanos)
         .ok()
         .filter(|n| *n < 1_000_000_000)?;
     DateTime::from_timestamp(timestamp.seconds, nanos).filter(|t| (1..=9999).contains(&t.year()))
 }
 
-/// An instant as the contract's.
+/// A chrono instant as a timestamp.
 pub fn timestamp(instant: DateTime<Utc>) -> Timestamp {
     Timestamp {
         seconds: instant.timestamp(),
@@ -108,13 +109,13 @@ pub fn timestamp(instant: DateTime<Utc>) -> Timestamp {
     }
 }
 
-/// The day that it is in a time zone at an instant.
+/// The calendar day of an instant in a time zone.
 pub fn local_day(instant: DateTime<Utc>, zone: Tz) -> NaiveDate {
     instant.with_timezone(&zone).date_naive()
 }
 
-/// The instant of some minutes after midnight of a local day. Where clocks are put forward over
-/// it, the first instant after.
+/// The instant at which local clocks show so many minutes after midnight of a day. If they skip
+/// that time because summer time begins, one hour later.
 pub fn local_instant(day: NaiveDate, minutes: u32, zone: Tz) -> DateTime<Utc> {
     let wall = day.and_time(chrono::NaiveTime::MIN) + TimeDelta::minutes(i64::from(minutes));
     wall.and_local_timezone(zone)
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_half_hour_of_a_year_belongs_to_it() {
+    fn the_local_day_is_that_of_the_time_zone() {
         let zone = chrono_tz::Asia::Shanghai;
         let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).unwrap_or_default();
         let late = local_instant(day(2022, 12, 31), 23 * 60 + 30, zone);
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_days_are_refused() {
+    fn days_that_do_not_exist_are_none() {
         for (year, month, day) in [
             (2022, 2, 29),
             (2022, 13, 1),

@@ -1,4 +1,4 @@
-//! The descriptors of the contracts, for reflection and for showing stored messages.
+//! The descriptors of the contracts, for gRPC reflection and for dynamic messages.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,8 @@ use prost_reflect::DescriptorPool;
 pub const ENCODED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    // The build wrote these bytes from a pool; an empty one shows as missing descriptors in tests.
+    // The build encoded these bytes from a valid pool. Tests would miss the descriptors of an
+    // empty one.
     DescriptorPool::decode(ENCODED).unwrap_or_default()
 });
 

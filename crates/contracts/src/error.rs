@@ -1,91 +1,91 @@
 //! Errors as callers see them: `google.rpc.Status` with details (AIP-193).
 //!
-//! An [`Error`] has a [`Reason`], on which programs switch, and texts for people in Chinese and
-//! English. It never carries the text of a database or of a panic.
+//! An [`Error`] has a [`Reason`], for programs to switch on, and texts in Chinese and English, for
+//! people. It never has the text of a database error or of a panic.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
 use tonic::Code;
 use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, StatusExt};
 
-/// The result of everything that can be refused.
+/// A result whose error goes to the caller.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $code:ident, $zh:literal, $en:literal;)+) => {
-        /// Why a call was refused: the `reason` of the `ErrorInfo`. The names never change.
+        /// The reason of an error: the `reason` of its `ErrorInfo`. The names never change.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason { $($(#[doc = $doc])+ $variant,)+ }
 
         impl Reason {
-            /// All of them.
+            /// All reasons.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// The name on the wire.
             pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name),+ } }
-            /// The status code that it comes with.
+            /// The status code of its errors.
             pub const fn code(self) -> Code { match self { $(Self::$variant => Code::$code),+ } }
-            /// What it tells a person, in Chinese and English.
+            /// Its text for people, in Chinese and English.
             pub const fn texts(self) -> (&'static str, &'static str) { match self { $(Self::$variant => ($zh, $en)),+ } }
-            /// When it is given.
+            /// When an error has it.
             pub const fn doc(self) -> &'static str { match self { $(Self::$variant => concat!($($doc),+)),+ } }
         }
     };
 }
 
 reasons! {
-    /// One or more fields are bad; `BadRequest` names each. Where they are too many for one answer, it
-    /// names the first, and the metadata `bad_fields` tells how many there are.
+    /// One or more fields are bad; `BadRequest` lists them. If they are too many for one answer, it
+    /// lists the first ones, and the metadata `bad_fields` has their number.
     InvalidFields = "INVALID_FIELDS", InvalidArgument, "请求有误", "the request is invalid";
-    /// The page token is not one of ours, or belongs to another request.
+    /// The page token is malformed, or belongs to another request.
     InvalidPageToken = "INVALID_PAGE_TOKEN", InvalidArgument, "翻页标记无效", "the page token is invalid";
     /// The `request_id` was used within 24 hours for another request.
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument, "请求编号已用于另一请求", "the request id was used for another request";
     /// No bearer token was given.
     TokenMissing = "TOKEN_MISSING", Unauthenticated, "缺少令牌", "a bearer token is required";
-    /// The token is not one that the administrator signed.
+    /// The token is malformed, or not signed with the administrator's key.
     TokenInvalid = "TOKEN_INVALID", Unauthenticated, "令牌无效", "the token is invalid";
-    /// The token's time is over.
+    /// The token has expired.
     TokenExpired = "TOKEN_EXPIRED", Unauthenticated, "令牌已过期", "the token has expired";
     /// The administrator revoked the token.
     TokenRevoked = "TOKEN_REVOKED", Unauthenticated, "令牌已吊销", "the token was revoked";
-    /// The token lacks the scope that the metadata `scope` names.
+    /// The token lacks the scope in the metadata `scope`.
     ScopeMissing = "SCOPE_MISSING", PermissionDenied, "令牌没有所需权限", "the token lacks the scope";
-    /// The token does not name the office of the request.
+    /// The token does not cover the office of the request.
     OfficeNotGranted = "OFFICE_NOT_GRANTED", PermissionDenied, "令牌不含该单位", "the token does not cover the office";
-    /// There is no such resource.
+    /// The resource does not exist.
     NotFound = "NOT_FOUND", NotFound, "没有该记录", "not found";
     /// The id is taken.
     AlreadyExists = "ALREADY_EXISTS", AlreadyExists, "编号已存在", "already exists";
-    /// A live booking holds the slot; `ResourceInfo` names its meeting.
+    /// A live booking has the slot; `ResourceInfo` names its meeting.
     SlotTaken = "SLOT_TAKEN", FailedPrecondition, "该时段已被占用", "the slot is taken";
-    /// The method does not go with the resource's state.
+    /// The method is not allowed in the resource's state.
     WrongState = "WRONG_STATE", FailedPrecondition, "当前状态不允许", "not allowed in this state";
-    /// A rule refuses; `PreconditionFailure` names it.
+    /// The change breaks a rule; `PreconditionFailure` names it.
     RuleRefuses = "RULE_REFUSES", FailedPrecondition, "不符合规定", "a rule refuses";
-    /// A figure is missing, so the report can't be final.
+    /// A figure is missing, so the report can't be finalized.
     FiguresMissing = "FIGURES_MISSING", FailedPrecondition, "有数据缺失，不能定稿", "figures are missing";
-    /// The etag is not the current one: someone changed the resource.
+    /// The etag is stale: the resource was changed since it was read.
     EtagMismatch = "ETAG_MISMATCH", Aborted, "记录已被他人修改，请重新读取", "the etag is stale";
-    /// Other writes came first, again and again; safe to retry.
+    /// Concurrent writes conflicted with every attempt; safe to retry.
     LostRace = "LOST_RACE", Aborted, "写入冲突，请重试", "other writes came first; retry";
-    /// Too many calls at once; retry after the given delay.
+    /// Too many concurrent calls; retry after the delay in `RetryInfo`.
     Overloaded = "OVERLOADED", ResourceExhausted, "请求过多，请稍后重试", "too many calls; retry later";
-    /// The database or a source is away, or the service is stopping; safe to retry.
+    /// The database or a source can't be reached, or the service is shutting down; safe to retry.
     Unavailable = "UNAVAILABLE", Unavailable, "服务暂不可用，请稍后重试", "temporarily unavailable; retry";
-    /// The caller's time, or the longest allowed, is over.
+    /// The caller's deadline, or the longest that a call may take, has passed.
     DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded, "超过时限", "the deadline has passed";
-    /// There is no such method.
+    /// The service has no such method.
     MethodUnknown = "METHOD_UNKNOWN", Unimplemented, "没有该方法", "no such method";
-    /// Our fault; the log has more under the metadata `error_id`.
+    /// A fault of the service; its log has the cause under the `error_id` in the metadata.
     Internal = "INTERNAL", Internal, "内部错误", "internal error";
 }
 
-/// Every bad field of a request.
+/// The bad fields of a request, collected while it is checked.
 #[derive(Debug, Default)]
 pub struct Violations {
+    // The path of the message that is being checked.
     at: String,
     list: Vec<Violation>,
 }
@@ -115,15 +115,15 @@ impl Violation {
     }
 }
 
-/// The most bytes of one text: it may tell of something that a caller made as long as it liked.
+/// The most bytes of one text, which may quote a value of any length from the request.
 const LONGEST_TEXT: usize = 600;
 
-/// The most bytes of a list. With everything else it must fit into a response's trailers, of which
-/// gRPC's clients take 8 KiB; a larger answer would end the connection.
-const ROOM: usize = 3000;
+/// The most bytes of a list of violations. With everything else it must fit into the trailers of
+/// the response, which gRPC clients limit to 8 KiB; larger ones would close the connection.
+const LONGEST_LIST: usize = 3000;
 
-/// So many bad fields are told in the text too.
-const TOLD_IN_TEXT: usize = 5;
+/// The most bad fields that the text names.
+const MOST_IN_TEXT: usize = 5;
 
 fn shortened(mut text: String) -> String {
     if text.len() > LONGEST_TEXT {
@@ -133,11 +133,11 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-/// The entries of a list that there is room for: all, unless there are very many.
+/// The first entries of a list that fit into [`LONGEST_LIST`].
 fn fitting<T>(list: &[T], size: impl Fn(&T) -> usize) -> &[T] {
-    let mut room = ROOM;
+    let mut room = LONGEST_LIST;
     let fit = list.iter().take_while(|entry| {
-        // The entry's own frame is about as long as this.
+        // Encoded, an entry has about eight more bytes.
         let left = room.checked_sub(size(entry) + 8);
         room = left.unwrap_or(0);
         left.is_some()
@@ -157,7 +157,8 @@ impl Violations {
         error
     }
 
-    /// Reports a field of the message at hand; an empty one means the message itself.
+    /// Adds a violation of a field of the message being checked, or of the message itself if `field`
+    /// is empty.
     pub fn add(&mut self, field: &str, zh: impl Into<String>, en: impl Into<String>) {
         let dot = if self.at.is_empty() || field.is_empty() {
             ""
@@ -168,7 +169,7 @@ impl Violations {
         self.list.push(Violation::new(field, zh, en));
     }
 
-    /// Reports what `check` finds as lying in `field`.
+    /// Runs `check` on the message in `field`, so that its violations have the full path.
     pub fn within(&mut self, field: &str, check: impl FnOnce(&mut Self)) {
         let outer = self.at.len();
         if outer > 0 {
@@ -179,18 +180,18 @@ impl Violations {
         self.at.truncate(outer);
     }
 
-    /// Reports what `check` finds as lying in one entry of the list `field`.
+    /// Runs `check` on one entry of the list `field`, so that its violations have the full path.
     pub fn item(&mut self, field: &str, index: usize, check: impl FnOnce(&mut Self)) {
         self.within(&format!("{field}[{index}]"), check);
     }
 
-    /// The paths reported so far.
+    /// The paths of the violations so far.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         self.list.iter().map(|v| v.field.as_str())
     }
 
     /// # Errors
-    /// INVALID_ARGUMENT if anything was reported.
+    /// INVALID_ARGUMENT if there is any violation.
     pub fn finish(self) -> Result<()> {
         if self.list.is_empty() {
             return Ok(());
@@ -201,7 +202,7 @@ impl Violations {
     }
 }
 
-/// A refusal.
+/// Why a call fails, as its caller sees it.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Parts>);
 
@@ -217,16 +218,16 @@ struct Parts {
     metadata: HashMap<String, String>,
 }
 
-/// A rule that a change would break.
+/// A rule that a change breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Precondition {
     /// The rule's id, such as `EXTENSION_BEFORE_DUE`, or the article it stands in.
     pub rule: String,
-    /// What it is about: a resource's name or a field's path.
+    /// What breaks it: the name of a resource or the path of a field.
     pub subject: String,
-    /// What would cure it, in Chinese.
+    /// How to comply, in Chinese.
     pub zh: String,
-    /// What would cure it, in English.
+    /// How to comply, in English.
     pub en: String,
 }
 
@@ -265,12 +266,12 @@ impl Error {
         &self.0.violations
     }
 
-    /// The rules that refuse.
+    /// The rules that the change breaks.
     pub fn preconditions(&self) -> &[Precondition] {
         &self.0.preconditions
     }
 
-    /// Says more than the reason's own text.
+    /// Sets the text, in place of the reason's own.
     #[must_use]
     pub fn saying(mut self, zh: impl Into<String>, en: impl Into<String>) -> Self {
         self.0.zh = Some(shortened(zh.into()));
@@ -278,7 +279,7 @@ impl Error {
         self
     }
 
-    /// Adds to the `ErrorInfo`'s metadata.
+    /// Adds an entry to the metadata of the `ErrorInfo`.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         let value = shortened(value.into());
@@ -286,21 +287,21 @@ impl Error {
         self
     }
 
-    /// Names the resource that it is about.
+    /// Names the resource that the error is about, in its `ResourceInfo`.
     #[must_use]
     pub fn about(mut self, resource_type: &str, name: impl Into<String>) -> Self {
         self.0.resource = Some((resource_type.into(), name.into()));
         self
     }
 
-    /// Tells when a retry makes sense.
+    /// Sets the delay before a retry, in its `RetryInfo`.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.0.retry_after = Some(delay);
         self
     }
 
-    /// Tells which call of a batch it is about.
+    /// Names the call of a batch that failed.
     #[must_use]
     pub fn in_call(mut self, index: usize) -> Self {
         for violation in &mut self.0.violations {
@@ -318,7 +319,7 @@ impl Error {
         self.with("call", index.to_string())
     }
 
-    /// There is no such resource.
+    /// The error of a resource that does not exist.
     pub fn not_found(resource_type: &str, name: impl Into<String>) -> Self {
         let name = name.into();
         Self::new(Reason::NotFound)
@@ -329,7 +330,7 @@ impl Error {
             .about(resource_type, name)
     }
 
-    /// A rule refuses: its id or article, what it is about, and what would cure it.
+    /// A change breaks a rule: its id or article, what breaks it, and how to comply.
     pub fn refused(
         rule: &str,
         subject: impl Into<String>,
@@ -342,7 +343,7 @@ impl Error {
             .because(rule, subject, zh, en)
     }
 
-    /// Names one more rule that refuses: see [`Error::refused`].
+    /// Adds one more rule that the change breaks; see [`Error::refused`].
     #[must_use]
     pub fn because(
         mut self,
@@ -360,7 +361,8 @@ impl Error {
         self
     }
 
-    /// Our fault. The cause goes to the log under an id, and only the id to the caller.
+    /// A fault of the service. The cause goes to the log under an `error_id`; the caller gets only
+    /// that id.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let error_id = uuid::Uuid::new_v4().to_string();
         tracing::error!(error_id, %cause, "internal error");
@@ -374,14 +376,14 @@ impl Error {
             Language::English => self.0.en.as_deref().unwrap_or(en).to_owned(),
         };
         let all = self.0.violations.len();
-        for (i, violation) in self.0.violations.iter().take(TOLD_IN_TEXT).enumerate() {
-            let (separator, said) = match language {
+        for (i, violation) in self.0.violations.iter().take(MOST_IN_TEXT).enumerate() {
+            let (separator, problem) = match language {
                 Language::Chinese => (if i == 0 { "：" } else { "；" }, &violation.zh),
                 Language::English => (if i == 0 { ": " } else { "; " }, &violation.en),
             };
-            text.push_str(&format!("{separator}{} {said}", violation.field));
+            text.push_str(&format!("{separator}{} {problem}", violation.field));
         }
-        if all > TOLD_IN_TEXT {
+        if all > MOST_IN_TEXT {
             text.push_str(&match language {
                 Language::Chinese => format!("；共{all}处"),
                 Language::English => format!("; {all} in all"),
@@ -399,10 +401,10 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// In which language people are told what went wrong.
+/// The language of an error's text for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
-    /// zh-CN, unless the caller asks for English.
+    /// zh-CN, the default.
     Chinese,
     /// en.
     English,
@@ -413,7 +415,7 @@ tokio::task_local! {
 }
 
 impl Language {
-    /// What the caller's `accept-language` asks for.
+    /// English if `accept-language` begins with `en`, else Chinese.
     pub fn of(headers: &http::HeaderMap) -> Self {
         let asked = headers
             .get("accept-language")
@@ -430,9 +432,9 @@ impl Language {
         }
     }
 
-    /// Runs a call whose errors are told in this language.
-    pub fn scope<F: Future>(self, call: F) -> impl Future<Output = F::Output> {
-        LANGUAGE.scope(self, call)
+    /// Runs a function; statuses made from errors in it have texts in this language.
+    pub fn sync_scope<T>(self, run: impl FnOnce() -> T) -> T {
+        LANGUAGE.sync_scope(self, run)
     }
 
     fn current() -> Self {
@@ -514,7 +516,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_fits_into_the_trailers_whatever_it_tells_of() {
+    fn an_error_of_any_size_fits_into_the_trailers() {
         let mut v = Violations::default();
         for i in 0..100_000 {
             v.item("meeting.participants", i, |v| {
@@ -551,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_bad_fields_are_all_told_in_the_text() {
+    fn the_text_names_a_few_bad_fields() {
         let mut v = Violations::default();
         v.add("title", "必填", "is required");
         v.add("kind", "必填", "is required");

@@ -1,9 +1,10 @@
-//! The contracts of `proto/` in Rust: their messages, clients and servers; the rules of their
-//! fields; resource names; the caller of a call; and errors as callers see them.
+//! The contracts of `proto/` in Rust: their messages, clients and servers, field rules, resource
+//! names, the caller of a call, and errors as callers see them. Nothing here does I/O.
 //!
-//! Nothing here does I/O. What the build derives from the descriptors stands in [`METHODS`] and in
-//! the implementations of the traits of [`request`] and [`resource`].
+//! The build derives [`METHODS`], and the implementations of [`Admit`] and of the traits in
+//! [`request`] and [`resource`], from the descriptors.
 
+pub mod admit;
 pub mod caller;
 pub mod date;
 pub mod descriptors;
@@ -13,10 +14,11 @@ pub mod request;
 pub mod resource;
 pub mod rules;
 
+pub use admit::Admit;
 pub use caller::{Caller, Context, Stopping, Until};
 pub use error::{Error, Reason, Result, Violations};
 pub use name::{Name, Office};
-pub use request::{Admit, Call, Change, Changed, Create, Get, List, Update, Watch, Write};
+pub use request::{Call, Change, Changed, Create, Get, List, Update, Watch, Write};
 pub use resource::{Resource, Stored};
 
 #[allow(missing_docs, unreachable_pub, clippy::all, rustdoc::all)]
@@ -37,15 +39,17 @@ pub struct Method {
     pub service: &'static str,
     /// The method's name, such as `CreateMeeting`.
     pub name: &'static str,
-    /// The path on the wire, `/{service}/{name}`.
+    /// The HTTP path, `/{service}/{name}`.
     pub path: &'static str,
-    /// The scope that a caller must hold; `{service}` in it stands for the serving service.
+    /// The scope that a caller must hold; `{service}` in it stands for the service that serves the
+    /// method, such as `meetings`.
     pub scope: &'static str,
 }
 
 mod derived {
     #![allow(clippy::all)]
-    use crate::request::{Admit, Call, Change, Changed, Create, Get, List, Update, Watch, Write};
+    use crate::admit::Admit;
+    use crate::request::{Call, Change, Changed, Create, Get, List, Update, Watch, Write};
     use crate::resource::{Resource, Stored};
     use crate::{Method, Violations, rules};
     include!(concat!(env!("OUT_DIR"), "/derived.rs"));

@@ -1,4 +1,4 @@
-//! Resource names, parsed once at the edge (AIP-122).
+//! Resource names (AIP-122).
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,17 +10,17 @@ use crate::resource::Resource;
 pub struct Office(String);
 
 impl Office {
-    /// The office of an id.
+    /// The office with this id; `None` if it is malformed.
     pub fn from_id(id: &str) -> Option<Self> {
         is_id(id).then(|| Self(id.to_owned()))
     }
 
-    /// The office that a name lies in: `offices/demo` and `offices/demo/meetings/m1` alike.
+    /// The office of a resource name: that of `offices/demo` or of `offices/demo/meetings/m1`.
     pub fn of(name: &str) -> Option<Self> {
         Self::from_id(name.strip_prefix("offices/")?.split('/').next()?)
     }
 
-    /// The id alone.
+    /// The id.
     pub fn id(&self) -> &str {
         &self.0
     }
@@ -32,7 +32,7 @@ impl fmt::Display for Office {
     }
 }
 
-/// The name of one resource of the type `R`.
+/// The name of a resource of type `R`.
 pub struct Name<R> {
     office: Office,
     id: String,
@@ -40,7 +40,7 @@ pub struct Name<R> {
 }
 
 impl<R: Resource> Name<R> {
-    /// The name of the resource with this id in an office.
+    /// The name of the resource with this id.
     pub fn new(office: &Office, id: &str) -> Self {
         Self {
             office: office.clone(),
@@ -54,7 +54,7 @@ impl<R: Resource> Name<R> {
         Self::new(office, R::COLLECTION)
     }
 
-    /// Parses a name of exactly this type.
+    /// Parses a name of this type.
     pub fn parse(name: &str) -> Option<Self> {
         let (office, collection, id) = split(name)?;
         if collection != R::COLLECTION || id.is_none() != R::SINGLETON {
@@ -65,12 +65,12 @@ impl<R: Resource> Name<R> {
 }
 
 impl<R> Name<R> {
-    /// The office it lies in.
+    /// The office.
     pub fn office(&self) -> &Office {
         &self.office
     }
 
-    /// The last part of the name; for a singleton its collection.
+    /// The id; of a singleton its collection.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -102,7 +102,7 @@ impl<R: Resource> fmt::Display for Name<R> {
     }
 }
 
-/// The office, the collection and the id of any resource's name; a singleton has no id.
+/// The office, the collection and the id of the name of any resource; a singleton has no id.
 pub fn split(name: &str) -> Option<(Office, &str, Option<&str>)> {
     let mut parts = name.split('/');
     if parts.next() != Some("offices") {
@@ -115,7 +115,7 @@ pub fn split(name: &str) -> Option<(Office, &str, Option<&str>)> {
     whole.then_some((office, collection, id))
 }
 
-/// Whether a caller may give this id: `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$` (AIP-122).
+/// Whether a caller may choose this id: `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$` (AIP-122).
 pub fn is_id(id: &str) -> bool {
     let b = id.as_bytes();
     let (Some(first), Some(last)) = (b.first(), b.last()) else {
@@ -128,7 +128,7 @@ pub fn is_id(id: &str) -> bool {
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-')
 }
 
-/// Whether a resource can have this id: one that a caller gave, or one that we made.
+/// Whether a resource can have this id: one that a caller may choose, or a generated UUID.
 pub fn is_id_or_uuid(id: &str) -> bool {
     is_id(id) || (id.len() == 36 && uuid::Uuid::try_parse(id).is_ok_and(|u| u.to_string() == id))
 }
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn names_parse_to_what_they_print() {
+    fn a_parsed_name_formats_as_the_same_text() {
         for name in [
             "offices/demo/meetings/m1",
             "offices/a/meetings/0193e5f2-2f4b-7c2e-8a39-5b6c7d8e9f00",

@@ -1,87 +1,82 @@
-//! What requests have in common. The build implements these traits from the descriptors, so that
-//! a handler of a standard method is one line and no field is forgotten.
+//! Traits of requests, by the kind of their method. The build implements them from the
+//! descriptors, so that code for a standard method is written once for all resources.
 
 use prost_types::{FieldMask, Timestamp};
 
-use crate::Violations;
+use crate::admit::Admit;
 use crate::resource::Resource;
 
-/// A message whose fields can be checked.
-pub trait Admit {
-    /// Brings every text into its normal form (NFC) and reports every bad field.
-    fn admit(&mut self, v: &mut Violations);
-}
-
-/// A request.
+/// The request of any method.
 pub trait Call: Admit + prost::Message + Default + Clone + 'static {
     /// The method's name, such as `CreateMeeting`.
     const METHOD: &'static str;
-    /// The method's path on the wire, such as `/taizhang.meetings.v1.MeetingService/CreateMeeting`.
+    /// The method's HTTP path, such as `/taizhang.meetings.v1.MeetingService/CreateMeeting`.
     const PATH: &'static str;
-    /// The request's message, such as `taizhang.meetings.v1.CreateMeetingRequest`.
+    /// The full name of the request's message, such as `taizhang.meetings.v1.CreateMeetingRequest`.
     const MESSAGE: &'static str;
-    /// The path of the field that [`Call::place`] gives, such as `parent` or `meeting.name`.
+    /// The path of the field that [`Call::place`] returns, such as `parent` or `meeting.name`.
     const PLACE: &'static str;
-    /// The name that says which office the call is about: `parent`, `name`, or the resource's.
+    /// The resource name that the office of the call is taken from: `parent`, `name`, or the name
+    /// of the resource in the request.
     fn place(&self) -> &str;
 }
 
-/// A request that writes (AIP-155, 163).
+/// The request of a method that writes (AIP-155, AIP-163).
 pub trait Write: Call {
-    /// The caller's id of the request; empty if it gave none.
+    /// The idempotency key of the request, a UUID; empty if the caller gave none.
     fn request_id(&self) -> &str;
-    /// Whether only to say what would happen.
+    /// Whether to validate and answer as if it were done, without writing anything.
     fn validate_only(&self) -> bool;
-    /// Makes it one that only says so, or one in earnest.
+    /// Sets `validate_only`.
     fn set_validate_only(&mut self, validate_only: bool);
 }
 
-/// AIP-131.
+/// The request of a Get method (AIP-131).
 pub trait Get: Call {
-    /// What is wanted.
+    /// The resource that it returns.
     type Resource: Resource;
-    /// Its name.
+    /// The name of the resource.
     fn name(&self) -> &str;
 }
 
-/// AIP-132.
+/// The request of a List method (AIP-132).
 pub trait List: Call {
-    /// What is listed.
+    /// The resources that it lists.
     type Resource: Resource;
-    /// One page of it.
+    /// The response message, which holds one page.
     type Response: Send;
-    /// As the caller gave it; see [`crate::rules::page_limit`].
+    /// The page size as the caller gave it; see [`crate::rules::page_limit`].
     fn page_size(&self) -> i32;
-    /// Empty for the first page.
+    /// The page token; empty for the first page.
     fn page_token(&self) -> &str;
-    /// AIP-160.
+    /// The filter (AIP-160); empty for all.
     fn filter(&self) -> &str;
-    /// AIP-132.
+    /// The fields to order by (AIP-132); empty for the default order.
     fn order_by(&self) -> &str;
-    /// AIP-164.
+    /// Whether deleted resources are listed too (AIP-164).
     fn show_deleted(&self) -> bool;
-    /// The answer with one page.
+    /// The response with one page; the token is empty for the last one.
     fn response(items: Vec<Self::Resource>, next_page_token: String) -> Self::Response;
 }
 
-/// A request to follow the changes of a kind of record.
+/// The request of a Watch method, which streams the changes of all resources of one type.
 pub trait Watch: Call {
-    /// What is followed.
+    /// The resources whose changes it streams.
     type Resource: Resource;
     /// One message of the stream.
     type Response: Send;
-    /// Where to go on; empty to begin with the first change.
+    /// The token to resume after; empty to begin with the first change.
     fn resume_token(&self) -> &str;
     /// The message of one change.
     fn change(change: Changed<Self::Resource>, resume_token: String) -> Self::Response;
-    /// The message that only tells where one stands.
+    /// A message without a change, which only moves the resume token forward.
     fn heartbeat(resume_token: String) -> Self::Response;
 }
 
-/// One change of a record.
+/// One change of a resource.
 #[derive(Debug, Clone)]
 pub struct Changed<R> {
-    /// The record after the change.
+    /// The resource after the change.
     pub record: R,
     /// The method that made it, such as `CreateMeeting`.
     pub method: String,
@@ -91,37 +86,37 @@ pub struct Changed<R> {
     pub caller: String,
 }
 
-/// AIP-133.
+/// The request of a Create method (AIP-133).
 pub trait Create: Write {
-    /// What is created.
+    /// The resource that it creates.
     type Resource: Resource;
-    /// The request's field that holds it.
+    /// The name of the request's field that holds the resource.
     const FIELD: &'static str;
-    /// The id that the caller wants; empty if it gave none.
+    /// The id that the caller chose; empty if the service is to generate one.
     fn id(&self) -> &str;
     /// Takes the resource out of the request.
     fn take(&mut self) -> Option<Self::Resource>;
 }
 
-/// AIP-134.
+/// The request of an Update method (AIP-134).
 pub trait Update: Write {
-    /// What is changed.
+    /// The resource that it changes.
     type Resource: Resource;
-    /// The request's field that holds it.
+    /// The name of the request's field that holds the resource.
     const FIELD: &'static str;
     /// Takes the resource out of the request.
     fn take(&mut self) -> Option<Self::Resource>;
-    /// Which fields to change.
+    /// The fields to change.
     fn mask(&self) -> Option<&FieldMask>;
 }
 
-/// A method that changes one resource by its name: Delete, Undelete, and the custom ones
-/// (AIP-135, 136, 164, 216).
+/// The request of a method that changes one resource by its name: Delete, Undelete, and the custom
+/// methods (AIP-135, AIP-136, AIP-164, AIP-216).
 pub trait Change: Write {
-    /// What is changed.
+    /// The resource that it changes.
     type Resource: Resource;
-    /// Its name.
+    /// The name of the resource.
     fn name(&self) -> &str;
-    /// The etag that the caller has seen; empty if it gave none.
+    /// The etag of the version that the caller saw; empty if any version may be changed.
     fn etag(&self) -> &str;
 }

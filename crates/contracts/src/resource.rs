@@ -1,41 +1,41 @@
-//! What is stored: messages with a name, times and an etag.
+//! Resources: messages with a name, an etag and times.
 
 use prost_types::Timestamp;
 
-use crate::request::Admit;
+use crate::admit::Admit;
 
-/// A message that a service stores (AIP-122, 148, 154). Implemented by the build for every message
-/// with the `resource` option.
+/// A message that a service stores (AIP-122, AIP-148, AIP-154). The build implements it for every
+/// message with the `resource` option.
 pub trait Resource:
     Admit + prost::Message + Default + Clone + PartialEq + Send + Sync + 'static
 {
-    /// Such as `Meeting`.
+    /// The type, such as `Meeting`.
     const TYPE: &'static str;
-    /// Such as `taizhang.meetings.v1.Meeting`.
+    /// The full name of the message, such as `taizhang.meetings.v1.Meeting`.
     const MESSAGE: &'static str;
-    /// Such as `offices/{office}/meetings/{meeting}`.
+    /// The pattern of the name, such as `offices/{office}/meetings/{meeting}`.
     const PATTERN: &'static str;
-    /// The part of the name after the office, such as `meetings`.
+    /// The collection, which is the part of the name after the office, such as `meetings`.
     const COLLECTION: &'static str;
     /// Whether an office has exactly one, without an id (AIP-156).
     const SINGLETON: bool;
     /// The fields that a caller sets.
     const SETTABLE: &'static [&'static str];
-    /// The fields that only the service sets (AIP-203), the stored ones aside.
+    /// The fields that only the service sets (AIP-203), without those of [`Stored`].
     const OUTPUT_ONLY: &'static [&'static str];
-    /// The fields that stay as created (AIP-203).
+    /// The fields that can't be changed after creation (AIP-203).
     const IMMUTABLE: &'static [&'static str];
 
-    /// What every resource has.
+    /// The fields that every resource has.
     fn stored(&self) -> Stored<'_>;
-    /// Sets what every resource has.
+    /// Sets the fields that every resource has.
     fn set_stored(&mut self, stored: Stored<'_>);
-    /// Takes one field over from another; does nothing for an unknown one.
+    /// Copies one field from another message; does nothing for an unknown field.
     fn copy_field(&mut self, from: &Self, field: &str);
-    /// Whether one field is the same in another.
+    /// Whether one field equals that of another message; true for an unknown field.
     fn same_field(&self, other: &Self, field: &str) -> bool;
 
-    /// Takes the output-only fields over from what is stored, so that input can't set them.
+    /// Copies the output-only fields from the stored version, so that a caller can't set them.
     fn keep_output_only(&mut self, stored: &Self) {
         for field in Self::OUTPUT_ONLY {
             self.copy_field(stored, field);
@@ -46,14 +46,14 @@ pub trait Resource:
 /// The fields that every resource has.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stored<'a> {
-    /// Its name.
+    /// The name.
     pub name: &'a str,
-    /// Changes with every change.
+    /// The etag, which differs after every change.
     pub etag: &'a str,
     /// When it was created.
     pub create_time: Option<Timestamp>,
     /// When it was last changed.
     pub update_time: Option<Timestamp>,
-    /// When it was deleted, if it is.
+    /// When it was deleted; `None` unless it is deleted.
     pub delete_time: Option<Timestamp>,
 }

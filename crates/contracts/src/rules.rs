@@ -1,4 +1,5 @@
-//! The rules that field options can ask for. Called by what the build derives.
+//! The checks behind the `rule` options of fields, called by the derived implementations of
+//! [`Admit`](crate::admit::Admit).
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::{IsNormalized, is_nfc_quick};
@@ -6,7 +7,7 @@ use unicode_normalization::{IsNormalized, is_nfc_quick};
 use crate::name::{is_id, split};
 use crate::{Office, Violations};
 
-/// The page size meant by what a caller gave: 0 is 50, above 1,000 is 1,000 (AIP-158).
+/// The page size for the one that a caller gave: 50 for 0, at most 1,000 (AIP-158).
 pub fn page_limit(page_size: i32) -> u64 {
     match page_size {
         i32::MIN..=0 => 50,
@@ -20,8 +21,9 @@ pub(crate) fn given(v: &mut Violations, field: &str, given: bool) {
     }
 }
 
-/// Brings a text into NFC and checks it: length in characters, no control characters, and no mark
-/// of a state secret (保密法 Art. 31: no state secret may be stored in a system such as this).
+/// Normalizes a text to NFC, and checks its length in characters, that it has no control
+/// characters, and that it bears no secrecy mark (保密法 Art. 31: no state secret may be stored in
+/// a system such as this).
 pub(crate) fn text(
     v: &mut Violations,
     field: &str,
@@ -36,7 +38,7 @@ pub(crate) fn text(
     if required && text.trim().is_empty() {
         v.add(field, "必填", "is required");
     }
-    // Bytes are at least characters, so most texts need no counting.
+    // A text has at least as many bytes as characters, so most need not be counted.
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     if text.len() > max && text.chars().count() > max {
         v.add(
@@ -59,12 +61,12 @@ pub(crate) fn text(
         v.add(
             field,
             "含有密级标志：本系统不得存储国家秘密，请使用涉密登记簿",
-            "bears a mark of secrecy; state secrets must not be stored here",
+            "bears a secrecy mark; state secrets must not be stored here",
         );
     }
 }
 
-/// Whether a text bears a secrecy mark as printed on documents, such as 机密★1年.
+/// Whether a text bears a secrecy mark (密级标志) as printed on documents, such as 机密★1年.
 pub fn bears_secret_mark(text: &str) -> bool {
     text.split('★').rev().skip(1).any(|before| {
         let before = before.trim_end();
@@ -187,11 +189,11 @@ pub(crate) fn reference(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admit::Admit;
     use crate::meetings::{CreateMeetingRequest, Meeting};
-    use crate::request::Admit;
 
     #[test]
-    fn secret_marks_are_found_and_ordinary_words_are_not() {
+    fn secrecy_marks_are_found_and_the_same_words_without_a_star_are_not() {
         for secret in [
             "机密★1年",
             "关于某事的通知 绝密★",
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_field_is_named_at_once() {
+    fn every_bad_field_is_reported() {
         let mut meeting = Meeting {
             title: "长".repeat(201),
             kind: 99,
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_come_out_in_nfc() {
+    fn texts_are_normalized_to_nfc() {
         let mut request = CreateMeetingRequest {
             parent: "offices/demo".into(),
             ..Default::default()

@@ -1,140 +1,141 @@
-//! The configuration: a TOML file, and over it environment variables such as
-//! `TAIZHANG__SERVICES__MEETINGS__LISTEN=0.0.0.0:7001`. Every value is checked at the start, and an
-//! error names its key.
+//! The configuration: a TOML file, overridden by environment variables such as
+//! `TAIZHANG__SERVICES__MEETINGS__LISTEN=0.0.0.0:7001`. Every value is validated at the start, and
+//! an error names its key.
 
 mod load;
+mod values;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use serde::Deserialize;
 use taizhang_contracts::caller::Secret;
 
-pub(crate) use load::read;
-
-/// Everything that can be configured.
+/// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The folder of keys and SQLite files; `./data` unless given.
+    /// The folder of keys and SQLite files; by default `./data`.
     pub data: PathBuf,
-    /// The zone in which an office's days begin and end; Asia/Shanghai unless given.
-    #[serde(deserialize_with = "load::time_zone")]
+    /// The time zone of the offices' days; by default Asia/Shanghai.
+    #[serde(deserialize_with = "values::time_zone")]
     pub time_zone: Tz,
-    /// What is particular to one service, by its name.
+    /// The settings of each service, by its name.
     pub services: BTreeMap<String, ServiceConfig>,
-    /// Whom `reporting` asks for figures, by a name of the administrator's choice.
+    /// The services that `reporting` asks for figures, by a name that the administrator chooses.
     pub sources: BTreeMap<String, Source>,
-    /// How tokens are checked.
+    /// The files for verifying tokens.
     pub identity: Identity,
-    /// What one call, one connection and one service may use.
+    /// The limits of calls, connections and services.
     pub limits: Limits,
-    /// What is told of the running.
+    /// Logs, metrics and traces.
     pub telemetry: Telemetry,
-    /// Encryption on the wire; none unless given.
+    /// TLS; by default none.
     pub tls: Tls,
-    /// Whether the contracts can be read over gRPC reflection.
+    /// Whether gRPC reflection is served.
     pub reflection: bool,
 }
 
-/// What is particular to one service.
+/// The settings of one service.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServiceConfig {
-    /// The address it listens at; port 0 takes a free one.
+    /// The address that it listens on; port 0 means any free port.
     pub listen: Option<SocketAddr>,
-    /// The URL of its database; an SQLite file in the data folder unless given.
-    #[serde(deserialize_with = "load::secret")]
+    /// The URL of its database; by default an SQLite file in the data folder.
+    #[serde(deserialize_with = "values::secret")]
     pub database: Option<Secret>,
-    /// A file that holds the URL of its database, instead of `database`.
+    /// A file with the URL of its database, instead of `database`.
     pub database_file: Option<PathBuf>,
-    /// The URL of a standby of its PostgreSQL, for lists and figures; none unless given.
-    #[serde(deserialize_with = "load::secret")]
+    /// The URL of a PostgreSQL standby of its database, for lists and figures; by default none.
+    #[serde(deserialize_with = "values::secret")]
     pub replica: Option<Secret>,
-    /// A file that holds the URL of the standby, instead of `replica`.
+    /// A file with the URL of the standby, instead of `replica`.
     pub replica_file: Option<PathBuf>,
-    /// The most connections to its database, and to its standby.
+    /// The most connections to its database; the same for its standby.
     pub pool: u32,
 }
 
-/// A service that answers for figures.
+/// A service that `reporting` asks for figures.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// Where it is: `http://host:port` or `https://host:port`.
+    /// Its address: `http://host:port` or `https://host:port`.
     pub address: String,
-    /// How long it may take; 10 seconds unless given.
-    #[serde(default = "load::source_deadline")]
+    /// The longest that one answer may take, in seconds; by default 10.
+    #[serde(default = "values::source_deadline")]
     pub deadline_seconds: u64,
 }
 
-/// How tokens are checked.
+/// The files for verifying tokens.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
-    /// The public key; `{data}/identity/public.key` unless given.
+    /// The public key; by default `{data}/identity/public.key`.
     pub public_key: Option<PathBuf>,
-    /// The list of revoked tokens; `{data}/identity/revoked` unless given.
+    /// The list of revoked tokens; by default `{data}/identity/revoked`.
     pub revoked: Option<PathBuf>,
 }
 
-/// What one call, one connection and one service may use.
+/// The limits of calls, connections and services.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// The longest a call may take, whatever the caller allows.
+    /// The longest that a call may take, in seconds, whatever deadline its caller sets.
     pub deadline_seconds: u64,
-    /// The most calls that one service works on at once; more are turned away.
+    /// The most concurrent calls of one service; more are refused.
     pub calls: usize,
-    /// The largest message.
+    /// The largest message in bytes.
     pub message_bytes: usize,
-    /// The largest list of headers.
+    /// The largest list of headers in bytes.
     pub header_bytes: u32,
-    /// After how long a connection is asked to reconnect, so that load is spread anew.
+    /// The age in seconds at which a connection gets a GOAWAY, so that reconnecting clients spread
+    /// over the processes of a service.
     pub connection_age_seconds: u64,
 }
 
-/// What is told of the running.
+/// Logs, metrics and traces.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// Which log lines are written, such as `info` or `info,sqlx=warn`.
+    /// The log filter, such as `info` or `info,sqlx=warn`.
     pub log: String,
     /// Whether log lines are JSON.
     pub json: bool,
-    /// Where Prometheus reads metrics; nowhere unless given.
+    /// The address that serves metrics to Prometheus; by default none.
     pub metrics: Option<SocketAddr>,
-    /// The OpenTelemetry collector (OTLP over gRPC) that gets traces; none unless given.
-    #[serde(deserialize_with = "load::given")]
+    /// The OpenTelemetry collector (OTLP over gRPC) that receives traces; by default none.
+    #[serde(deserialize_with = "values::non_empty")]
     pub otlp: Option<String>,
 }
 
-/// Encryption on the wire, in PEM files. They are read again when they change.
+/// TLS, as PEM files, which are reloaded when they change.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
-    /// The certificate chain shown to callers, and to the services we call.
+    /// The certificate chain for callers, and for the services that this one calls.
     pub certificate: Option<PathBuf>,
     /// Its private key.
     pub key: Option<PathBuf>,
-    /// If given, callers must show a certificate that this authority signed.
+    /// If set, callers must present a certificate that this authority signed.
     pub client_ca: Option<PathBuf>,
-    /// With `client_ca`: a caller may also show none; one that is shown must be good.
+    /// With `client_ca`: a caller may also present none, but no invalid one.
     pub client_optional: bool,
-    /// The authority that we trust where we call `https://`.
+    /// The authority to trust for calls to `https://` addresses.
     pub ca: Option<PathBuf>,
 }
 
-/// A value that can't be used, and the key it stands under.
+/// An invalid value of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
 pub struct ConfigError {
-    /// The key, such as `services.meetings.listen`.
+    /// The key of the value, such as `services.meetings.listen`.
     pub key: String,
-    /// What is wrong with its value.
+    /// What is wrong with the value.
     pub problem: String,
 }
 
@@ -145,6 +146,14 @@ impl ConfigError {
             problem: problem.to_string(),
         }
     }
+}
+
+/// Reads a file that the value of `key` names.
+pub(crate) fn read(key: &str, file: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(file).map_err(|e| {
+        let problem = format!("cannot read {}: {e}", file.display());
+        ConfigError::new(key, problem)
+    })
 }
 
 impl Default for Config {
@@ -200,7 +209,7 @@ impl Default for Telemetry {
 }
 
 impl Config {
-    /// Where a service listens; `default` unless configured.
+    /// The address that a service listens on; `default` unless configured.
     pub fn listen(&self, service: &str, default: SocketAddr) -> SocketAddr {
         self.services
             .get(service)
@@ -217,7 +226,7 @@ impl Config {
         })
     }
 
-    /// The URL of a standby of a service's database, if there is one.
+    /// The URL of the standby of a service's database, if configured.
     pub fn replica(&self, service: &str) -> Option<&Secret> {
         self.services.get(service)?.replica.as_ref()
     }
@@ -229,12 +238,12 @@ impl Config {
             .map_or_else(|| ServiceConfig::default().pool, |s| s.pool)
     }
 
-    /// The folder of the keys and of the register of tokens.
+    /// The folder of the keys and the register of tokens.
     pub fn identity_folder(&self) -> PathBuf {
         self.data.join("identity")
     }
 
-    /// The file of the key with which tokens are checked.
+    /// The file of the public key that verifies tokens.
     pub fn public_key(&self) -> PathBuf {
         let configured = self.identity.public_key.clone();
         configured.unwrap_or_else(|| self.identity_folder().join("public.key"))
@@ -246,15 +255,15 @@ impl Config {
         configured.unwrap_or_else(|| self.identity_folder().join("revoked"))
     }
 
-    /// Whether every service that is configured is one of these.
+    /// Checks that every configured service exists.
     ///
     /// # Errors
-    /// Names the key of one that is not.
+    /// Names the key of one that does not.
     pub fn only_services(&self, known: &[&str]) -> Result<(), ConfigError> {
         match self.services.keys().find(|s| !known.contains(&s.as_str())) {
             Some(name) => Err(ConfigError::new(
                 format!("services.{name}"),
-                format_args!("no such service; there are {}", known.join(", ")),
+                format_args!("no such service; the services are {}", known.join(", ")),
             )),
             None => Ok(()),
         }
@@ -262,7 +271,7 @@ impl Config {
 }
 
 impl Tls {
-    /// The scheme of our own addresses.
+    /// The scheme of the addresses of this process: `https` if it has a certificate.
     pub fn scheme(&self) -> &'static str {
         if self.certificate.is_some() {
             "https"
@@ -273,14 +282,14 @@ impl Tls {
 }
 
 impl Source {
-    /// How long it may take.
+    /// The longest that one answer may take.
     pub fn deadline(&self) -> Duration {
         Duration::from_secs(self.deadline_seconds)
     }
 }
 
 impl Limits {
-    /// The longest a call may take.
+    /// The longest that a call may take.
     pub fn deadline(&self) -> Duration {
         Duration::from_secs(self.deadline_seconds)
     }

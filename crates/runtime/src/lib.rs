@@ -1,5 +1,5 @@
-//! One way to run a service: its configuration, who may call it, the way of every call, what is
-//! logged and measured, how it calls others, and how it stops.
+//! Runs a service: configuration, the layers of every call, identity, telemetry, calls to other
+//! services, and graceful shutdown.
 //!
 //! ```no_run
 //! # async fn run(service: taizhang_runtime::Service) -> Result<(), Box<dyn std::error::Error>> {
@@ -17,15 +17,20 @@
 //! # }
 //! ```
 
+mod call_metrics;
+mod call_scope;
 pub mod client;
 pub mod config;
-mod current;
-pub mod deadline;
+mod headers;
 pub mod identity;
+mod layers;
+mod method;
 pub mod server;
-mod stack;
+mod service;
 pub mod telemetry;
 mod tls;
+mod trace_context;
 
 pub use config::{Config, ConfigError};
-pub use server::{ServeError, Service, serve};
+pub use server::{ServeError, serve};
+pub use service::Service;

@@ -1,4 +1,4 @@
-//! Serves a service until it is told to stop, and then without failing a call that runs.
+//! Serves a service, and shuts it down gracefully.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,19 +15,9 @@ use tonic_health::server::{HealthReporter, health_reporter};
 
 use crate::config::{Config, ConfigError};
 use crate::identity::Verifier;
-use crate::stack;
-use crate::tls::Accepting;
-
-/// A service that can be served.
-#[derive(Debug)]
-pub struct Service {
-    /// Its name, such as `meetings`; it stands for `{service}` in scopes.
-    pub name: &'static str,
-    /// Its gRPC services.
-    pub routes: Routes,
-    /// Their full names, such as `taizhang.meetings.v1.MeetingService`.
-    pub services: &'static [&'static str],
-}
+use crate::layers;
+use crate::service::Service;
+use crate::tls::Acceptor;
 
 /// Why a service could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -38,16 +28,18 @@ pub enum ServeError {
     /// The transport failed.
     #[error("{0}")]
     Transport(#[from] tonic::transport::Error),
-    /// The descriptors of the contracts can't be served.
+    /// The descriptors of the contracts are not fit for reflection.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// How often an idle connection is asked whether it is still there, and how long it may take.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
+/// How often an idle connection is pinged.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long the answer to a ping may take before the connection is closed.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Serves until `shutdown` is ready, then tells callers to go elsewhere, lets what runs come to its
-/// end, and returns.
+/// Serves until `shutdown` is ready. Then health says NOT_SERVING, every connection gets a GOAWAY,
+/// running calls complete, and it returns; at the latest after the longest deadline.
 ///
 /// # Errors
 /// If the configuration can't be used or the listener fails.
@@ -61,23 +53,23 @@ pub async fn serve(
     let (name, grpc_services) = (service.name, service.services);
     let limits = &config.limits;
     let mut server = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE.0))
-        .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(limits.header_bytes)
-        // Beyond the limit, so that one connection's overload is refused with a reason.
+        // Above `calls`, so that load shedding refuses what is too much, with a reason.
         .max_concurrent_streams(
             u32::try_from(limits.calls)
                 .unwrap_or(u32::MAX)
                 .saturating_add(64),
         )
         .max_connection_age(Duration::from_secs(limits.connection_age_seconds));
-    let tls = Accepting::open(&config.tls)?;
+    let tls = Acceptor::open(&config.tls)?;
 
-    // Health and reflection stand beside the stack: they need no identity and have no limits.
+    // Health and reflection are outside of the layers: they need no token and no permit.
     let (health, health_service) = health_reporter();
-    let (ending, ended) = watch::channel(false);
-    let stacked = stack::around(service, limits, verifier, Stopping(ended));
-    let mut routes = Routes::from(stacked).add_service(health_service);
+    let (end_streams, stopping) = watch::channel(false);
+    let layered = layers::wrap(service, limits, verifier, Stopping(stopping));
+    let mut routes = Routes::from(layered).add_service(health_service);
     if config.reflection {
         routes = reflection(routes, grpc_services)?;
     }
@@ -85,13 +77,13 @@ pub async fn serve(
 
     let incoming = TcpIncoming::from(listener)
         .with_nodelay(Some(true))
-        .with_keepalive(Some(KEEPALIVE.0));
+        .with_keepalive(Some(KEEPALIVE_INTERVAL));
     let (stop, stopped) = oneshot::channel::<()>();
     let router = server.add_routes(routes);
     let stopped = async {
         let _ = stopped.await;
     };
-    // Sends GOAWAY on every connection and returns when all are closed.
+    // Once stopped, sends GOAWAY on every connection, and returns when all are closed.
     let serving = async {
         match tls {
             Some(tls) => {
@@ -109,14 +101,14 @@ pub async fn serve(
         tracing::info!(service = name, "stopping");
         set_health(&health, grpc_services, ServingStatus::NotServing).await;
         let _ = stop.send(());
-        // Ends the streams of those who watch, which would hold their connections open.
-        let _ = ending.send(true);
+        // Long streams end early, as they would hold their connections open.
+        let _ = end_streams.send(true);
         clear_health(health, grpc_services).await;
         tokio::time::sleep(limits.deadline()).await;
     };
     tokio::select! {
         served = serving => served?,
-        () = stopping => tracing::warn!(service = name, "connections were still open at the end"),
+        () = stopping => tracing::warn!(service = name, "stopped with connections still open"),
     }
     tracing::info!(service = name, "stopped");
     Ok(())
@@ -134,7 +126,7 @@ async fn clear_health(mut health: HealthReporter, grpc_services: &[&str]) {
     }
 }
 
-/// Adds reflection, in the version of today and in the one that older tools ask for.
+/// Adds reflection in both versions: `v1`, and `v1alpha` for older tools.
 fn reflection(routes: Routes, grpc_services: &[&str]) -> Result<Routes, ServeError> {
     let builder = || {
         let builder = tonic_reflection::server::Builder::configure()

@@ -1,4 +1,4 @@
-//! Logs, traces and metrics: what is told of the running. Tokens and passwords are never told.
+//! Logs, traces and metrics. None of them has tokens or passwords.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
+use crate::call_metrics;
 use crate::config::{Config, ConfigError, Telemetry};
-use crate::stack;
 
-/// Holds what has to be flushed at the end.
+/// Flushes traces when dropped.
 #[derive(Debug)]
 #[must_use = "traces are flushed when it is dropped"]
 pub struct Guard(Option<SdkTracerProvider>);
@@ -24,15 +24,15 @@ pub struct Guard(Option<SdkTracerProvider>);
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Some(traces) = &self.0 {
-            // A collector that is away must not hold up the end.
+            // Bounded, as the collector may not answer.
             let _ = traces.shutdown_with_timeout(Duration::from_secs(3));
         }
     }
 }
 
-/// Begins to log, and to collect traces and metrics where configured. Traces bear the name of what
-/// runs in this process. What was begun before stays: a second call changes nothing of it. Call it
-/// within the runtime.
+/// Sets up logs, and traces and metrics if configured, for this process. `name` is the
+/// `service.name` of its traces. What is set up already stays as it is. Must be called within a
+/// tokio runtime.
 ///
 /// # Errors
 /// If the address for metrics or the collector's can't be used.
@@ -50,7 +50,7 @@ pub fn init(name: &'static str, config: &Config) -> Result<Guard, ConfigError> {
     } else {
         lines.with_ansi(false).boxed()
     };
-    // Fails if logging was begun before, which is fine.
+    // Fails if a subscriber is set already, which stays.
     let _ = tracing_subscriber::registry()
         .with(filter)
         .with(exported)
@@ -81,8 +81,8 @@ fn traces(
     Ok(Some(traces.build()))
 }
 
-/// From half a millisecond to the longest deadline.
-const SECONDS: &[f64] = &[
+/// The buckets of histograms, in seconds: from half a millisecond to the longest deadline.
+const BUCKETS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
@@ -93,22 +93,22 @@ fn metrics(telemetry: &Telemetry) -> Result<(), ConfigError> {
     let unusable = |e| ConfigError::new("telemetry.metrics", e);
     let builder = PrometheusBuilder::new()
         .with_http_listener(address)
-        .set_buckets(SECONDS);
+        .set_buckets(BUCKETS);
     let (recorder, endpoint) = builder
         .and_then(PrometheusBuilder::build)
         .map_err(unusable)?;
     if metrics::set_global_recorder(recorder).is_ok() {
-        stack::describe_metrics();
+        call_metrics::describe();
         tokio::spawn(async move {
             if endpoint.await.is_err() {
-                tracing::error!("the endpoint for metrics ended");
+                tracing::error!("the endpoint for metrics failed");
             }
         });
     }
     Ok(())
 }
 
-/// Sends panics to the log, where their call's span is around them.
+/// Logs panics, within the span of their call.
 fn log_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -121,8 +121,8 @@ fn log_panics() {
                 .location()
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            let said = panic.payload_as_str().unwrap_or_default();
-            tracing::error!(location, said, "panic");
+            let text = panic.payload_as_str().unwrap_or_default();
+            tracing::error!(location, text, "panic");
         }));
     });
 }

@@ -1,5 +1,5 @@
-//! Encryption on the wire. The certificates of both sides are read again when their files change,
-//! so that a renewed one is shown without a restart; connections that are open stay as they are.
+//! TLS of servers and clients. Certificates are reloaded when their files change, so that a renewed
+//! one is used for new connections without a restart.
 
 use std::future::Future;
 use std::io;
@@ -24,16 +24,16 @@ use x509_cert::der::Decode;
 
 use crate::config::{self, ConfigError, Tls};
 
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The most handshakes that one service is in at once.
-const HANDSHAKES: usize = 1024;
-/// How often the files are looked at, at most.
-const LOOK: Duration = Duration::from_secs(1);
-/// The protocol that gRPC speaks.
+/// The longest that a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most concurrent handshakes of one service.
+const MOST_HANDSHAKES: usize = 1024;
+/// The shortest time between two checks of the files.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The ALPN protocol of gRPC.
 const H2: &[u8] = b"h2";
 
-/// What the files hold.
+/// The content of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pem {
     certificate: Option<String>,
@@ -44,7 +44,7 @@ pub(crate) struct Pem {
 }
 
 impl Pem {
-    /// Reads all files that are given.
+    /// Reads all files that are set.
     pub(crate) fn read(tls: &Tls) -> Result<Self, ConfigError> {
         let text = |key, file: &Option<_>| {
             file.as_deref()
@@ -60,8 +60,8 @@ impl Pem {
         })
     }
 
-    /// The chain that we show, and its key.
-    fn shown(&self) -> Result<Option<Shown>, ConfigError> {
+    /// The certificate chain that this process presents, and its key.
+    fn identity(&self) -> Result<Option<Identity>, ConfigError> {
         let (Some(chain), Some(key)) = (&self.certificate, &self.key) else {
             return Ok(None);
         };
@@ -70,16 +70,15 @@ impl Pem {
         Ok(Some((certificates("tls.certificate", chain)?, key)))
     }
 
-    /// When the certificate that we show ends, since the epoch. One in which we can't find that is
-    /// shown all the same.
-    fn end(&self) -> Option<Duration> {
-        let (chain, _) = self.shown().ok()??;
+    /// When the certificate expires, since the Unix epoch; `None` if that can't be read from it.
+    fn expiry(&self) -> Option<Duration> {
+        let (chain, _) = self.identity().ok()??;
         let own = Certificate::from_der(chain.first()?).ok()?;
         Some(own.tbs_certificate.validity.not_after.to_unix_duration())
     }
 
     fn server(&self) -> Result<Option<ServerConfig>, ConfigError> {
-        let Some((chain, key)) = self.shown()? else {
+        let Some((chain, key)) = self.identity()? else {
             return Ok(None);
         };
         let unusable = |e| ConfigError::new("tls.certificate", e);
@@ -111,7 +110,7 @@ impl Pem {
         let Some(authority) = &self.ca else {
             return Err(ConfigError::new(
                 "tls.ca",
-                "must be given to call https:// addresses",
+                "must be set to call https:// addresses",
             ));
         };
         let unusable = |e| ConfigError::new("tls.certificate", e);
@@ -119,7 +118,7 @@ impl Pem {
             .with_safe_default_protocol_versions()
             .map_err(unusable)?
             .with_root_certificates(roots("tls.ca", authority)?);
-        let mut client = match self.shown()? {
+        let mut client = match self.identity()? {
             Some((chain, key)) => builder
                 .with_client_auth_cert(chain, key)
                 .map_err(unusable)?,
@@ -130,7 +129,7 @@ impl Pem {
     }
 }
 
-type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
@@ -139,7 +138,7 @@ fn provider() -> Arc<CryptoProvider> {
 fn certificates(key: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
     match read {
-        Ok(chain) if chain.is_empty() => Err(ConfigError::new(key, "holds no certificate")),
+        Ok(chain) if chain.is_empty() => Err(ConfigError::new(key, "has no certificate")),
         Ok(chain) => Ok(chain),
         Err(e) => Err(ConfigError::new(key, e)),
     }
@@ -155,79 +154,79 @@ fn roots(key: &str, pem: &str) -> Result<RootCertStore, ConfigError> {
     Ok(roots)
 }
 
-/// What is built from the files, as they were at most a second ago.
-struct Current<T> {
+/// A value built from the files, rebuilt when they change.
+struct Reloaded<T> {
     tls: Tls,
     build: fn(&Pem) -> Result<T, ConfigError>,
-    held: Mutex<Held<T>>,
+    last: Mutex<Last<T>>,
 }
 
-struct Held<T> {
+struct Last<T> {
     pem: Pem,
     built: Arc<T>,
-    looked: Instant,
+    checked: Instant,
 }
 
-impl<T> Current<T> {
+impl<T> Reloaded<T> {
     fn open(tls: &Tls, build: fn(&Pem) -> Result<T, ConfigError>) -> Result<Self, ConfigError> {
         let pem = Pem::read(tls)?;
         let built = Arc::new(build(&pem)?);
-        let held = Held {
+        let last = Last {
             pem,
             built,
-            looked: Instant::now(),
+            checked: Instant::now(),
         };
         Ok(Self {
             tls: tls.clone(),
             build,
-            held: Mutex::new(held),
+            last: Mutex::new(last),
         })
     }
 
     fn get(&self) -> Arc<T> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.looked.elapsed() >= LOOK {
-            held.looked = Instant::now();
-            // A file half written, or a key that does not fit yet, is looked at again.
-            if let Err(error) = self.renew(&mut held) {
-                tracing::warn!(%error, "certificates can't be used; the last ones stay");
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.checked.elapsed() >= CHECK_INTERVAL {
+            last.checked = Instant::now();
+            // Fails while the files are being replaced: half written, or not all of them yet.
+            if let Err(error) = self.reload(&mut last) {
+                tracing::warn!(%error, "certificates can't be used; the last ones stay in force");
             }
         }
-        held.built.clone()
+        last.built.clone()
     }
 
-    fn renew(&self, held: &mut Held<T>) -> Result<(), ConfigError> {
+    fn reload(&self, last: &mut Last<T>) -> Result<(), ConfigError> {
         let pem = Pem::read(&self.tls)?;
-        if pem != held.pem {
-            held.built = Arc::new((self.build)(&pem)?);
-            held.pem = pem;
-            tracing::info!("certificates were renewed");
+        if pem != last.pem {
+            last.built = Arc::new((self.build)(&pem)?);
+            last.pem = pem;
+            tracing::info!("certificates were reloaded");
         }
         Ok(())
     }
 }
 
-/// The server's side.
-pub(crate) struct Accepting(Current<ServerConfig>);
+/// Accepts TLS connections.
+pub(crate) struct Acceptor(Reloaded<ServerConfig>);
 
-impl Accepting {
-    /// None where no certificate is given.
+impl Acceptor {
+    /// `None` if no certificate is set.
     pub(crate) fn open(tls: &Tls) -> Result<Option<Self>, ConfigError> {
         if tls.certificate.is_none() {
             return Ok(None);
         }
         let build = |pem: &Pem| {
             let server = pem.server()?;
-            if let Some(end) = pem.end() {
+            if let Some(expiry) = pem.expiry() {
                 metrics::gauge!("taizhang_certificate_end_timestamp_seconds")
-                    .set(end.as_secs_f64());
+                    .set(expiry.as_secs_f64());
             }
-            server.ok_or_else(|| ConfigError::new("tls.certificate", "must be given with tls.key"))
+            server.ok_or_else(|| ConfigError::new("tls.certificate", "must be set with tls.key"))
         };
-        Current::open(tls, build).map(|current| Some(Self(current)))
+        Reloaded::open(tls, build).map(|config| Some(Self(config)))
     }
 
-    /// The connections whose handshake went well. One that is slow holds up no other.
+    /// The connections whose handshake succeeded. Handshakes run concurrently.
     pub(crate) fn connections(
         self,
         incoming: impl Stream<Item = io::Result<TcpStream>>,
@@ -235,27 +234,27 @@ impl Accepting {
         incoming
             .map(move |tcp| {
                 let acceptor = TlsAcceptor::from(self.0.get());
-                async move { within(acceptor.accept(tcp?)).await }
+                async move { with_timeout(acceptor.accept(tcp?)).await }
             })
-            .buffer_unordered(HANDSHAKES)
+            .buffer_unordered(MOST_HANDSHAKES)
     }
 }
 
-/// The caller's side.
+/// Makes TLS connections.
 #[derive(Clone)]
-pub(crate) struct Connecting(Arc<Current<ClientConfig>>);
+pub(crate) struct Connector(Arc<Reloaded<ClientConfig>>);
 
-/// A connection that is being made.
-type Made = Pin<Box<dyn Future<Output = io::Result<TokioIo<client::TlsStream<TcpStream>>>> + Send>>;
+type ConnectFuture =
+    Pin<Box<dyn Future<Output = io::Result<TokioIo<client::TlsStream<TcpStream>>>> + Send>>;
 
-impl Connecting {
+impl Connector {
     pub(crate) fn open(tls: &Tls) -> Result<Self, ConfigError> {
-        let current = Current::open(tls, Pem::client)?;
-        Ok(Self(Arc::new(current)))
+        let config = Reloaded::open(tls, Pem::client)?;
+        Ok(Self(Arc::new(config)))
     }
 
-    /// Connects to the host and port of an address.
-    pub(crate) fn connect(&self, address: &Uri) -> Made {
+    /// Connects to the host and the port of an address; by default port 443.
+    pub(crate) fn connect(&self, address: &Uri) -> ConnectFuture {
         let connector = TlsConnector::from(self.0.get());
         let host = address.host().unwrap_or_default();
         let host = host
@@ -267,14 +266,14 @@ impl Connecting {
             let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
             let tcp = TcpStream::connect((host, port)).await?;
             tcp.set_nodelay(true)?;
-            let tls = within(connector.connect(name, tcp)).await?;
+            let tls = with_timeout(connector.connect(name, tcp)).await?;
             Ok(TokioIo::new(tls))
         })
     }
 }
 
-async fn within<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(HANDSHAKE, handshake).await?
+async fn with_timeout<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(HANDSHAKE_TIMEOUT, handshake).await?
 }
 
 #[cfg(test)]
@@ -284,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_certificate_is_read_from_it() {
+    fn the_expiry_of_a_certificate_is_read_from_it() {
         let mut params = rcgen::CertificateParams::new(vec!["meetings".to_owned()]).unwrap();
         params.not_after = rcgen::date_time_ymd(2051, 6, 1);
         let key = rcgen::KeyPair::generate().unwrap();
@@ -297,8 +296,8 @@ mod tests {
             ca: None,
         };
         // 2051-06-01T00:00:00Z
-        assert_eq!(pem.end(), Some(Duration::from_secs(2_569_190_400)));
+        assert_eq!(pem.expiry(), Some(Duration::from_secs(2_569_190_400)));
         pem.certificate = None;
-        assert_eq!(pem.end(), None);
+        assert_eq!(pem.expiry(), None);
     }
 }

@@ -1,6 +1,5 @@
-//! The services that count: what is asked of them, for whom, and for how long.
+//! The sources of a report's figures: other services that serve `StatisticsService`.
 
-use std::future::Future;
 use std::time::Duration;
 
 use taizhang_contracts::Context;
@@ -10,40 +9,38 @@ use taizhang_contracts::statistics::{
     Figure, GatherFiguresRequest, Indicator, ListEvidenceRequest, ListEvidenceResponse,
     ListIndicatorsRequest,
 };
-use taizhang_runtime::client;
-use tokio::time::timeout;
+use taizhang_runtime::client::{OnBehalf, on_behalf};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Response, Status};
 
 /// A service that serves `StatisticsService`.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// What it is called in reports, such as `meetings`.
+    /// Its name in reports, such as `meetings`.
     pub name: String,
-    /// The way to it.
+    /// The channel to it.
     pub channel: Channel,
-    /// How long it may take for one answer.
+    /// The longest that one answer may take.
     pub deadline: Duration,
 }
 
-/// How long a source may take, of what the caller has left. A fifth is kept for what comes after
-/// the answers, so that a late source is a missing source and not a late answer to the caller.
-fn limit(own: Duration, left: Option<Duration>) -> Duration {
+/// The timeout of a call to a source: its own deadline, but at most four fifths of the time that
+/// the caller has left. The last fifth is for the work after the answers, so that a late source
+/// leaves its figures missing and does not make our own answer late.
+fn timeout(own: Duration, left: Option<Duration>) -> Duration {
     left.map_or(own, |left| own.min(left - left / 5))
 }
 
 impl Source {
-    /// What it can count.
+    /// The indicators that it can count.
     pub(crate) async fn indicators(&self, context: &Context) -> Result<Vec<Indicator>, Status> {
         let parent = context.office.to_string();
-        let answer = self.ask(context, ListIndicatorsRequest { parent }, |q| {
-            let mut client = self.client();
-            async move { client.list_indicators(q).await }
-        });
-        Ok(answer.await?.indicators)
+        let q = ListIndicatorsRequest { parent };
+        let answer = self.client(context).list_indicators(q).await;
+        Ok(self.logged(answer)?.indicators)
     }
 
-    /// Everything that it counts in a year.
+    /// The figures of all its indicators in a year.
     pub(crate) async fn figures(
         &self,
         context: &Context,
@@ -54,11 +51,8 @@ impl Source {
             period: Some(Period::year(year)),
             indicators: Vec::new(),
         };
-        let answer = self.ask(context, q, |q| {
-            let mut client = self.client();
-            async move { client.gather_figures(q).await }
-        });
-        Ok(answer.await?.figures)
+        let answer = self.client(context).gather_figures(q).await;
+        Ok(self.logged(answer)?.figures)
     }
 
     /// The records behind one of its figures.
@@ -67,43 +61,29 @@ impl Source {
         context: &Context,
         q: ListEvidenceRequest,
     ) -> Result<ListEvidenceResponse, Status> {
-        let answer = self.ask(context, q, |q| {
-            let mut client = self.client();
-            async move { client.list_evidence(q).await }
-        });
-        answer.await
+        self.logged(self.client(context).list_evidence(q).await)
     }
 
-    fn client(&self) -> StatisticsServiceClient<Channel> {
-        StatisticsServiceClient::new(self.channel.clone())
+    /// A client for one call on behalf of the caller, whose time starts now.
+    fn client(&self, context: &Context) -> StatisticsServiceClient<OnBehalf> {
+        let timeout = timeout(self.deadline, context.until.map(|u| u.remaining()));
+        StatisticsServiceClient::new(on_behalf(context, self.channel.clone(), timeout))
     }
 
-    async fn ask<T, A, F>(
-        &self,
-        context: &Context,
-        message: T,
-        call: impl Fn(Request<T>) -> F,
-    ) -> Result<A, Status>
-    where
-        T: Clone,
-        F: Future<Output = Result<Response<A>, Status>>,
-    {
-        let limit = limit(self.deadline, context.until.map(|u| u.remaining()));
-        let answer = match timeout(limit, client::read(context, message, limit, call)).await {
-            Ok(answer) => answer.map(Response::into_inner),
-            Err(_) => Err(Status::deadline_exceeded("the source is late")),
-        };
-        answer.inspect_err(|status| {
+    fn logged<A>(&self, answer: Result<Response<A>, Status>) -> Result<A, Status> {
+        let answer = answer.inspect_err(|status| {
             let (source, code) = (&self.name, status.code());
             tracing::warn!(%source, ?code, "a source did not answer");
-        })
+        });
+        answer.map(Response::into_inner)
     }
 }
 
-/// Why a source did not answer, for people: never the source's own words.
+/// Why a source did not answer, in Chinese and English. The source's own message is not repeated:
+/// it may be another team's system.
 pub(crate) fn reason(source: &str, code: Code) -> (String, String) {
     let (zh, en) = match code {
-        // A call that our own time limit ended shows as cancelled.
+        // The channel's own timeout shows as CANCELLED.
         Code::DeadlineExceeded | Code::Cancelled => ("超过时限", "it is late"),
         Code::Unavailable => ("无法连接", "it can't be reached"),
         Code::PermissionDenied => ("令牌没有该来源的读取权限", "the token lacks its read scope"),
@@ -127,11 +107,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_may_take_its_own_time_and_no_more_than_the_caller_can_spare() {
+    fn the_timeout_is_the_sources_own_and_at_most_four_fifths_of_the_callers() {
         let seconds = Duration::from_secs;
-        assert_eq!(limit(seconds(10), None), seconds(10));
-        assert_eq!(limit(seconds(10), Some(seconds(60))), seconds(10));
-        assert_eq!(limit(seconds(10), Some(seconds(5))), seconds(4));
-        assert_eq!(limit(seconds(10), Some(Duration::ZERO)), Duration::ZERO);
+        assert_eq!(timeout(seconds(10), None), seconds(10));
+        assert_eq!(timeout(seconds(10), Some(seconds(60))), seconds(10));
+        assert_eq!(timeout(seconds(10), Some(seconds(5))), seconds(4));
+        assert_eq!(timeout(seconds(10), Some(Duration::ZERO)), Duration::ZERO);
     }
 }

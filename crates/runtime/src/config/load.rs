@@ -1,28 +1,24 @@
-//! Reads the configuration and checks it.
+//! Loads and validates the configuration.
 
-use std::fs;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use ::config::{Environment, File, FileFormat, Map};
-use chrono_tz::Tz;
-use serde::{Deserialize, Deserializer, de};
 use taizhang_contracts::caller::Secret;
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, ConfigError, Limits, ServiceConfig, Source, Telemetry, Tls};
-use crate::tls::Pem;
+use super::{Config, ConfigError, Limits, ServiceConfig, Source, Telemetry, Tls, read};
 
 impl Config {
-    /// Reads the file, if one is given, and over it the environment.
+    /// Loads the file, if there is one, and overrides it with the environment.
     ///
     /// # Errors
-    /// Names the key whose value can't be used.
+    /// Names the key of an invalid value.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         Self::load_with(file, None)
     }
 
-    /// As [`Config::load`], with an environment of the caller's own.
+    /// As [`Config::load`], with the given environment instead of that of the process.
     pub(crate) fn load_with(
         file: Option<&Path>,
         environment: Option<Map<String, String>>,
@@ -35,13 +31,13 @@ impl Config {
         let environment = Environment::with_prefix("TAIZHANG")
             .separator("__")
             .source(environment);
-        let where_from =
+        let file_name =
             file.map_or_else(|| "configuration".to_owned(), |f| f.display().to_string());
         let mut config: Self = builder
             .add_source(environment)
             .build()
             .and_then(::config::Config::try_deserialize)
-            .map_err(|e| explain(e, where_from))?;
+            .map_err(|e| explain(e, file_name))?;
         config.check()?;
         Ok(config)
     }
@@ -65,7 +61,7 @@ impl ServiceConfig {
         from_file(&database, &mut self.database, self.database_file.as_deref())?;
         let replica = format!("{key}.replica");
         from_file(&replica, &mut self.replica, self.replica_file.as_deref())?;
-        // The value may hold a password: it is never repeated.
+        // No message repeats the value, as it may have a password.
         if let Some(Secret(url)) = &self.database
             && !(url.starts_with("sqlite:") || is_postgres(url))
         {
@@ -105,7 +101,7 @@ impl Limits {
         within(
             "limits.message_bytes",
             self.message_bytes as u64,
-            // What gRPC servers take in unless told otherwise.
+            // The default limit of gRPC clients and servers.
             1_024..=4 << 20,
         )?;
         within(
@@ -137,13 +133,13 @@ impl Tls {
             (Some(_), None) => {
                 return Err(ConfigError::new(
                     "tls.key",
-                    "must be given with tls.certificate",
+                    "must be set with tls.certificate",
                 ));
             }
             (None, Some(_)) => {
                 return Err(ConfigError::new(
                     "tls.certificate",
-                    "must be given with tls.key",
+                    "must be set with tls.key",
                 ));
             }
             (None, None) if self.client_ca.is_some() => {
@@ -157,14 +153,26 @@ impl Tls {
         if self.client_optional && self.client_ca.is_none() {
             return Err(ConfigError::new(
                 "tls.client_optional",
-                "says nothing without tls.client_ca",
+                "has no effect without tls.client_ca",
             ));
         }
-        Pem::read(self).map(drop)
+        let files = [
+            ("tls.certificate", &self.certificate),
+            ("tls.key", &self.key),
+            ("tls.client_ca", &self.client_ca),
+            ("tls.ca", &self.ca),
+        ];
+        for (key, file) in files {
+            if let Some(file) = file {
+                read(key, file)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// Takes a secret from its file, if one is given. The file's key is the secret's with `_file`.
+/// Reads a secret from its file, if one is set. The key of the file is that of the secret with
+/// `_file`.
 fn from_file(
     key: &str,
     secret: &mut Option<Secret>,
@@ -174,7 +182,7 @@ fn from_file(
     let file_key = format!("{key}_file");
     if secret.is_some() {
         let other = key.rsplit('.').next().unwrap_or(key);
-        let problem = format!("give this or `{other}`, not both");
+        let problem = format!("set this or `{other}`, not both");
         return Err(ConfigError::new(file_key, problem));
     }
     *secret = Some(Secret(read(&file_key, file)?.trim().to_owned()));
@@ -183,14 +191,6 @@ fn from_file(
 
 fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
-}
-
-/// The text of a file that a key names.
-pub(crate) fn read(key: &str, file: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(file).map_err(|e| {
-        let problem = format!("cannot read {}: {e}", file.display());
-        ConfigError::new(key, problem)
-    })
 }
 
 fn within(key: &str, value: u64, range: RangeInclusive<u64>) -> Result<(), ConfigError> {
@@ -220,26 +220,7 @@ fn address_of(key: &str, address: &str, schemes: &[&str]) -> Result<(), ConfigEr
     ))
 }
 
-pub(super) fn time_zone<'de, D: Deserializer<'de>>(from: D) -> Result<Tz, D::Error> {
-    String::deserialize(from)?
-        .parse()
-        .map_err(de::Error::custom)
-}
-
-pub(super) fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(from)?.map(Secret))
-}
-
-/// An empty text is none: Compose can't leave a variable out.
-pub(super) fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(Option::<String>::deserialize(from)?.filter(|text| !text.is_empty()))
-}
-
-pub(super) const fn source_deadline() -> u64 {
-    10
-}
-
-/// Brings the key to the front, also that of a field which does not exist.
+/// Finds the key in an error of the crate `config`, also that of an unknown field.
 fn explain(error: ::config::ConfigError, file: String) -> ConfigError {
     use ::config::ConfigError as Cause;
     match error {
@@ -260,7 +241,7 @@ fn explain(error: ::config::ConfigError, file: String) -> ConfigError {
             expected,
             ..
         } => ConfigError::new(key, format_args!("expected {expected}, not {unexpected}")),
-        Cause::NotFound(key) => ConfigError::new(key, "must be given"),
+        Cause::NotFound(key) => ConfigError::new(key, "must be set"),
         Cause::Message(problem) => match unknown_field(&problem) {
             Some(field) => ConfigError::new(field, &problem),
             None => ConfigError::new(file, problem),
@@ -269,7 +250,7 @@ fn explain(error: ::config::ConfigError, file: String) -> ConfigError {
     }
 }
 
-/// The field that serde's message names.
+/// The unknown field in a message of serde.
 fn unknown_field(problem: &str) -> Option<&str> {
     problem.strip_prefix("unknown field `")?.split('`').next()
 }
@@ -292,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_to_be_given() {
+    fn every_value_has_a_default() {
         let config = Config::load_with(None, Some(Map::new())).unwrap();
         assert_eq!(config.time_zone, chrono_tz::Asia::Shanghai);
         assert_eq!(config.database("meetings").0, "sqlite://./data/meetings.db");
@@ -305,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_stands_over_the_file() {
+    fn the_environment_overrides_the_file() {
         let config = load(
             "time_zone = 'Asia/Urumqi'\n[services.meetings]\nlisten = '127.0.0.1:1'\npool = 2\n[sources.city]\naddress = 'https://city:443'",
             &[
@@ -334,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_collector_is_none() {
+    fn an_empty_collector_means_none() {
         let config = load("", &[("TAIZHANG__TELEMETRY__OTLP", "")]).unwrap();
         assert_eq!(config.telemetry.otlp, None);
     }
@@ -413,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_database_may_stand_in_a_file_and_is_not_shown() {
+    fn the_database_may_be_in_a_file_and_is_not_printed() {
         let mut secret = tempfile::NamedTempFile::new().unwrap();
         secret
             .write_all(b"postgres://u:hidden@db/meetings\n")
@@ -441,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_service_is_named() {
+    fn an_unknown_service_is_an_error() {
         let config = load("[services.meeting]\npool = 2", &[]).unwrap();
         assert_eq!(
             config.only_services(&["meetings"]).unwrap_err().key,

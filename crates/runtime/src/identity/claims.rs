@@ -1,4 +1,4 @@
-//! What a token says.
+//! The claims of a token.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -6,22 +6,22 @@ use taizhang_contracts::Office;
 use taizhang_contracts::caller::{Caller, Secret};
 use taizhang_contracts::name::is_id;
 
-use super::IdentityError;
+use super::error::IdentityError;
 
-/// What an administrator lets a system do.
+/// What an administrator grants to a system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The system's name, such as `township-portal`.
+    /// The name of the system, such as `township-portal`.
     pub system: String,
-    /// The offices whose records it may see.
+    /// The offices whose records it may read and write.
     pub offices: Vec<Office>,
-    /// What it may do there, each in full, such as `meetings.read`: one scope never implies another.
+    /// The scopes that it holds there, such as `meetings.read`. No scope implies another.
     pub scopes: Vec<String>,
-    /// For how long.
+    /// How long the token is valid.
     pub valid_for: TimeDelta,
 }
 
-/// The claims of a token; there are no others.
+/// The claims of a token. A token with others is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Claims {
@@ -36,7 +36,7 @@ pub(super) struct Claims {
 
 const ISSUER: &str = "taizhang";
 
-/// How far the clocks of two machines may be apart.
+/// The largest tolerated difference between the clocks of two machines.
 const SKEW: TimeDelta = TimeDelta::minutes(5);
 
 impl Claims {
@@ -44,7 +44,7 @@ impl Claims {
     pub(super) fn of(grant: Grant, now: DateTime<Utc>) -> Result<Self, IdentityError> {
         if grant.valid_for <= TimeDelta::zero() {
             return Err(IdentityError::Grant(
-                "the time of validity must be more than nothing",
+                "the time of validity must be positive",
             ));
         }
         let exp = now.checked_add_signed(grant.valid_for);
@@ -63,7 +63,7 @@ impl Claims {
         }
     }
 
-    /// What is wrong with the claims, their expiry aside.
+    /// What is wrong with the claims, apart from their expiry; `None` if nothing is.
     pub(super) fn problem(&self, now: DateTime<Utc>) -> Option<&'static str> {
         let checks = [
             (self.iss == ISSUER, "the issuer is not Taizhang"),
@@ -75,15 +75,15 @@ impl Claims {
                 uuid::Uuid::try_parse(&self.jti).is_ok(),
                 "the token's id is not a UUID",
             ),
-            (self.iat < self.exp, "the token ends before it begins"),
-            (self.iat <= now + SKEW, "the token begins in the future"),
+            (self.iat < self.exp, "the token expires before it is issued"),
+            (self.iat <= now + SKEW, "the token is issued in the future"),
             (
                 !self.offices.is_empty(),
                 "at least one office must be granted",
             ),
             (
                 self.offices.iter().all(|o| is_id(o)),
-                "an office's id is not one",
+                "the id of an office is malformed",
             ),
             (
                 !self.scopes.is_empty(),
@@ -91,7 +91,7 @@ impl Claims {
             ),
             (
                 self.scopes.iter().all(|s| is_scope(s)),
-                "a scope is like `meetings.read`",
+                "a scope must be like `meetings.read`",
             ),
         ];
         checks
@@ -99,7 +99,7 @@ impl Claims {
             .find_map(|(good, problem)| (!good).then_some(problem))
     }
 
-    /// The caller that the claims name.
+    /// The caller that the token identifies.
     pub(super) fn caller(self, token: &str) -> Caller {
         Caller {
             system: self.sub,
@@ -115,7 +115,7 @@ impl Claims {
     }
 }
 
-/// Whether a text is a scope: a service and what may be done there. There are no wildcards.
+/// Whether a text is a scope, such as `meetings.read`: a service and an action, without wildcards.
 fn is_scope(scope: &str) -> bool {
     let word =
         |w: &str| !w.is_empty() && w.len() <= 40 && w.bytes().all(|b| b.is_ascii_lowercase());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn grants_are_checked() {
+    fn malformed_grants_are_refused() {
         let now = Utc::now();
         assert!(Claims::of(grant(), now).is_ok());
         let bad = [
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_exactly_these() {
+    fn missing_additional_and_malformed_claims_are_refused() {
         let now = Utc::now();
         let claims = Claims::of(grant(), now).unwrap();
         let json = serde_json::to_value(&claims).unwrap();

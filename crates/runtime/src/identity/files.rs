@@ -1,10 +1,10 @@
-//! Writing files that must not be lost or read by others.
+//! Durable writes to the identity folder, with the modes of its files.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read, Result, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Makes a folder that only its owner can enter.
+/// Creates a folder that only its owner can enter.
 pub(super) fn private_folder(path: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -13,10 +13,10 @@ pub(super) fn private_folder(path: &Path) -> Result<()> {
     builder.create(path)
 }
 
-/// Puts a whole file in place, or leaves what was there.
+/// Replaces a file atomically and durably: after a crash it has the old content or the new one.
 pub(super) fn replace(path: &Path, content: &str, mode: u32) -> Result<()> {
     let new = path.with_added_extension("new");
-    // What a broken attempt left would keep its mode.
+    // A file that a crash left behind would keep its mode.
     if let Err(e) = fs::remove_file(&new)
         && e.kind() != std::io::ErrorKind::NotFound
     {
@@ -42,14 +42,14 @@ fn open_new(path: &Path, mode: u32) -> Result<File> {
     options.open(path)
 }
 
-/// Adds one line, and returns when it is on disk.
+/// Appends a line durably.
 pub(super) fn append(path: &Path, line: &str) -> Result<()> {
     let mut file = OpenOptions::new()
         .create(true)
         .read(true)
         .append(true)
         .open(path)?;
-    // A line that a crash cut short must not swallow this one.
+    // If a crash cut the last line short, it is ended first.
     let mut text = String::new();
     if file.seek(SeekFrom::End(0))? > 0 {
         let mut last = [0];
@@ -65,7 +65,7 @@ pub(super) fn append(path: &Path, line: &str) -> Result<()> {
     file.sync_all()
 }
 
-/// Holds other processes off while the folder is changed; given back when dropped.
+/// Locks the folder against changes by other processes until the file is dropped.
 pub(super) fn lock(folder: &Path) -> Result<File> {
     let file = OpenOptions::new()
         .create(true)

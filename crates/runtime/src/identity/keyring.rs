@@ -1,4 +1,4 @@
-//! The administrator's side: the signing key, and the register of the tokens that it signed.
+//! The administrator's side: the signing key, and the register of issued tokens.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,8 +10,9 @@ use pasetors::paserk::FormatAsPaserk;
 use pasetors::version4::{PublicToken, V4};
 use serde::{Deserialize, Serialize};
 
-use super::claims::Claims;
-use super::{Grant, IdentityError, files, revoked};
+use super::claims::{Claims, Grant};
+use super::error::IdentityError;
+use super::{files, revoked};
 
 /// The folder `identity`: `signing.key`, `public.key`, `issued.jsonl` and `revoked`.
 #[derive(Debug)]
@@ -20,20 +21,20 @@ pub struct Keyring {
     key: AsymmetricSecretKey<V4>,
 }
 
-/// What the register says of a token; never the token itself.
+/// The entry of a token in the register, which does not have the token itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
-    /// The token's id.
+    /// The id of the token.
     pub id: String,
-    /// The system it was issued to.
+    /// The system that it was issued to.
     pub system: String,
     /// The ids of the offices.
     pub offices: Vec<String>,
-    /// What it may do there.
+    /// The scopes that it grants there.
     pub scopes: Vec<String>,
     /// When it was issued.
     pub issued: DateTime<Utc>,
-    /// When it ends.
+    /// When it expires.
     pub expires: DateTime<Utc>,
     /// Whether it was revoked.
     #[serde(skip)]
@@ -41,10 +42,10 @@ pub struct Issued {
 }
 
 impl Keyring {
-    /// Opens the folder; makes it, and a key, where there is none.
+    /// Opens the folder; creates it and a key if there is none.
     ///
     /// # Errors
-    /// If a file can't be read or written, or the key is not one.
+    /// If a file can't be read or written, or the key is malformed.
     pub fn open_or_create(folder: &Path) -> Result<Self, IdentityError> {
         files::private_folder(folder).map_err(IdentityError::file(folder))?;
         let _lock = files::lock(folder).map_err(IdentityError::file(folder))?;
@@ -58,7 +59,7 @@ impl Keyring {
         let key = AsymmetricSecretKey::try_from(text.trim())
             .map_err(|_| IdentityError::content(&path, "is not a PASERK k4.secret key"))?;
 
-        // Derived anew, so that the two can't fall apart.
+        // Derived at each start, so that it always belongs to the signing key.
         let path = folder.join("public.key");
         let public = AsymmetricPublicKey::try_from(&key).map_err(|_| IdentityError::Signature)?;
         let public = text_of(&public)?;
@@ -75,7 +76,7 @@ impl Keyring {
         })
     }
 
-    /// Signs a token. It is in the register before it is given out.
+    /// Signs a token, and enters it into the register before it is returned.
     ///
     /// # Errors
     /// If the grant is malformed, or the register can't be written.
@@ -98,7 +99,7 @@ impl Keyring {
         Ok(token)
     }
 
-    /// All tokens that were issued, in the order of their issue.
+    /// All issued tokens, in the order of their issue.
     ///
     /// # Errors
     /// If the register or the list of revoked tokens can't be read.
@@ -113,8 +114,8 @@ impl Keyring {
         let issued = text.lines().enumerate().filter_map(|(i, line)| {
             let parsed = serde_json::from_str::<Issued>(line);
             if let Err(cause) = &parsed {
-                // A crash can cut a line short; its token was not given out.
-                tracing::warn!(line = i + 1, %cause, "the register has a line that can't be read");
+                // A crash can cut a line short; its token was never returned.
+                tracing::warn!(line = i + 1, %cause, "the register of tokens has a malformed line");
             }
             parsed.ok()
         });
@@ -126,7 +127,7 @@ impl Keyring {
             .collect())
     }
 
-    /// Revokes a token. Services see it within seconds. Revoking twice changes nothing.
+    /// Revokes a token. Services refuse it within seconds. Revoking it again has no effect.
     ///
     /// # Errors
     /// If no such token was issued, or the list can't be written.
@@ -150,7 +151,7 @@ impl Keyring {
     }
 }
 
-/// A key as its file holds it (PASERK).
+/// A key in the format of its file (PASERK).
 fn text_of(key: &impl FormatAsPaserk) -> Result<String, IdentityError> {
     let mut text = String::new();
     key.fmt(&mut text).map_err(|_| IdentityError::Signature)?;
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyring_is_private_and_lasts() {
+    fn a_keyring_keeps_its_key_and_only_its_owner_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("data/identity");
         let first = Keyring::open_or_create(&folder).unwrap();
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_register_tells_all_but_the_token() {
+    fn the_register_lists_tokens_without_the_tokens_themselves() {
         let folder = tempfile::tempdir().unwrap();
         let keyring = Keyring::open_or_create(folder.path()).unwrap();
         let token = keyring.issue(grant()).unwrap();
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cut_short_spoils_no_other() {
+    fn a_line_cut_short_does_not_affect_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let keyring = Keyring::open_or_create(folder.path()).unwrap();
         fs::write(folder.path().join("issued.jsonl"), "{\"id\":\"cut").unwrap();

@@ -1,4 +1,4 @@
-//! The list of revoked tokens, read again when its file changed.
+//! The list of revoked tokens, reloaded when its file changes.
 
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
@@ -19,83 +19,87 @@ pub(super) fn read(path: &Path) -> Result<HashSet<String>> {
         .collect())
 }
 
-/// The list as of at most a second ago.
+/// The list, at most as old as the interval of its checks.
 #[derive(Debug)]
 pub(super) struct Revoked {
     path: PathBuf,
     ids: RwLock<HashSet<String>>,
-    seen: Mutex<Option<(SystemTime, u64)>>,
+    loaded: Mutex<Option<Version>>,
     started: Instant,
-    /// When the file is looked at next, in milliseconds since `started`.
-    next_look: AtomicU64,
-    every: Duration,
-    /// Whether the file could not be read when last looked at.
-    away: AtomicBool,
+    /// When the file is checked next, in milliseconds since `started`.
+    next_check: AtomicU64,
+    interval: Duration,
+    /// Whether the last check failed.
+    failing: AtomicBool,
 }
 
 impl Revoked {
-    /// Reads the list for the first time; from then on it must have been there once.
-    pub(super) fn open(path: &Path, every: Duration) -> Result<Self> {
-        // Before the content: a change in between is then seen at the next look.
-        let seen = version(&fs::metadata(path)?);
+    /// Loads the list, and from then on checks its file at most once in each interval.
+    pub(super) fn open(path: &Path, interval: Duration) -> Result<Self> {
+        // Read before the content, so that the next check finds a change in between.
+        let loaded = version(&fs::metadata(path)?);
         Ok(Self {
             path: path.to_owned(),
             ids: RwLock::new(read(path)?),
-            seen: Mutex::new(seen),
+            loaded: Mutex::new(loaded),
             started: Instant::now(),
-            next_look: AtomicU64::new(0),
-            every,
-            away: AtomicBool::new(false),
+            next_check: AtomicU64::new(0),
+            interval,
+            failing: AtomicBool::new(false),
         })
     }
 
-    /// Whether the token of this id was revoked.
+    /// Whether the token with this id was revoked.
     pub(super) fn contains(&self, id: &str) -> bool {
-        self.look();
+        self.check();
         self.ids
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .contains(id)
     }
 
-    /// Reads the file anew if it changed; of all calls in a second one does this.
-    fn look(&self) {
+    /// Reloads the file if it changed. One call in each interval does this; if it fails, the last
+    /// list stays in force.
+    fn check(&self) {
         let now = millis(self.started.elapsed());
-        let due = self.next_look.load(Ordering::Relaxed);
-        let next = now + millis(self.every);
+        let due = self.next_check.load(Ordering::Relaxed);
+        let next = now + millis(self.interval);
         if now < due
             || self
-                .next_look
+                .next_check
                 .compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed)
                 .is_err()
         {
             return;
         }
-        match self.refresh() {
-            Ok(()) => self.away.store(false, Ordering::Relaxed),
+        match self.reload() {
+            Ok(()) => self.failing.store(false, Ordering::Relaxed),
             Err(cause) => {
-                if !self.away.swap(true, Ordering::Relaxed) {
+                if !self.failing.swap(true, Ordering::Relaxed) {
                     let file = self.path.display();
-                    tracing::error!(%file, %cause, "revoked tokens can't be read; the last list stays");
+                    tracing::error!(%file, %cause, "the list of revoked tokens can't be read; the last one stays in force");
                 }
             }
         }
     }
 
-    fn refresh(&self) -> Result<()> {
+    fn reload(&self) -> Result<()> {
         let version = version(&fs::metadata(&self.path)?);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if version.is_none() || *seen != version {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if version.is_none() || *loaded != version {
             let ids = read(&self.path)?;
             *self.ids.write().unwrap_or_else(PoisonError::into_inner) = ids;
-            *seen = version;
+            *loaded = version;
         }
         Ok(())
     }
 }
 
-/// What tells one content from another; `None` where the file system keeps no times.
-fn version(metadata: &Metadata) -> Option<(SystemTime, u64)> {
+/// The time of the last change and the size of a file, which change with its content.
+type Version = (SystemTime, u64);
+
+/// `None` if the file system has no times of changes.
+fn version(metadata: &Metadata) -> Option<Version> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 

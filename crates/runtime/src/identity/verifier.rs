@@ -1,4 +1,4 @@
-//! The services' side: whether a token is good, and whose it is.
+//! The services' side: verifies tokens.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,17 +13,18 @@ use pasetors::token::UntrustedToken;
 use pasetors::version4::{PublicToken, V4};
 use taizhang_contracts::{Caller, Error, Reason};
 
-use super::IdentityError;
 use super::claims::Claims;
+use super::error::IdentityError;
 use super::revoked::Revoked;
 use crate::config::Config;
 
-/// Checks tokens. A signature is checked once, expiry and revocation at each call.
+/// Verifies tokens. A signature is verified once and cached, expiry and revocation are checked at
+/// each call.
 #[derive(Debug)]
 pub struct Verifier {
     key: AsymmetricPublicKey<V4>,
     revoked: Revoked,
-    verified: RwLock<HashMap<String, Verified>>,
+    cache: RwLock<HashMap<String, Verified>>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,10 +33,10 @@ struct Verified {
     expires: DateTime<Utc>,
 }
 
-/// How many tokens are remembered. Only good ones are, so a stranger can't fill this.
-const REMEMBERED: usize = 1_024;
+/// The most tokens in the cache. Only valid ones get there, so an attacker can't fill it.
+const MOST_CACHED: usize = 1_024;
 
-/// Longer than any that we sign.
+/// The longest token in bytes; those that the keyring signs are shorter.
 const LONGEST_TOKEN: usize = 16 << 10;
 
 impl Verifier {
@@ -44,10 +45,10 @@ impl Verifier {
     /// # Errors
     /// If one of them can't be read.
     pub fn open(public_key: &Path, revoked: &Path) -> Result<Self, IdentityError> {
-        Self::looking_every(Duration::from_secs(1), public_key, revoked)
+        Self::with_interval(Duration::from_secs(1), public_key, revoked)
     }
 
-    /// As [`Verifier::open`], from the places that the configuration names.
+    /// As [`Verifier::open`], with the files of the configuration.
     ///
     /// # Errors
     /// If one of them can't be read.
@@ -55,12 +56,12 @@ impl Verifier {
         Self::open(&config.public_key(), &config.revoked())
     }
 
-    /// As [`Verifier::open`], looking for revoked tokens at most this often.
+    /// As [`Verifier::open`], with an interval for checks of the list of revoked tokens.
     ///
     /// # Errors
     /// If one of them can't be read.
-    pub fn looking_every(
-        every: Duration,
+    pub fn with_interval(
+        interval: Duration,
         public_key: &Path,
         revoked: &Path,
     ) -> Result<Self, IdentityError> {
@@ -69,19 +70,19 @@ impl Verifier {
             .map_err(|_| IdentityError::content(public_key, "is not a PASERK k4.public key"))?;
         Ok(Self {
             key,
-            revoked: Revoked::open(revoked, every).map_err(IdentityError::file(revoked))?,
-            verified: RwLock::default(),
+            revoked: Revoked::open(revoked, interval).map_err(IdentityError::file(revoked))?,
+            cache: RwLock::default(),
         })
     }
 
-    /// Whose token this is.
+    /// The caller that a token identifies.
     ///
     /// # Errors
-    /// UNAUTHENTICATED if it is not one of ours, its time is over, or it was revoked.
+    /// UNAUTHENTICATED if the token is invalid, expired or revoked.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Arc<Caller>, Error> {
-        let Verified { caller, expires } = match self.remembered(token) {
+        let Verified { caller, expires } = match self.cached(token) {
             Some(verified) => verified,
-            None => self.check(token, now)?,
+            None => self.verify_signature(token, now)?,
         };
         if expires <= now {
             return Err(Error::new(Reason::TokenExpired));
@@ -92,31 +93,29 @@ impl Verifier {
         Ok(caller)
     }
 
-    fn remembered(&self, token: &str) -> Option<Verified> {
-        let verified = self.verified.read().unwrap_or_else(PoisonError::into_inner);
-        verified.get(token).cloned()
+    fn cached(&self, token: &str) -> Option<Verified> {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        cache.get(token).cloned()
     }
 
-    fn check(&self, token: &str, now: DateTime<Utc>) -> Result<Verified, Error> {
+    /// Verifies the signature and the claims, and caches the caller unless the token has expired.
+    fn verify_signature(&self, token: &str, now: DateTime<Utc>) -> Result<Verified, Error> {
         let claims = self.claims(token).filter(|c| c.problem(now).is_none());
         let claims = claims.ok_or_else(|| Error::new(Reason::TokenInvalid))?;
         let expires = claims.exp;
         let caller = Arc::new(claims.caller(token));
         let checked = Verified { caller, expires };
         if expires > now {
-            let mut verified = self
-                .verified
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            if verified.len() >= REMEMBERED {
-                verified.clear();
+            let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+            if cache.len() >= MOST_CACHED {
+                cache.clear();
             }
-            verified.insert(token.to_owned(), checked.clone());
+            cache.insert(token.to_owned(), checked.clone());
         }
         Ok(checked)
     }
 
-    /// The claims of a token that our key signed.
+    /// The claims of a token signed with the administrator's key; `None` for any other.
     fn claims(&self, token: &str) -> Option<Claims> {
         if token.len() > LONGEST_TOKEN {
             return None;
@@ -143,7 +142,7 @@ mod tests {
         let (key, revoked) = (folder.join("public.key"), folder.join("revoked"));
         (
             keyring,
-            Verifier::looking_every(Duration::ZERO, &key, &revoked).unwrap(),
+            Verifier::with_interval(Duration::ZERO, &key, &revoked).unwrap(),
         )
     }
 
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_names_its_caller_until_it_expires() {
+    fn a_token_identifies_its_caller_until_it_expires() {
         let folder = tempfile::tempdir().unwrap();
         let (keyring, verifier) = keyring(folder.path());
         let token = keyring.issue(grant()).unwrap();
@@ -173,7 +172,7 @@ mod tests {
             let error = verifier.verify(&token, late).unwrap_err();
             assert_eq!(error.reason(), Reason::TokenExpired);
         }
-        // Also where it was never seen before.
+        // The same for a verifier that has it not in its cache.
         let (_, fresh) = self::keyring(folder.path());
         let error = fresh.verify(&token, now + TimeDelta::hours(2)).unwrap_err();
         assert_eq!(error.reason(), Reason::TokenExpired);
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_our_key_did_not_sign_is_invalid() {
+    fn a_token_with_another_signature_is_invalid() {
         let folder = tempfile::tempdir().unwrap();
         let (keyring, verifier) = keyring(folder.path());
         let token = keyring.issue(grant()).unwrap();
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn signed_claims_are_checked_too() {
+    fn signed_claims_are_validated() {
         let folder = tempfile::tempdir().unwrap();
         let (_, verifier) = keyring(folder.path());
         let key = fs::read_to_string(folder.path().join("signing.key")).unwrap();
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_token_is_refused_even_where_the_list_is_gone() {
+    fn a_revoked_token_stays_refused_when_the_list_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let (keyring, verifier) = keyring(folder.path());
         let (first, second) = (
@@ -263,21 +262,21 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_tokens_is_bounded() {
+    fn the_cache_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let (keyring, verifier) = keyring(folder.path());
         let token = keyring.issue(grant()).unwrap();
         let now = Utc::now();
-        let verified = verifier.check(&token, now).unwrap();
-        for i in 0..REMEMBERED * 3 {
-            let mut memory = verifier.verified.write().unwrap();
-            if memory.len() < REMEMBERED {
-                memory.insert(i.to_string(), verified.clone());
+        let verified = verifier.verify_signature(&token, now).unwrap();
+        for i in 0..MOST_CACHED * 3 {
+            let mut cache = verifier.cache.write().unwrap();
+            if cache.len() < MOST_CACHED {
+                cache.insert(i.to_string(), verified.clone());
             }
         }
         verifier
-            .check(&keyring.issue(grant()).unwrap(), now)
+            .verify_signature(&keyring.issue(grant()).unwrap(), now)
             .unwrap();
-        assert!(verifier.verified.read().unwrap().len() <= REMEMBERED);
+        assert!(verifier.cache.read().unwrap().len() <= MOST_CACHED);
     }
 }

@@ -1,4 +1,4 @@
-//! What goes with a call: the request id, the trace, and both on to the next service.
+//! Request ids, traces, calls on behalf of a caller, and metrics.
 
 use std::time::Duration;
 
@@ -11,29 +11,27 @@ async fn the_request_id_comes_back_on_success_and_on_error() {
     let server = start().await;
     let mut channel = server.channel();
     for name in ["m1", "gone", "panic"] {
-        let mut headers = bearer(&server.token());
-        headers.insert("x-request-id", "portal-2022.1".parse().unwrap());
-        let told = send(&mut channel, PATH, headers, framed(name))
-            .await
-            .unwrap();
-        assert_eq!(told["x-request-id"], "portal-2022.1", "{name}");
+        let mut sent = bearer(&server.token());
+        sent.insert("x-request-id", "portal-2022.1".parse().unwrap());
+        let headers = send(&mut channel, PATH, sent, framed(name)).await.unwrap();
+        assert_eq!(headers["x-request-id"], "portal-2022.1", "{name}");
 
-        let told = send(&mut channel, PATH, bearer(&server.token()), framed(name))
+        let headers = send(&mut channel, PATH, bearer(&server.token()), framed(name))
             .await
             .unwrap();
-        assert_eq!(told["x-request-id"].len(), 36, "{name}: {told:?}");
-        assert_eq!(told.get_all("x-request-id").iter().count(), 1);
+        assert_eq!(headers["x-request-id"].len(), 36, "{name}: {headers:?}");
+        assert_eq!(headers.get_all("x-request-id").iter().count(), 1);
     }
-    let told = send(&mut channel, PATH, Default::default(), framed("m1"))
+    let headers = send(&mut channel, PATH, Default::default(), framed("m1"))
         .await
         .unwrap();
-    assert!(told.contains_key("x-request-id"));
+    assert!(headers.contains_key("x-request-id"));
 }
 
 #[tokio::test]
-async fn a_call_on_behalf_takes_along_token_id_trace_and_time() {
+async fn a_call_on_behalf_has_the_token_the_request_id_the_trace_and_the_deadline() {
     let (first, second) = (start().await, start().await);
-    // A server trusts only its own keyring: the second one is told of the refusal.
+    // The second server refuses the token, as it has a keyring of its own.
     let mut request = asking("forward", &first.token());
     request.get_mut().page_token = second.url();
     let refused = first.history().list_history(request).await.unwrap_err();
@@ -48,22 +46,22 @@ async fn a_call_on_behalf_takes_along_token_id_trace_and_time() {
         .metadata_mut()
         .insert("traceparent", TRACEPARENT.parse().unwrap());
     request.set_timeout(Duration::from_millis(900));
-    let told = first
+    let answer = first
         .history()
         .list_history(request)
         .await
         .unwrap()
         .into_inner()
         .next_page_token;
-    let told: Vec<_> = told.split('|').collect();
-    assert_eq!(told[0], "portal-7");
-    assert_eq!(&told[1][..35], &TRACEPARENT[..35]);
-    let micros: u64 = told[2].trim_end_matches('u').parse().unwrap();
-    assert!(micros <= 900_000, "{told:?}");
+    let headers: Vec<_> = answer.split('|').collect();
+    assert_eq!(headers[0], "portal-7");
+    assert_eq!(&headers[1][..35], &TRACEPARENT[..35]);
+    let micros: u64 = headers[2].trim_end_matches('u').parse().unwrap();
+    assert!(micros <= 900_000, "{headers:?}");
 }
 
 #[tokio::test]
-async fn calls_are_counted_where_prometheus_reads() {
+async fn calls_are_counted_by_code_at_the_metrics_endpoint() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
@@ -78,15 +76,15 @@ async fn calls_are_counted_where_prometheus_reads() {
     let token = server.token_for(&["measured.read"], chrono::TimeDelta::hours(1));
     let mut channel = server.channel();
     for (name, code) in [("m1", 0), ("m1", 0), ("gone", 5)] {
-        let told = send(&mut channel, PATH, bearer(&token), framed(name))
+        let headers = send(&mut channel, PATH, bearer(&token), framed(name))
             .await
             .unwrap();
-        assert_eq!(status(&told).code() as i32, code);
+        assert_eq!(status(&headers).code() as i32, code);
     }
     send(&mut channel, "/secret/path", bearer(&token), framed("m1"))
         .await
         .unwrap();
-    // The last of a call is counted just after its answer is out.
+    // A call is counted just after its response is sent.
     let mut text = String::new();
     for _ in 0..100 {
         text = read(address).await;

@@ -1,4 +1,4 @@
-//! TLS, with and without certificates of the callers.
+//! TLS, with and without client certificates.
 
 use std::fs;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ impl Files {
         Some(self.folder.path().join("ca.pem"))
     }
 
-    /// A certificate for a name and its key.
+    /// Writes a certificate for a name, and its key.
     fn signed(&self, name: &str) -> (Option<PathBuf>, Option<PathBuf>) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -66,7 +66,7 @@ async fn works(server: &Server, channel: Channel) -> bool {
 }
 
 #[tokio::test]
-async fn calls_are_encrypted_where_a_certificate_is_given() {
+async fn a_server_with_a_certificate_serves_tls_only() {
     let files = Files::new();
     let (certificate, key) = files.signed("localhost");
     let server = start_with(|c| {
@@ -98,7 +98,7 @@ async fn calls_are_encrypted_where_a_certificate_is_given() {
 }
 
 #[tokio::test]
-async fn callers_show_a_certificate_where_an_authority_is_given() {
+async fn a_client_certificate_is_required_with_a_client_ca() {
     let files = Files::new();
     let (certificate, key) = files.signed("localhost");
     let server = start_with(|c| {
@@ -127,7 +127,7 @@ async fn callers_show_a_certificate_where_an_authority_is_given() {
 }
 
 #[tokio::test]
-async fn callers_may_show_a_certificate_but_no_bad_one() {
+async fn an_optional_client_certificate_must_be_valid() {
     let (files, others) = (Files::new(), Files::new());
     let (certificate, key) = files.signed("localhost");
     let server = start_with(|c| {
@@ -140,24 +140,36 @@ async fn callers_may_show_a_certificate_but_no_bad_one() {
         };
     })
     .await;
-    let showing = |(certificate, key)| Tls {
+    let presenting = |(certificate, key)| Tls {
         certificate,
         key,
         ca: files.ca(),
         ..Tls::default()
     };
-    assert!(works(&server, channel(&server, &showing((None, None)))).await);
-    assert!(works(&server, channel(&server, &showing(files.signed("portal")))).await);
-    assert!(!works(&server, channel(&server, &showing(others.signed("portal")))).await);
+    assert!(works(&server, channel(&server, &presenting((None, None)))).await);
+    assert!(
+        works(
+            &server,
+            channel(&server, &presenting(files.signed("portal")))
+        )
+        .await
+    );
+    assert!(
+        !works(
+            &server,
+            channel(&server, &presenting(others.signed("portal")))
+        )
+        .await
+    );
 }
 
-/// Longer than files go without being looked at.
-async fn a_look_later() {
+/// Waits for longer than the interval between two checks of the files.
+async fn next_check() {
     tokio::time::sleep(Duration::from_millis(1_100)).await;
 }
 
 #[tokio::test]
-async fn both_sides_show_a_renewed_certificate_without_a_restart() {
+async fn both_sides_reload_renewed_certificates() {
     let files = Files::new();
     let (certificate, key) = files.signed("localhost");
     let server = start_with(|c| {
@@ -170,16 +182,16 @@ async fn both_sides_show_a_renewed_certificate_without_a_restart() {
     })
     .await;
     let (certificate, key) = files.signed("portal");
-    let showing = Tls {
+    let client = Tls {
         certificate,
         key,
         ca: files.ca(),
         ..Tls::default()
     };
-    let open = channel(&server, &showing);
+    let open = channel(&server, &client);
     assert!(works(&server, open.clone()).await);
 
-    // Another authority takes over. Until all files are of the new one, the old ones stay in force.
+    // Another authority takes over. The old files stay in force until all are replaced.
     let renewed = Files::new();
     let put = |name: &str| {
         let text = fs::read(renewed.folder.path().join(name)).unwrap();
@@ -188,31 +200,31 @@ async fn both_sides_show_a_renewed_certificate_without_a_restart() {
     renewed.signed("localhost");
     renewed.signed("portal");
     put("localhost.pem");
-    a_look_later().await;
+    next_check().await;
     assert!(
-        works(&server, channel(&server, &showing)).await,
+        works(&server, channel(&server, &client)).await,
         "half written"
     );
     for name in ["localhost.key", "ca.pem", "portal.pem", "portal.key"] {
         put(name);
     }
-    a_look_later().await;
-    assert!(works(&server, channel(&server, &showing)).await, "renewed");
+    next_check().await;
+    assert!(works(&server, channel(&server, &client)).await, "renewed");
     assert!(works(&server, open).await, "a connection that was open");
 
-    // What the former authority signed is let in no more.
-    let former = files.signed("former");
-    let former = Tls {
-        certificate: former.0,
-        key: former.1,
+    // A certificate of the old authority is refused.
+    let old = files.signed("old");
+    let old = Tls {
+        certificate: old.0,
+        key: old.1,
         ca: renewed.ca(),
         ..Tls::default()
     };
-    assert!(!works(&server, channel(&server, &former)).await);
+    assert!(!works(&server, channel(&server, &old)).await);
 }
 
 #[tokio::test]
-async fn a_slow_handshake_holds_up_no_other() {
+async fn slow_handshakes_do_not_delay_others() {
     let files = Files::new();
     let (certificate, key) = files.signed("localhost");
     let server = start_with(|c| {

@@ -1,4 +1,4 @@
-//! Every error is one of ours, with all that errors have, and says nothing of our inside.
+//! Every error has a reason and details, and none has internal texts.
 
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -6,18 +6,21 @@ use tonic_types::StatusExt;
 use crate::harness::{PATH, asking, assert_refused, bearer, framed, send, start, status};
 
 #[tokio::test]
-async fn a_panic_ends_its_call_only_and_keeps_its_words() {
+async fn a_panic_ends_its_own_call_without_its_text() {
     let server = start().await;
     let refused = server.ask("panic").await.unwrap_err();
     assert_refused(&refused, Code::Internal, "INTERNAL");
     let info = refused.get_details_error_info().unwrap();
     assert_eq!(info.metadata["error_id"].len(), 36);
-    assert!(!format!("{refused:?}").contains("words"), "{refused:?}");
+    assert!(
+        !format!("{refused:?}").contains("the text of a panic"),
+        "{refused:?}"
+    );
     server.ask("m1").await.unwrap();
 }
 
 #[tokio::test]
-async fn a_bare_status_of_a_handler_keeps_its_words() {
+async fn a_bare_status_of_a_handler_loses_its_text() {
     let server = start().await;
     let refused = server.ask("bare").await.unwrap_err();
     assert_refused(&refused, Code::Internal, "INTERNAL");
@@ -25,7 +28,7 @@ async fn a_bare_status_of_a_handler_keeps_its_words() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_handler_comes_through() {
+async fn an_error_of_a_handler_reaches_the_caller() {
     let server = start().await;
     let refused = server.ask("gone").await.unwrap_err();
     assert_refused(&refused, Code::NotFound, "NOT_FOUND");
@@ -34,7 +37,7 @@ async fn an_error_of_a_handler_comes_through() {
 }
 
 #[tokio::test]
-async fn bodies_that_do_not_decode_are_the_callers_fault() {
+async fn bodies_that_do_not_decode_are_invalid_arguments() {
     let server = start().await;
     let mut channel = server.channel();
     let mut flagged = framed("m1");
@@ -55,34 +58,34 @@ async fn bodies_that_do_not_decode_are_the_callers_fault() {
         ("a huge length", vec![0, 255, 255, 255, 255, 1]),
     ];
     for (what, body) in bodies {
-        let told = send(&mut channel, PATH, bearer(&server.token()), body)
+        let headers = send(&mut channel, PATH, bearer(&server.token()), body)
             .await
             .expect(what);
-        let status = status(&told);
+        let status = status(&headers);
         assert_eq!(status.code(), Code::InvalidArgument, "{what}: {status:?}");
         assert_refused(&status, Code::InvalidArgument, "INVALID_FIELDS");
-        let said = status.message();
+        let text = status.message();
         assert!(
-            !said.contains("Protobuf") && !said.contains("protocol"),
-            "{what}: {said}"
+            !text.contains("Protobuf") && !text.contains("protocol"),
+            "{what}: {text}"
         );
     }
     server.ask("m1").await.unwrap();
 }
 
 #[tokio::test]
-async fn unknown_compression_is_refused_as_the_protocol_says() {
+async fn unknown_compression_is_unimplemented() {
     let server = start().await;
-    let mut headers = bearer(&server.token());
-    headers.insert("grpc-encoding", "brotli".parse().unwrap());
-    let told = send(&mut server.channel(), PATH, headers, framed("m1"))
+    let mut sent = bearer(&server.token());
+    sent.insert("grpc-encoding", "brotli".parse().unwrap());
+    let headers = send(&mut server.channel(), PATH, sent, framed("m1"))
         .await
         .unwrap();
-    assert_refused(&status(&told), Code::Unimplemented, "INVALID_FIELDS");
+    assert_refused(&status(&headers), Code::Unimplemented, "INVALID_FIELDS");
 }
 
 #[tokio::test]
-async fn errors_are_told_in_the_callers_language() {
+async fn errors_have_texts_in_the_callers_language() {
     let server = start().await;
     for token in ["bad".to_owned(), server.token()] {
         let mut request = asking("gone", &token);

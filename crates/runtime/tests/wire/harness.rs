@@ -1,4 +1,4 @@
-//! A service whose answers depend on the name that is asked for, and ways to call it.
+//! A service whose answer depends on the name in the request, and helpers to call it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use taizhang_contracts::history::history_service_server::{HistoryService, Histor
 use taizhang_contracts::history::{ListHistoryRequest, ListHistoryResponse};
 use taizhang_contracts::{Context, Error, Office};
 use taizhang_runtime::identity::{Grant, Keyring, Verifier};
-use taizhang_runtime::{Config, ServeError, Service, client, deadline, serve};
+use taizhang_runtime::{Config, ServeError, Service, client, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -24,15 +24,15 @@ use tonic_types::StatusExt;
 
 pub const PATH: &str = "/taizhang.history.v1.HistoryService/ListHistory";
 
-/// What the handlers of one server are told and tell.
+/// Signals to and from the handlers of one server.
 #[derive(Debug, Default)]
 pub struct Signals {
     pub entered: Notify,
-    pub go_on: Notify,
+    pub proceed: Notify,
     pub dropped: Notify,
 }
 
-/// Tells when a call is dropped before its end.
+/// Signals that a call was dropped before its end.
 struct OnDrop(Arc<Signals>);
 
 impl Drop for OnDrop {
@@ -43,7 +43,7 @@ impl Drop for OnDrop {
 
 struct Stub(Arc<Signals>);
 
-fn says(text: impl Into<String>) -> Result<Response<ListHistoryResponse>, Status> {
+fn answer(text: impl Into<String>) -> Result<Response<ListHistoryResponse>, Status> {
     Ok(Response::new(ListHistoryResponse {
         entries: Vec::new(),
         next_page_token: text.into(),
@@ -64,45 +64,44 @@ impl HistoryService for Stub {
             let value = request.metadata().get(name);
             value.map_or("", |v| v.to_str().unwrap()).to_owned()
         };
-        let told = ["x-request-id", "traceparent", "grpc-timeout"].map(header);
+        let headers = ["x-request-id", "traceparent", "grpc-timeout"].map(header);
         let (context, message) = Context::enter(request)?;
         let name = message.name.rsplit('/').next().unwrap_or_default();
         match name {
-            "panic" => panic!("the words of a panic"),
+            "panic" => panic!("the text of a panic"),
             "bare" => Err(Status::internal("the text of a database")),
             "gone" => Err(Error::not_found("Meeting", message.name).into()),
             "wait" => {
                 let on_drop = OnDrop(self.0.clone());
                 self.0.entered.notify_one();
-                self.0.go_on.notified().await;
+                self.0.proceed.notified().await;
                 std::mem::forget(on_drop);
-                says("waited")
+                answer("waited")
             }
-            "time" => {
-                let left = deadline::remaining().unwrap();
-                assert!(left.abs_diff(given.remaining()) < Duration::from_millis(50));
-                says(left.as_millis().to_string())
+            "remaining" => {
+                assert_eq!(context.until, Some(given));
+                answer(given.remaining().as_millis().to_string())
             }
-            "told" => says(told.join("|")),
+            "headers" => answer(headers.join("|")),
             "forward" => {
-                // The next server's address comes in the page token.
+                // The page token has the address of the next server.
                 let channel = client::connect_lazy(&message.page_token, &Default::default())
                     .map_err(Error::internal)?;
                 let message = ListHistoryRequest {
-                    name: "offices/demo/meetings/told".into(),
+                    name: "offices/demo/meetings/headers".into(),
                     ..Default::default()
                 };
-                let request = client::on_behalf(&context, message, Duration::from_secs(2));
+                let channel = client::on_behalf(&context, channel, Duration::from_secs(2));
                 HistoryServiceClient::new(channel)
-                    .list_history(request)
+                    .list_history(message)
                     .await
             }
-            _ => says(context.caller.system.clone()),
+            _ => answer(context.caller.system.clone()),
         }
     }
 }
 
-/// A running server, with a keyring and a folder of its own.
+/// A running server with its own keyring and folder.
 pub struct Server {
     pub address: SocketAddr,
     pub keyring: Keyring,
@@ -129,7 +128,7 @@ pub async fn start_as(name: &'static str, configure: impl FnOnce(&mut Config)) -
     configure(&mut config);
     let keyring = Keyring::open_or_create(&config.identity_folder()).unwrap();
     let verifier =
-        Verifier::looking_every(Duration::ZERO, &config.public_key(), &config.revoked()).unwrap();
+        Verifier::with_interval(Duration::ZERO, &config.public_key(), &config.revoked()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let signals = Arc::new(Signals::default());
@@ -156,7 +155,7 @@ pub async fn start_as(name: &'static str, configure: impl FnOnce(&mut Config)) -
 }
 
 impl Server {
-    /// A token that may do all that the tests ask for.
+    /// A token with the scope of the method.
     pub fn token(&self) -> String {
         self.token_for(&["meetings.read"], TimeDelta::hours(1))
     }
@@ -183,7 +182,7 @@ impl Server {
         HistoryServiceClient::new(self.channel())
     }
 
-    /// Asks for one record's history, with a good token.
+    /// Calls the method with a valid token.
     pub async fn ask(&self, name: &str) -> Result<Response<ListHistoryResponse>, Status> {
         self.history()
             .list_history(asking(name, &self.token()))
@@ -225,7 +224,7 @@ pub fn framed(name: &str) -> Vec<u8> {
     framed
 }
 
-/// Sends bytes of any kind; the trailers that come back, or what the transport said.
+/// Sends any bytes; the headers and trailers of the response, or the error of the transport.
 pub async fn send(
     channel: &mut Channel,
     path: &str,
@@ -247,14 +246,14 @@ pub async fn send(
     if response.status() != 200 {
         return Err(response.status().to_string());
     }
-    let mut told = response.headers().clone();
+    let mut headers = response.headers().clone();
     let collected = response
         .into_body()
         .collect()
         .await
         .map_err(|e| e.to_string())?;
-    told.extend(collected.trailers().cloned().unwrap_or_default());
-    Ok(told)
+    headers.extend(collected.trailers().cloned().unwrap_or_default());
+    Ok(headers)
 }
 
 pub fn bearer(token: &str) -> HeaderMap {
@@ -264,12 +263,12 @@ pub fn bearer(token: &str) -> HeaderMap {
     )])
 }
 
-/// The status in trailers.
-pub fn status(told: &HeaderMap) -> Status {
-    Status::from_header_map(told).unwrap()
+/// The status in headers or trailers.
+pub fn status(headers: &HeaderMap) -> Status {
+    Status::from_header_map(headers).unwrap()
 }
 
-/// Holds an error to what every error must have.
+/// Asserts the code and the reason of an error, and that it has what every error has.
 pub fn assert_refused(status: &Status, code: Code, reason: &str) {
     assert_eq!(status.code(), code, "{status:?}");
     let info = status.get_details_error_info().expect("an ErrorInfo");

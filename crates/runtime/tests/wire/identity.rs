@@ -1,4 +1,4 @@
-//! Who may call what.
+//! Tokens and scopes.
 
 use chrono::TimeDelta;
 use tonic::{Code, Request};
@@ -7,14 +7,14 @@ use tonic_types::StatusExt;
 use crate::harness::{asking, assert_refused, bearer, framed, message, send, start, status};
 
 #[tokio::test]
-async fn a_good_token_names_the_caller() {
+async fn a_valid_token_identifies_the_caller() {
     let server = start().await;
     let answer = server.ask("m1").await.unwrap().into_inner();
     assert_eq!(answer.next_page_token, "township-portal");
 }
 
 #[tokio::test]
-async fn without_a_bearer_token_nobody_comes_in() {
+async fn a_call_without_a_bearer_token_is_unauthenticated() {
     let server = start().await;
     let refused = server
         .history()
@@ -40,7 +40,7 @@ async fn without_a_bearer_token_nobody_comes_in() {
 }
 
 #[tokio::test]
-async fn bad_expired_and_revoked_tokens_are_told_apart() {
+async fn invalid_expired_and_revoked_tokens_have_reasons_of_their_own() {
     let server = start().await;
     let mut client = server.history();
     let refused = client
@@ -89,7 +89,7 @@ async fn the_scope_must_be_held_exactly() {
 }
 
 #[tokio::test]
-async fn unknown_methods_are_known_to_nobody_without_a_token() {
+async fn a_caller_without_a_token_does_not_learn_which_methods_exist() {
     let server = start().await;
     let mut channel = server.channel();
     let unknown = [
@@ -99,13 +99,13 @@ async fn unknown_methods_are_known_to_nobody_without_a_token() {
         "/",
     ];
     for path in unknown {
-        let told = send(&mut channel, path, Default::default(), framed("m1"))
+        let headers = send(&mut channel, path, Default::default(), framed("m1"))
             .await
             .unwrap();
-        assert_refused(&status(&told), Code::Unauthenticated, "TOKEN_MISSING");
-        let told = send(&mut channel, path, bearer(&server.token()), framed("m1"))
+        assert_refused(&status(&headers), Code::Unauthenticated, "TOKEN_MISSING");
+        let headers = send(&mut channel, path, bearer(&server.token()), framed("m1"))
             .await
             .unwrap();
-        assert_refused(&status(&told), Code::Unimplemented, "METHOD_UNKNOWN");
+        assert_refused(&status(&headers), Code::Unimplemented, "METHOD_UNKNOWN");
     }
 }

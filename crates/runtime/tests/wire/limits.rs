@@ -1,4 +1,4 @@
-//! What a caller may take: time, places, bytes.
+//! Deadlines, load shedding, and sizes.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ async fn the_callers_deadline_ends_the_call_and_drops_its_work() {
         let refused = server.history().list_history(request).await.unwrap_err();
         assert!(since.elapsed() < Duration::from_secs(2));
         server.signals.dropped.notified().await;
-        // The client watches the time too; on a busy machine it may give up before it is told.
+        // The client has a timeout of its own, which may come first on a busy machine.
         if refused.code() != Code::Cancelled {
             break refused;
         }
@@ -29,11 +29,11 @@ async fn the_callers_deadline_ends_the_call_and_drops_its_work() {
 }
 
 #[tokio::test]
-async fn without_a_deadline_the_cap_holds_and_no_caller_gets_more() {
+async fn the_configured_deadline_bounds_every_call() {
     let server = start_with(|c| c.limits.deadline_seconds = 1).await;
     let refused = server.ask("wait").await.unwrap_err();
     assert_refused(&refused, Code::DeadlineExceeded, "DEADLINE_EXCEEDED");
-    let mut request = asking("time", &server.token());
+    let mut request = asking("remaining", &server.token());
     request.set_timeout(Duration::from_secs(3_600));
     let left = server
         .history()
@@ -46,7 +46,7 @@ async fn without_a_deadline_the_cap_holds_and_no_caller_gets_more() {
 }
 
 #[tokio::test]
-async fn beyond_its_places_a_service_refuses_at_once() {
+async fn a_call_without_a_permit_is_refused_at_once() {
     let server = start_with(|c| c.limits.calls = 1).await;
     let (mut client, token) = (server.history(), server.token());
     let waiting = tokio::spawn({
@@ -72,17 +72,17 @@ async fn beyond_its_places_a_service_refuses_at_once() {
             .is_empty()
     );
 
-    server.signals.go_on.notify_one();
+    server.signals.proceed.notify_one();
     assert_eq!(
         waiting.await.unwrap().unwrap().into_inner().next_page_token,
         "waited"
     );
-    // The place is free again once the answer is out.
+    // The permit is free again once the response is sent.
     client.list_history(asking("m1", &token)).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_gives_its_place_back() {
+async fn a_caller_that_goes_away_gives_its_permit_back() {
     let server = start_with(|c| c.limits.calls = 1).await;
     let waiting = tokio::spawn({
         let (mut client, request) = (server.history(), asking("wait", &server.token()));
@@ -97,39 +97,39 @@ async fn a_caller_who_goes_away_gives_its_place_back() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("the place was not given back");
+    panic!("the permit was not given back");
 }
 
 #[tokio::test]
-async fn messages_above_the_bound_are_refused() {
+async fn messages_above_the_limit_are_refused() {
     let server = start_with(|c| c.limits.message_bytes = 2_048).await;
     let mut channel = server.channel();
     let token = server.token();
 
-    // One that is announced, and one that hides behind a small message.
+    // One whose length is in its prefix, and one behind a small message.
     let mut announced = vec![0];
     announced.extend(5_000_u32.to_be_bytes());
     announced.extend([0; 5_000]);
     let mut hidden = framed("m1");
     hidden.extend([0; 5_000]);
     for body in [announced, hidden] {
-        let told = send(&mut channel, PATH, bearer(&token), body)
+        let headers = send(&mut channel, PATH, bearer(&token), body)
             .await
             .unwrap();
-        assert_refused(&status(&told), Code::InvalidArgument, "INVALID_FIELDS");
+        assert_refused(&status(&headers), Code::InvalidArgument, "INVALID_FIELDS");
     }
     server.ask("m1").await.unwrap();
 }
 
 #[tokio::test]
-async fn ten_thousand_headers_are_an_error_and_no_more() {
+async fn ten_thousand_headers_fail_their_own_call_only() {
     let server = start().await;
     let mut headers = bearer(&server.token());
     for i in 0..10_000 {
         let name = HeaderName::try_from(format!("x-{i}")).unwrap();
         headers.insert(name, HeaderValue::from_static("value"));
     }
-    let told = send(&mut server.channel(), PATH, headers, framed("m1")).await;
-    assert!(told.is_err(), "{told:?}");
+    let result = send(&mut server.channel(), PATH, headers, framed("m1")).await;
+    assert!(result.is_err(), "{result:?}");
     server.ask("m1").await.unwrap();
 }

@@ -1,24 +1,24 @@
-//! What the log says of a call, and what it never says.
+//! The log lines of calls.
 
 use std::process::Command;
 
 use crate::harness::{PATH, bearer, framed, send, start};
 
-const INSIDE: &str = "TAIZHANG_TEST_LOGS";
+const CHILD: &str = "TAIZHANG_TEST_LOGS";
 
 #[test]
-fn log_lines_name_the_request_and_hold_no_secret() {
-    if std::env::var_os(INSIDE).is_some() {
+fn log_lines_have_the_request_id_and_no_token() {
+    if std::env::var_os(CHILD).is_some() {
         return call();
     }
-    // Logging is begun once per process, so this needs one of its own.
+    // Logging is set up once per process, so the calls are made in a child process.
     let output = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "logs::log_lines_name_the_request_and_hold_no_secret",
+            "logs::log_lines_have_the_request_id_and_no_token",
             "--nocapture",
         ])
-        .env(INSIDE, "1")
+        .env(CHILD, "1")
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -27,19 +27,19 @@ fn log_lines_name_the_request_and_hold_no_secret() {
         .lines()
         .map(|l| serde_json::from_str(l).unwrap())
         .collect();
-    let said = |message: &str| {
-        let line = lines.iter().find(|l| l["message"] == message);
-        line.unwrap_or_else(|| panic!("no {message:?} in {log}"))
+    let line = |message: &str| {
+        let found = lines.iter().find(|l| l["message"] == message);
+        found.unwrap_or_else(|| panic!("no {message:?} in {log}"))
     };
     for message in ["panic", "internal error", "failed"] {
-        let span = &said(message)["span"];
+        let span = &line(message)["span"];
         assert_eq!(span["request_id"], "portal-7", "{message}");
         assert_eq!(span["caller"], "township-portal");
         assert_eq!(span["method"], PATH.trim_start_matches('/'));
     }
-    assert_eq!(said("failed")["span"]["code"], "INTERNAL");
-    assert_eq!(said("refused")["span"]["code"], "UNAUTHENTICATED");
-    assert!(!log.contains("v4.public"), "a token stands in the log");
+    assert_eq!(line("failed")["span"]["code"], "INTERNAL");
+    assert_eq!(line("refused")["span"]["code"], "UNAUTHENTICATED");
+    assert!(!log.contains("v4.public"), "the log has a token");
 }
 
 fn call() {

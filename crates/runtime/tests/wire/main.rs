@@ -1,4 +1,4 @@
-//! A service as a caller meets it: served on a port of its own, called over the wire.
+//! Tests of a served service over the wire.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What administrators and their tools ask: health and reflection, without a token.
+//! Health and reflection, which need no token.
 
 use tonic::Code;
 use tonic::transport::Channel;
@@ -9,7 +9,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 use crate::harness::{start, start_with};
 
 #[tokio::test]
-async fn health_is_told_to_everyone_per_service_and_overall() {
+async fn health_is_served_per_service_and_overall() {
     let server = start_with(|c| c.limits.calls = 1).await;
     let mut client = HealthClient::new(server.channel());
     for service in ["", "taizhang.history.v1.HistoryService"] {
@@ -49,7 +49,7 @@ async fn listed(channel: Channel) -> Result<Vec<String>, tonic::Status> {
 }
 
 #[tokio::test]
-async fn reflection_lists_what_is_served_and_can_be_switched_off() {
+async fn reflection_lists_the_services_and_can_be_disabled() {
     let server = start().await;
     let listed_here = listed(server.channel()).await.unwrap();
     assert!(listed_here.contains(&"taizhang.history.v1.HistoryService".to_owned()));
@@ -64,7 +64,7 @@ async fn reflection_lists_what_is_served_and_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn older_tools_find_the_contract_too() {
+async fn reflection_is_served_in_its_older_version_too() {
     use v1alpha::server_reflection_request::MessageRequest;
     use v1alpha::server_reflection_response::MessageResponse;
     let server = start().await;

@@ -1,11 +1,12 @@
-//! A stop fails no call that runs.
+//! Graceful shutdown, and renewed connections.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use taizhang_contracts::caller::{Caller, Secret};
+use taizhang_contracts::history::history_service_client::HistoryServiceClient;
 use taizhang_contracts::{Context, Office};
-use taizhang_runtime::client::read;
+use taizhang_runtime::client::on_behalf;
 use tokio::net::TcpStream;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -13,14 +14,14 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::harness::{asking, message, start, start_with};
 
 #[tokio::test]
-async fn a_call_that_runs_comes_to_its_end() {
+async fn a_running_call_completes_after_the_shutdown_began() {
     let mut server = start().await;
     let waiting = tokio::spawn({
         let (mut client, request) = (server.history(), asking("wait", &server.token()));
         async move { client.list_history(request).await }
     });
     server.signals.entered.notified().await;
-    // One who watches health hears of the stop, and does not hold it up.
+    // A watcher of health sees NOT_SERVING, and does not delay the shutdown.
     let mut health = HealthClient::new(server.channel());
     let watched = health.watch(HealthCheckRequest::default()).await.unwrap();
     let mut watched = watched.into_inner();
@@ -37,7 +38,7 @@ async fn a_call_that_runs_comes_to_its_end() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(!waiting.is_finished());
-    server.signals.go_on.notify_one();
+    server.signals.proceed.notify_one();
     let answer = waiting.await.unwrap().unwrap().into_inner();
     assert_eq!(answer.next_page_token, "waited");
     let since = Instant::now();
@@ -46,9 +47,9 @@ async fn a_call_that_runs_comes_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_connection_that_stays_open_does_not_hold_up_the_end() {
+async fn an_open_connection_delays_the_shutdown_at_most_by_the_longest_deadline() {
     let mut server = start_with(|c| c.limits.deadline_seconds = 1).await;
-    // Connected, and silent ever after.
+    // Connected, but never speaks.
     let _silent = TcpStream::connect(server.address).await.unwrap();
     server.ask("m1").await.unwrap();
     server.stop();
@@ -58,7 +59,7 @@ async fn a_connection_that_stays_open_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn connections_are_renewed_without_failing_reads() {
+async fn no_read_fails_when_connections_are_renewed() {
     let server = start_with(|c| c.limits.connection_age_seconds = 1).await;
     let caller = Caller {
         system: "reporting".into(),
@@ -72,13 +73,11 @@ async fn connections_are_renewed_without_failing_reads() {
         office: Office::from_id("demo").unwrap(),
         until: None,
     };
-    let client = server.history();
+    let channel = server.channel();
     let since = Instant::now();
     while since.elapsed() < Duration::from_millis(2_500) {
-        let answer = read(&context, message("m1"), Duration::from_secs(5), |request| {
-            let mut client = client.clone();
-            async move { client.list_history(request).await }
-        });
-        answer.await.unwrap();
+        let on_behalf = on_behalf(&context, channel.clone(), Duration::from_secs(5));
+        let mut client = HistoryServiceClient::new(on_behalf);
+        client.list_history(message("m1")).await.unwrap();
     }
 }

@@ -1,54 +1,35 @@
-//! The methods of a service: what each asks of its caller.
+//! The methods of a service: their names, the scopes that they require, and their metrics.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use taizhang_contracts::METHODS;
 use taizhang_contracts::descriptors::pool;
-use taizhang_contracts::{Caller, Error, METHODS, Reason, Result};
 
-use super::metrics::Metrics;
+use crate::call_metrics::CallMetrics;
 
 /// One method as one service serves it.
 #[derive(Debug)]
-pub(super) struct Method {
+pub(crate) struct Method {
     /// Its full name, such as `taizhang.history.v1.HistoryService/ListHistory`.
-    pub(super) name: &'static str,
-    /// Whether the caller sends many messages.
-    pub(super) client_streams: bool,
-    pub(super) metrics: Metrics,
-    /// The scope that it asks for; `None` if there is no such method.
-    scope: Option<String>,
-}
-
-impl Method {
-    /// # Errors
-    /// PERMISSION_DENIED naming the scope that the caller lacks.
-    pub(super) fn allows(&self, caller: &Caller) -> Result<()> {
-        let Some(scope) = &self.scope else {
-            return Err(Error::new(Reason::MethodUnknown));
-        };
-        if caller.scopes.contains(scope) {
-            return Ok(());
-        }
-        Err(Error::new(Reason::ScopeMissing)
-            .saying(
-                format!("令牌没有权限 {scope}"),
-                format!("the token lacks the scope {scope}"),
-            )
-            .with("scope", scope))
-    }
+    pub(crate) name: &'static str,
+    /// Whether the caller sends a stream of messages.
+    pub(crate) client_streams: bool,
+    /// The scope that a caller must hold; `None` if the service has no such method.
+    pub(crate) scope: Option<String>,
+    pub(crate) metrics: CallMetrics,
 }
 
 /// The methods of a service by their paths.
 #[derive(Debug)]
-pub(super) struct Methods {
+pub(crate) struct Methods {
     by_path: HashMap<&'static str, Arc<Method>>,
     unknown: Arc<Method>,
 }
 
 impl Methods {
     /// Those of the gRPC services that `service` serves.
-    pub(super) fn of(service: &'static str, grpc_services: &[&str]) -> Self {
+    pub(crate) fn of(service: &'static str, grpc_services: &[&str]) -> Self {
         let served = METHODS
             .iter()
             .filter(|m| grpc_services.contains(&m.service));
@@ -57,16 +38,16 @@ impl Methods {
             let method = Method {
                 name,
                 client_streams: client_streams(m.service, m.name),
-                metrics: Metrics::of(service, name),
                 scope: Some(m.scope.replace("{service}", service)),
+                metrics: CallMetrics::of(service, name),
             };
             (m.path, Arc::new(method))
         });
         let unknown = Method {
             name: "unknown",
             client_streams: false,
-            metrics: Metrics::of(service, "unknown"),
             scope: None,
+            metrics: CallMetrics::of(service, "unknown"),
         };
         Self {
             by_path: by_path.collect(),
@@ -74,8 +55,8 @@ impl Methods {
         }
     }
 
-    /// The method of a path, or one that nobody may call.
-    pub(super) fn find(&self, path: &str) -> &Arc<Method> {
+    /// The method of a path; for any other path the method `unknown`, which has no scope.
+    pub(crate) fn find(&self, path: &str) -> &Arc<Method> {
         self.by_path.get(path).unwrap_or(&self.unknown)
     }
 }
@@ -94,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shared_contract_asks_for_the_scope_of_the_service_that_serves_it() {
+    fn a_shared_contract_requires_the_scope_of_the_service_that_serves_it() {
         let path = "/taizhang.history.v1.HistoryService/ListHistory";
         let grpc = ["taizhang.history.v1.HistoryService"];
         for (service, scope) in [
@@ -117,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_method_asks_for_a_scope_that_can_be_granted() {
+    fn every_method_requires_a_scope_that_can_be_granted() {
         for method in METHODS {
             let methods = Methods::of("meetings", &[method.service]);
             let scope = methods.find(method.path).scope.clone().unwrap();

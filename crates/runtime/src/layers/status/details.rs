@@ -1,21 +1,17 @@
-//! Statuses that did not come from an [`Error`] get the details that every error has. tonic makes
-//! some before a handler runs, when a message can't be decoded for instance.
+//! Adds the details that every error has to a status that did not come from an [`Error`]. tonic
+//! makes such bare statuses itself, when a message can't be decoded for instance.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use taizhang_contracts::{Error, Reason};
 use tonic::{Code, Status};
 
-const STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+use crate::headers::{GRPC_STATUS, GRPC_STATUS_DETAILS, code};
 
-/// The code in headers or trailers, if they have one.
-pub(super) fn code(headers: &HeaderMap) -> Option<Code> {
-    headers.get(STATUS).map(|v| Code::from_bytes(v.as_bytes()))
-}
-
-/// Gives a status without details what it lacks.
+/// Replaces a status without details by one with details, in headers or trailers.
 pub(super) fn complete(headers: &mut HeaderMap) {
-    let bare = |code| !matches!(code, Code::Ok | Code::Cancelled) && !headers.contains_key(DETAILS);
+    let bare = |code| {
+        !matches!(code, Code::Ok | Code::Cancelled) && !headers.contains_key(GRPC_STATUS_DETAILS)
+    };
     if !code(headers).is_some_and(bare) {
         return;
     }
@@ -25,39 +21,41 @@ pub(super) fn complete(headers: &mut HeaderMap) {
     write(&explain(&status), headers);
 }
 
-/// Puts an error where a status stands.
+/// Writes a status into headers or trailers, over the one that is there.
 pub(super) fn write(status: &Status, headers: &mut HeaderMap) {
     if status.add_header(headers).is_err() {
-        headers.insert(STATUS, HeaderValue::from(Code::Internal as i32));
+        headers.insert(GRPC_STATUS, HeaderValue::from(Code::Internal as i32));
     }
 }
 
+/// The status with details in place of a bare one, whose text stays inside.
 fn explain(status: &Status) -> Status {
-    let said = status.message();
-    let says = |texts: &[&str]| texts.iter().any(|t| said.starts_with(t));
-    if says(UNSUPPORTED) {
+    let text = status.message();
+    let begins_with = |texts: &[&str]| texts.iter().any(|t| text.starts_with(t));
+    if begins_with(UNSUPPORTED_COMPRESSION) {
         let error = Error::new(Reason::InvalidFields)
             .saying("不支持该压缩方式", "the compression is not supported");
-        // The code that the protocol asks for.
+        // The gRPC specification requires this code.
         let bare: Status = error.into();
         let details = bare.details().to_vec().into();
         return Status::with_details(Code::Unimplemented, bare.message(), details);
     }
-    let error = if says(UNDECODABLE) {
+    let error = if begins_with(UNDECODABLE) {
         Error::new(Reason::InvalidFields).saying("请求内容无法解码", "the message can't be decoded")
-    } else if says(TOO_LARGE) {
+    } else if begins_with(TOO_LARGE) {
         Error::new(Reason::InvalidFields).saying("请求内容过大", "the message is too large")
     } else {
         match reason(status.code()) {
             Some(reason) => Error::new(reason),
-            None => Error::internal(said),
+            None => Error::internal(text),
         }
     };
     error.into()
 }
 
-/// How tonic's own messages begin; the tests over the wire hold these to the tonic we build with.
-const UNSUPPORTED: &[&str] = &["Content is compressed with"];
+/// How the messages of tonic's own statuses begin. The tests over the wire fail if a new tonic
+/// changes them.
+const UNSUPPORTED_COMPRESSION: &[&str] = &["Content is compressed with"];
 const UNDECODABLE: &[&str] = &[
     "failed to decode Protobuf message",
     "protocol error: received message with",
@@ -69,7 +67,7 @@ const TOO_LARGE: &[&str] = &[
     "length limit exceeded",
 ];
 
-/// The reason that says no more than the code does.
+/// The reason that means the same as the code; `None` for codes that are faults of the service.
 fn reason(code: Code) -> Option<Reason> {
     match code {
         Code::InvalidArgument | Code::OutOfRange => Some(Reason::InvalidFields),
@@ -101,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_status_gets_a_reason() {
+    fn a_bare_status_gets_a_reason_and_loses_its_text() {
         let cases = [
             (
                 Status::internal("failed to decode Protobuf message: X.y: buffer underflow"),
@@ -148,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_with_details_stays() {
+    fn a_status_with_details_is_unchanged() {
         let status: Status = Error::not_found("Meeting", "offices/demo/meetings/m1").into();
         let same = completed(status.clone());
         assert_eq!(
