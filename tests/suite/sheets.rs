@@ -1,6 +1,6 @@
 //! `taizhang import` and `export`: spreadsheets in and out, as an administrator runs them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -10,8 +10,9 @@ use calamine::Reader;
 use prost_reflect::{DynamicMessage, Value};
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use taizhang::roles::ROLES;
-use taizhang::sheets::cells::{Place, Shape};
-use taizhang::sheets::record::Record;
+use taizhang::spreadsheets::catalogue;
+use taizhang_spreadsheets::Sheet;
+use taizhang_spreadsheets::cells::{CellType, OfficeContext};
 
 use crate::harness::Suite;
 use crate::random;
@@ -48,7 +49,7 @@ impl<'a> Office<'a> {
     }
 
     fn command(&self, what: &str, record: &str, arguments: &[&str]) -> Command {
-        let service = Record::named(record).unwrap().role.name;
+        let service = sheet(record).service;
         let at = format!("http://{}", self.suite.addresses[service]);
         let mut command = Command::new(env!("CARGO_BIN_EXE_taizhang"));
         command
@@ -125,13 +126,17 @@ fn said(output: &Output) -> String {
 
 /// What stands in a record's field such as `minutes.number`, as a cell shows it.
 fn cell(record: &str, of: &DynamicMessage, path: &str) -> String {
-    let record = Record::named(record).unwrap();
-    let column = record.columns.iter().find(|c| c.dotted() == path).unwrap();
-    column.show(of, &place("demo"))
+    let sheet = sheet(record);
+    let column = sheet.columns.iter().find(|c| c.dotted() == path).unwrap();
+    column.show(of, &context("demo"))
 }
 
-fn place(office: &str) -> Place {
-    Place {
+fn sheet(record: &str) -> Sheet {
+    catalogue().sheet(record).unwrap()
+}
+
+fn context(office: &str) -> OfficeContext {
+    OfficeContext {
         office: format!("offices/{office}"),
         zone: chrono_tz::Asia::Shanghai,
     }
@@ -284,9 +289,9 @@ fn first_term(record: &str, path: &str) -> String {
 }
 
 fn term(record: &str, path: &str, wanted: impl Fn(&str) -> bool) -> String {
-    let record = Record::named(record).unwrap();
-    let column = record.columns.iter().find(|c| c.dotted() == path).unwrap();
-    let Shape::Choice(values) = &column.shape else {
+    let sheet = sheet(record);
+    let column = sheet.columns.iter().find(|c| c.dotted() == path).unwrap();
+    let CellType::Choice(values) = &column.cell_type else {
         panic!("{path} is no choice");
     };
     let (.., term) = values.iter().find(|(_, name, _)| wanted(name)).unwrap();
@@ -297,9 +302,9 @@ fn term(record: &str, path: &str, wanted: impl Fn(&str) -> bool) -> String {
 async fn a_workbook_is_read(office: &Office<'_>) {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
-    let record = Record::named("lectures").unwrap();
+    let lectures = self::sheet("lectures");
     let by_path = |path: &str| {
-        let column = record.columns.iter().find(|c| c.dotted() == path);
+        let column = lectures.columns.iter().find(|c| c.dotted() == path);
         column.unwrap().header.clone()
     };
     let paths = [
@@ -371,14 +376,14 @@ async fn bad_rows_are_named_by_their_cells(suite: Suite) {
     let meetings = office.records("meetings").await;
     assert_eq!(meetings.keys().collect::<Vec<_>>(), ["m1", "m8"]);
 
-    let record = Record::named("meetings").unwrap();
+    let sheet = sheet("meetings");
     let at = |path: &str, line: u32| {
-        let place = record
+        let position = sheet
             .columns
             .iter()
             .position(|c| c.dotted() == path)
             .unwrap();
-        let letter = char::from(b'A' + u8::try_from(place).unwrap());
+        let letter = char::from(b'A' + u8::try_from(position).unwrap());
         format!("{letter}{line}")
     };
     let text = fs::read_to_string(office.file("bad.csv")).unwrap();
@@ -464,8 +469,8 @@ async fn what_is_exported_can_be_imported_elsewhere(suite: Suite) {
     let (from, to) = (Office::of(&suite, "from"), Office::of(&suite, "into"));
     let mut went = BTreeMap::new();
     // What others refer to comes first.
-    let mut records = Record::all();
-    let order = |record: &Record| {
+    let mut records = catalogue().sheets();
+    let order = |record: &Sheet| {
         let first = [
             "facilities",
             "meetings",
@@ -473,12 +478,12 @@ async fn what_is_exported_can_be_imported_elsewhere(suite: Suite) {
             "issueSeries",
             "reformPlans",
         ];
-        let place = first.iter().position(|c| *c == record.kind.collection());
+        let place = first.iter().position(|c| *c == record.kind.collection);
         place.unwrap_or(first.len())
     };
     records.sort_by_key(order);
     for (i, record) in records.iter().enumerate() {
-        let collection = record.kind.collection();
+        let collection = record.kind.collection;
         let format = if i % 2 == 0 { "csv" } else { "xlsx" };
         let sheet = format!("{collection}.{format}");
         from.export(collection, &sheet);
@@ -503,12 +508,12 @@ async fn what_is_exported_can_be_imported_elsewhere(suite: Suite) {
             };
             for column in record.columns.iter().skip(1) {
                 let cells = [
-                    column.show(original, &place("from")),
-                    column.show(record_there, &place("into")),
+                    column.show(original, &context("from")),
+                    column.show(record_there, &context("into")),
                 ];
                 // Of a meeting that was held someone was present, whatever was changed later.
-                let cells = cells.map(|cell| match column.shape {
-                    Shape::Entries(_) => bare(&cell).replace("/是", "/否"),
+                let cells = cells.map(|cell| match column.cell_type {
+                    CellType::Entries(_) => bare(&cell).replace("/是", "/否"),
                     _ => bare(&cell),
                 });
                 let [cell, cell_there] = cells;
@@ -541,10 +546,24 @@ fn bare(cell: &str) -> String {
 }
 
 #[test]
+fn headers_and_the_terms_of_a_column_are_unique() {
+    for sheet in catalogue().sheets() {
+        let headers: BTreeSet<_> = sheet.columns.iter().map(|c| &c.header).collect();
+        assert_eq!(headers.len(), sheet.columns.len(), "{}", sheet.term);
+        for column in &sheet.columns {
+            if let CellType::Choice(values) = &column.cell_type {
+                let terms: BTreeSet<_> = values.iter().map(|(.., term)| term).collect();
+                assert_eq!(terms.len(), values.len(), "{}", column.header);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_kind_of_record_has_a_template() {
     let folder = tempfile::tempdir().unwrap();
-    for record in Record::all() {
-        let collection = record.kind.collection();
+    for record in catalogue().sheets() {
+        let collection = record.kind.collection;
         let output = Command::new(env!("CARGO_BIN_EXE_taizhang"))
             .current_dir(folder.path())
             .args(["import", "--template", collection])
@@ -572,7 +591,7 @@ fn every_kind_of_record_has_a_template() {
     let creates = creates
         .iter()
         .filter(|at| at.method.name().starts_with("Create"));
-    assert_eq!(creates.count(), Record::all().len() + 1);
+    assert_eq!(creates.count(), catalogue().sheets().len() + 1);
     let output = Command::new(env!("CARGO_BIN_EXE_taizhang"))
         .args(["import", "--template", "nothing"])
         .output()

@@ -1,7 +1,6 @@
 //! Who may call: tokens that an administrator signs (PASETO v4.public, Ed25519), and their check.
 
 mod claims;
-mod files;
 mod keyring;
 mod revoked;
 mod verifier;

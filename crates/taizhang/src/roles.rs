@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Context;
 use chrono_tz::Tz;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -178,14 +179,18 @@ pub fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Role>> {
     if names.is_empty() {
         return Ok(ROLES.iter().collect());
     }
-    names
-        .iter()
-        .map(|name| {
-            ROLES.iter().find(|role| role.name == name).ok_or_else(|| {
-                anyhow::anyhow!("no service {name}; there are {}", self::names().join(", "))
-            })
-        })
-        .collect()
+    names.iter().map(|name| role(name)).collect()
+}
+
+/// The role of this name.
+///
+/// # Errors
+/// If there is none.
+pub fn role(name: &str) -> anyhow::Result<&'static Role> {
+    let mut roles = ROLES.iter();
+    roles
+        .find(|role| role.name == name)
+        .with_context(|| format!("no service {name}; there are {}", self::names().join(", ")))
 }
 
 fn told<S: 'static>(indicators: &[figures::Indicator<S>]) -> Vec<Indicator> {

@@ -6,26 +6,26 @@ use anyhow::Context;
 use clap::Args;
 use taizhang_contracts::Office;
 
-use crate::folder::Folder;
+use crate::deployment::Deployment;
 
-/// What to prepare.
+/// What to make.
 #[derive(Debug, Args)]
-pub(super) struct Init {
-    /// The folder; the one where docker-compose.yml is.
+pub(crate) struct Init {
+    /// The folder of the deployment: where docker-compose.yml is.
     #[arg(long, default_value = ".")]
     dir: PathBuf,
     /// A name or IP address at which callers reach this machine; may be given more than once.
     #[arg(long = "host")]
     hosts: Vec<String>,
-    /// An office whose ledger is kept; may be given more than once.
+    /// The id of an office whose records are kept; may be given more than once.
     #[arg(long = "office", required_unless_present = "add")]
     offices: Vec<String>,
-    /// Adds the services that a folder does not know yet, which a newer program brought.
+    /// Adds the services of a newer program that the deployment does not have yet.
     #[arg(long, conflicts_with_all = ["hosts", "offices"])]
     add: bool,
 }
 
-pub(super) fn run(init: Init) -> anyhow::Result<()> {
+pub(crate) fn run(init: Init) -> anyhow::Result<()> {
     if init.add {
         return add(init.dir);
     }
@@ -34,7 +34,7 @@ pub(super) fn run(init: Init) -> anyhow::Result<()> {
         .iter()
         .map(|id| Office::from_id(id).with_context(|| format!("{id} is no office's id")))
         .collect::<anyhow::Result<_>>()?;
-    Folder::create(init.dir.clone(), &init.hosts, offices)?;
+    Deployment::create(init.dir.clone(), &init.hosts, offices)?;
     let dir = init.dir.display();
     println!(
         "{dir} is ready. Next:\n\
@@ -47,7 +47,7 @@ pub(super) fn run(init: Init) -> anyhow::Result<()> {
 }
 
 fn add(dir: PathBuf) -> anyhow::Result<()> {
-    let added = Folder::at(dir).add()?;
+    let added = Deployment::at(dir).add()?;
     for (service, file) in &added {
         println!(
             "{service} is new. On the database that runs already:\n\
