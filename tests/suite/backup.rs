@@ -246,7 +246,7 @@ async fn a_backup_is_restored_into_empty_databases_only(suite: Suite) {
     let file = folder.path().join("backup");
     back_up(&suite.config, &file, false).await.unwrap();
     let twice = back_up(&suite.config, &file, false).await.unwrap_err();
-    assert!(twice.to_string().contains("is there already"), "{twice}");
+    assert!(twice.to_string().contains("exists already"), "{twice}");
     let bare = Options {
         to: &folder.path().join("bare"),
         key: None,
@@ -373,7 +373,10 @@ async fn the_program_backs_up_and_restores(suite: Suite) {
     assert!(told.contains("encrypted"), "{told}");
     let (code, told) = run(&["restore", "--from", "b", "--key-file", "backup.key"]);
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("meetings: was there already"), "{told}");
+    assert!(
+        told.contains("meetings: had this history already"),
+        "{told}"
+    );
     let (code, told) = run(&[
         "restore",
         "--from",

@@ -11,11 +11,8 @@ use taizhang_ledger::audit::Chain;
 use taizhang_ledger::schema::history::Model;
 
 use crate::Progress;
-use crate::content::{Content, KeyFile, Manifest};
+use crate::content::{Content, KeyFile, LEDGER_KEY, Manifest};
 use crate::file::Reader;
-
-/// The ledger's key in the data folder and in a backup with keys.
-pub(crate) const LEDGER_KEY: &str = "ledger.key";
 
 /// What a verified backup holds.
 #[derive(Debug)]
@@ -103,8 +100,8 @@ impl VerifiedEntries {
         if let Some(ledger) = &ledger {
             ensure!(
                 fingerprint(ledger) == manifest.ledger_key,
-                "ledger.key is not the key of the histories in this backup; bring back the one \
-                 that was there when it was made"
+                "ledger.key is not the key of the histories in this backup; use the one with which \
+                 it was made"
             );
         }
         Ok(Self {
@@ -151,7 +148,7 @@ impl VerifiedEntries {
             Content::Entries(chunk) => {
                 let rows = chunk.entries.into_iter().map(|e| e.row(&chunk.office));
                 let rows: Option<Vec<Model>> = rows.collect();
-                let rows = rows.context("an entry of the backup has no time")?;
+                let rows = rows.context("an entry of the backup has an invalid time")?;
                 self.follow(&chunk.service, &chunk.office, &rows)?;
                 Ok(Some(Batch {
                     service: self.service,
@@ -161,7 +158,7 @@ impl VerifiedEntries {
             Content::Close(close) => {
                 self.end_office()?;
                 if let Some(missing) = self.expected() {
-                    bail!("the backup lacks the history of {missing}");
+                    bail!("the backup has no history of {missing}");
                 }
                 if let Some(ledger) = &self.ledger {
                     ensure!(
@@ -182,7 +179,7 @@ impl VerifiedEntries {
     pub(crate) fn checked(self) -> anyhow::Result<Checked> {
         let time = DateTime::from_timestamp_micros(self.manifest.time);
         Ok(Checked {
-            time: time.context("the manifest has no time")?,
+            time: time.context("the manifest has an invalid time")?,
             spread: self.manifest.spread,
             digest: hex::encode(self.reader.digest()),
             chains: self.ledger.is_some(),

@@ -3,6 +3,7 @@
 
 use chrono::DateTime;
 use prost::{Message, Oneof};
+use taizhang_files::Mode;
 use taizhang_ledger::copy::End;
 use taizhang_ledger::schema::history::Model;
 
@@ -70,6 +71,18 @@ pub(crate) struct Office {
     #[prost(bytes = "vec", tag = "3")]
     pub(crate) digest: Vec<u8>,
 }
+
+/// The path of the ledger's key in the data folder.
+pub(crate) const LEDGER_KEY: &str = "ledger.key";
+
+/// The files that a backup with keys holds, as paths in the data folder, and who may read them.
+pub(crate) const KEY_FILES: &[(&str, Mode)] = &[
+    (LEDGER_KEY, Mode::Private),
+    ("identity/signing.key", Mode::Private),
+    ("identity/public.key", Mode::Shared),
+    ("identity/issued.jsonl", Mode::Shared),
+    ("identity/revoked", Mode::Shared),
+];
 
 /// The key files of the data folder, and the register of tokens.
 #[derive(Clone, PartialEq, Message)]

@@ -159,8 +159,8 @@ impl Reader {
         );
         let cipher = match (protection, key) {
             (PLAIN, None) => None,
-            (PLAIN, Some(_)) => bail!("the backup is not encrypted; leave --key-file out"),
-            (ENCRYPTED, None) => bail!("the backup is encrypted; give its key with --key-file"),
+            (PLAIN, Some(_)) => bail!("the backup is not encrypted; omit --key-file"),
+            (ENCRYPTED, None) => bail!("the backup is encrypted; give its key by --key-file"),
             (ENCRYPTED, Some(key)) => {
                 let mut nonce = [0; NONCE];
                 from.read_exact(&mut nonce).map_err(cut_off)?;
@@ -219,7 +219,7 @@ impl Reader {
             })?;
         if matches!(content, Content::Close(_)) {
             let after = self.from.read(&mut [0])?;
-            ensure!(after == 0, "something follows the end of the backup");
+            ensure!(after == 0, "the backup has data after its end");
         }
         Ok(content)
     }

@@ -14,9 +14,8 @@ use taizhang_ledger::copy::Snapshot;
 use taizhang_ledger::schema::{self, history::Model};
 
 use crate::check::{Checked, check, fingerprint};
-use crate::content::{Close, Content, Entries, Entry, KeyFile, Keys, Manifest, Service};
+use crate::content::{Close, Content, Entries, Entry, KEY_FILES, KeyFile, Keys, Manifest, Service};
 use crate::file::Writer;
-use crate::restore::KEY_FILES;
 use crate::{Progress, Service as Source};
 
 /// About how many bytes of entries one chunk holds.
@@ -51,7 +50,7 @@ pub async fn make(options: &Options<'_>, progress: Progress<'_>) -> anyhow::Resu
         !options.with_keys || options.key.is_some(),
         "keys are kept only in an encrypted backup: give --key-file too"
     );
-    ensure!(!to.exists(), "{} is there already", to.display());
+    ensure!(!to.exists(), "{} exists already", to.display());
     ensure!(to.file_name().is_some(), "--to names no file");
 
     let in_file = || format!("file {}", to.display());

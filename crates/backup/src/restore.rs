@@ -5,22 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use taizhang_files::{Mode, private_folder};
+use taizhang_files::private_folder;
 use taizhang_ledger::copy::{Filling, ends_of};
 use taizhang_ledger::{Database, Key, audit, schema};
 
-use crate::check::{Checked, LEDGER_KEY, VerifiedEntries};
-use crate::content::{KeyFile, Manifest, Office};
+use crate::check::{Checked, VerifiedEntries};
+use crate::content::{KEY_FILES, KeyFile, LEDGER_KEY, Manifest, Office};
 use crate::{Progress, Service};
-
-/// The files that a backup with keys holds, as paths in the data folder, and who may read them.
-pub(crate) const KEY_FILES: &[(&str, Mode)] = &[
-    (LEDGER_KEY, Mode::Private),
-    ("identity/signing.key", Mode::Private),
-    ("identity/public.key", Mode::Shared),
-    ("identity/issued.jsonl", Mode::Shared),
-    ("identity/revoked", Mode::Shared),
-];
 
 /// What a restore did.
 #[derive(Debug)]
@@ -78,7 +69,7 @@ pub async fn restore(
     let mut entries = VerifiedEntries::open(file, key, ledger)?;
     let Some(ledger) = entries.ledger.clone() else {
         bail!(
-            "there is no ledger.key in {}, nor in the backup; bring it back first",
+            "there is no ledger.key in {}, nor in the backup; copy it there first",
             data.display()
         );
     };
@@ -198,7 +189,10 @@ async fn fill(
         };
         let filling = Filling::begin(&target.database, target.service.kinds).await;
         let mut filling = filling.with_context(of_database)?.with_context(|| {
-            format!("{} was written just now: stop the services", of_database())
+            format!(
+                "{} was written to in the meantime: stop the services",
+                of_database()
+            )
         })?;
         while let Some(next) = batch {
             if next.service > target.index {
@@ -266,7 +260,7 @@ fn remove_existing(data: &Path, files: &mut Vec<KeyFile>) -> anyhow::Result<bool
             None => absent.push(file),
             Some(true) => {}
             Some(false) if file.path == LEDGER_KEY => bail!(
-                "ledger.key in {} is not the one in the backup; if it was never used, move it away",
+                "ledger.key in {} is not the one in the backup; if it was never used, remove it",
                 data.display()
             ),
             Some(false) => others = true,

@@ -24,29 +24,29 @@ pub struct Outcome {
 
 /// A bad row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadRow {
+pub(crate) struct BadRow {
     /// Its number in the file.
-    pub line: u64,
+    pub(crate) line: u64,
     /// What is wrong with it.
-    pub cells: Vec<BadCell>,
+    pub(crate) cells: Vec<BadCell>,
 }
 
 /// A bad cell, or a bad row as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadCell {
+pub(crate) struct BadCell {
     /// Its column in the file, from 0; `None` for the whole row, and for a column that the file lacks.
-    pub column: Option<usize>,
+    pub(crate) column: Option<usize>,
     /// The header of its column.
-    pub header: String,
+    pub(crate) header: String,
     /// Its text.
-    pub value: String,
+    pub(crate) value: String,
     /// What is wrong.
-    pub why: String,
+    pub(crate) reason: String,
 }
 
 /// Writes the file of bad rows, which is made with the first of them. It can be read while the import
 /// runs: each row is flushed, and it is not a draft.
-pub struct BadRows {
+pub(crate) struct BadRows {
     to: PathBuf,
     file: Option<csv::Writer<BufWriter<File>>>,
 }
@@ -56,7 +56,7 @@ impl BadRows {
     ///
     /// # Errors
     /// If that can't be removed.
-    pub fn new(to: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn new(to: &Path) -> anyhow::Result<Self> {
         if to.exists() {
             std::fs::remove_file(to).with_context(|| format!("文件 {}", to.display()))?;
         }
@@ -70,7 +70,7 @@ impl BadRows {
     ///
     /// # Errors
     /// If the file can't be written.
-    pub fn write(&mut self, row: &BadRow) -> anyhow::Result<()> {
+    pub(crate) fn write(&mut self, row: &BadRow) -> anyhow::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
@@ -89,16 +89,16 @@ impl BadRows {
             Some(column) => format!("{}{}", letters(column), row.line),
             None => String::new(),
         };
-        let why = |cell: &BadCell| match (row.cells.len(), cell.header.as_str()) {
-            (1, _) | (_, "") => cell.why.clone(),
-            (_, header) => format!("{header}：{}", cell.why),
+        let reason = |cell: &BadCell| match (row.cells.len(), cell.header.as_str()) {
+            (1, _) | (_, "") => cell.reason.clone(),
+            (_, header) => format!("{header}：{}", cell.reason),
         };
         file.write_record([
             row.line.to_string(),
             all(&cell),
             all(&|cell| cell.header.clone()),
             escape_formula(&all(&|cell| cell.value.clone())),
-            escape_formula(&all(&why)),
+            escape_formula(&all(&reason)),
         ])?;
         Ok(file.flush()?)
     }

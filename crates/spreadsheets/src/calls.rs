@@ -21,20 +21,20 @@ const WRONG_STATE: &str = "与状态不符，不能填写";
 
 /// A cell that keeps a row from being imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bad {
+pub(crate) struct CellError {
     /// The index of its column in the sheet; `None` for the whole row.
-    pub column: Option<usize>,
+    pub(crate) column: Option<usize>,
     /// What is wrong, in Chinese.
-    pub why: String,
+    pub(crate) reason: String,
 }
 
 /// One call of a row.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub(crate) struct Call {
     /// The index of its step in the sheet; `None` if the call creates the record.
-    pub step: Option<usize>,
+    pub(crate) step: Option<usize>,
     /// The call.
-    pub call: BatchCall,
+    pub(crate) call: BatchCall,
 }
 
 /// The calls that turn a row into a record of this name, by the shortest route for which the row has
@@ -42,7 +42,11 @@ pub struct Call {
 ///
 /// # Errors
 /// The cell that no route uses, or that is missing.
-pub fn calls(sheet: &Sheet, row: &DynamicMessage, name: &str) -> Result<Vec<Call>, Bad> {
+pub(crate) fn calls(
+    sheet: &Sheet,
+    row: &DynamicMessage,
+    name: &str,
+) -> Result<Vec<Call>, CellError> {
     let create = Call {
         step: None,
         call: create(sheet, row, name),
@@ -62,9 +66,9 @@ pub fn calls(sheet: &Sheet, row: &DynamicMessage, name: &str) -> Result<Vec<Call
     }
     Err(first.unwrap_or_else(|| {
         let term = given.map(|(_, term)| term).unwrap_or_default();
-        Bad {
+        CellError {
             column: sheet.state_column(),
-            why: format!("不能直接导入为“{term}”"),
+            reason: format!("不能直接导入为“{term}”"),
         }
     }))
 }
@@ -87,7 +91,7 @@ fn follow(
     name: &str,
     route: &Route,
     create: Call,
-) -> Result<Vec<Call>, Bad> {
+) -> Result<Vec<Call>, CellError> {
     let initial = sheet.machine.as_ref().map_or("", |machine| machine.initial);
     let mut builder = Builder::new(sheet, row, name, &route.steps)?;
     let mut calls = vec![create];
@@ -106,9 +110,9 @@ fn follow(
         .iter()
         .position(|column| is_ignored(sheet, row, route, column))
     {
-        Some(column) => Err(Bad {
+        Some(column) => Err(CellError {
             column: Some(column),
-            why: WRONG_STATE.into(),
+            reason: WRONG_STATE.into(),
         }),
         None => Ok(calls),
     }
@@ -143,7 +147,7 @@ impl<'r> Builder<'r> {
         row: &'r DynamicMessage,
         name: &'r str,
         route: &[usize],
-    ) -> Result<Self, Bad> {
+    ) -> Result<Self, CellError> {
         let mut lists = BTreeMap::new();
         for entry in sheet.steps.iter().filter_map(|step| step.entry.as_ref()) {
             let value = row.get_field(&entry.list);
@@ -184,7 +188,7 @@ impl<'r> Builder<'r> {
     }
 
     /// The call of a step.
-    fn step(&mut self, i: usize) -> Result<Call, Bad> {
+    fn step(&mut self, i: usize) -> Result<Call, CellError> {
         let Some(step) = self.sheet.steps.get(i) else {
             return Err(self.missing(&[]));
         };
@@ -221,13 +225,13 @@ impl<'r> Builder<'r> {
     }
 
     /// Adds the calls for the entries that are left; in this state all must find a method.
-    fn finish(mut self, mut calls: Vec<Call>, state: &str) -> Result<Vec<Call>, Bad> {
+    fn finish(mut self, mut calls: Vec<Call>, state: &str) -> Result<Vec<Call>, CellError> {
         calls.extend(self.add_entries(state));
         match self.lists.iter().find(|(_, list)| !list.is_empty()) {
             None => Ok(calls),
-            Some((list, _)) => Err(Bad {
+            Some((list, _)) => Err(CellError {
                 column: self.sheet.column_of(list),
-                why: WRONG_STATE.into(),
+                reason: WRONG_STATE.into(),
             }),
         }
     }
@@ -238,7 +242,7 @@ impl<'r> Builder<'r> {
         request
     }
 
-    fn missing(&self, path: &[FieldDescriptor]) -> Bad {
+    fn missing(&self, path: &[FieldDescriptor]) -> CellError {
         missing(self.sheet, self.row, path)
     }
 }
@@ -266,7 +270,7 @@ fn days(
     row: &DynamicMessage,
     route: &[usize],
     lists: &BTreeMap<String, VecDeque<Value>>,
-) -> Result<BTreeMap<usize, Value>, Bad> {
+) -> Result<BTreeMap<usize, Value>, CellError> {
     let mut days = BTreeMap::new();
     let mut without = Vec::new();
     let mut before = None;
@@ -297,14 +301,14 @@ fn days(
     Ok(days)
 }
 
-fn missing(sheet: &Sheet, row: &DynamicMessage, path: &[FieldDescriptor]) -> Bad {
+fn missing(sheet: &Sheet, row: &DynamicMessage, path: &[FieldDescriptor]) -> CellError {
     let state = given_state(sheet, row).map(|(_, term)| term);
     let column = sheet.column_of(&dotted(path));
     let header = column.and_then(|i| sheet.columns.get(i));
     let header = header.map_or("", |column| column.header.as_str());
-    Bad {
+    CellError {
         column: column.or(sheet.state_column()),
-        why: format!("状态为“{}”时必须填写{header}", state.unwrap_or_default()),
+        reason: format!("状态为“{}”时必须填写{header}", state.unwrap_or_default()),
     }
 }
 
@@ -378,3 +382,6 @@ fn is_true(value: &Value, field: &str) -> bool {
     let value = value.as_message().and_then(|m| m.get_field_by_name(field));
     value.and_then(|value| value.as_bool()).unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use crate::{hints, terms};
 
 /// A cell as it is read from a spreadsheet.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// An empty cell.
     Blank,
     /// A text, or the text of a number.
@@ -112,7 +112,7 @@ impl CellType {
     ///
     /// # Errors
     /// Says in Chinese what the cell should hold.
-    pub fn parse(&self, cell: &Cell, context: &OfficeContext) -> Result<Value, String> {
+    pub(crate) fn parse(&self, cell: &Cell, context: &OfficeContext) -> Result<Value, String> {
         let text = match (cell, self) {
             (Cell::Blank, _) => return Err("必填".into()),
             (Cell::Time(time), Self::Instant) => return instant(*time, context.zone),
@@ -188,7 +188,7 @@ impl CellType {
     }
 
     /// The text of a cell that holds this value.
-    pub fn format(&self, value: &Value, context: &OfficeContext) -> String {
+    pub(crate) fn format(&self, value: &Value, context: &OfficeContext) -> String {
         self.try_format(value, context).unwrap_or_default()
     }
 
@@ -244,7 +244,11 @@ impl CellType {
     }
 
     /// The local time of a day or instant, and whether it is an instant; `None` for other values.
-    pub fn time(&self, value: &Value, context: &OfficeContext) -> Option<(NaiveDateTime, bool)> {
+    pub(crate) fn time(
+        &self,
+        value: &Value,
+        context: &OfficeContext,
+    ) -> Option<(NaiveDateTime, bool)> {
         let message = value.as_message()?;
         match self {
             Self::Day => {
@@ -260,7 +264,7 @@ impl CellType {
     }
 
     /// How to fill in a cell, in Chinese.
-    pub fn instructions(&self) -> String {
+    pub(crate) fn instructions(&self) -> String {
         match self {
             Self::Id(_) => "选填；小写字母、数字和连字符，如m202201；同一编号只导入一次".to_owned(),
             Self::Reference(collection) => format!("{collection}中记录的编号"),
@@ -313,7 +317,7 @@ fn entry(
         let text = texts.get(i).map(|text| unescaped(text)).unwrap_or_default();
         if !text.is_empty() {
             let value = cell_type.parse_text(&text, context);
-            let value = value.map_err(|why| format!("{}{why}", terms::of_field(field)))?;
+            let value = value.map_err(|reason| format!("{}{reason}", terms::of_field(field)))?;
             message.set_field(field, value);
         } else if let Some((_, number)) = hints::DEFAULT_VALUES
             .iter()

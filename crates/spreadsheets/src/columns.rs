@@ -17,13 +17,13 @@ pub struct Column {
     /// Its header: the office's terms, such as `来源·来源类型`.
     pub header: String,
     /// The path of its field in the record.
-    pub path: Vec<FieldDescriptor>,
+    pub(crate) path: Vec<FieldDescriptor>,
     /// What its cells hold.
     pub cell_type: CellType,
     /// Whether it must be given in every row.
-    pub required: bool,
+    pub(crate) required: bool,
     /// Whether the field is output-only: set by methods, not when the record is created.
-    pub set_by_methods: bool,
+    pub(crate) set_by_methods: bool,
 }
 
 impl Column {
@@ -33,12 +33,12 @@ impl Column {
     }
 
     /// Whether it is the state.
-    pub fn is_state(&self) -> bool {
+    pub(crate) fn is_state(&self) -> bool {
         matches!(self.path.as_slice(), [field] if field.name() == "state")
     }
 
     /// The value in a record; `None` if the record does not have it.
-    pub fn get(&self, record: &DynamicMessage) -> Option<Value> {
+    pub(crate) fn get(&self, record: &DynamicMessage) -> Option<Value> {
         get(record, &self.path)
     }
 
@@ -49,7 +49,7 @@ impl Column {
     }
 
     /// Sets its field in a record.
-    pub fn set(&self, record: &mut DynamicMessage, value: Value) {
+    pub(crate) fn set(&self, record: &mut DynamicMessage, value: Value) {
         set(record, &self.path, value);
     }
 }

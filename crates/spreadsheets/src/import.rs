@@ -69,7 +69,7 @@ pub struct Options {
 }
 
 /// Imports a spreadsheet; `progress` is told how many rows are done, of how many. Once `stop` is set,
-/// it ends after the batch at hand.
+/// it ends after the batch that is being written.
 ///
 /// # Errors
 /// If the file or its header can't be read, or the service can't be reached or refuses the caller.
@@ -361,14 +361,16 @@ impl Import {
                 let rules = status.get_details_precondition_failure();
                 let rules = rules.map(|rules| rules.violations).unwrap_or_default();
                 let subject = rules.first().map_or("", |rule| rule.subject.as_str());
-                let why = message_of(status);
+                let reason = message_of(status);
                 // The text after `calls[17]：`.
-                let why = why.split_once('：').map_or(why.as_str(), |(_, why)| why);
-                let mut bad = self.bad_row(row, step, subject, why.to_owned());
+                let reason = reason
+                    .split_once('：')
+                    .map_or(reason.as_str(), |(_, reason)| reason);
+                let mut bad = self.bad_row(row, step, subject, reason.to_owned());
                 if let Some(resource) = status.get_details_resource_info()
                     && let Some(named) = self.naming(row, &resource.resource_name)
                 {
-                    bad = self.bad_at(row, Some(named), why.to_owned());
+                    bad = self.bad_at(row, Some(named), reason.to_owned());
                 }
                 Refusal::Bad(vec![bad])
             }
@@ -377,28 +379,31 @@ impl Import {
     }
 
     /// The row of a bad call. `path` is the field of its request that is to blame; empty if none is.
-    fn bad_row(&self, row: &PreparedRow, call: usize, path: &str, why: String) -> BadRow {
+    fn bad_row(&self, row: &PreparedRow, call: usize, path: &str, reason: String) -> BadRow {
         let sheet = &self.sheet;
         let step = row.calls.get(call).and_then(|call| call.step);
         let step = step.and_then(|step| sheet.steps.get(step));
         let own = path.strip_prefix(sheet.field.name());
         let own = own.and_then(|path| path.strip_prefix('.'));
-        let (column, why) = match step {
-            None => (own.and_then(|path| sheet.column_of(path)), why),
+        let (column, reason) = match step {
+            None => (own.and_then(|path| sheet.column_of(path)), reason),
             Some(step) => {
                 let source = step.source(path);
                 let column = source.and_then(|source| sheet.column_of(&source));
                 let column = column.or(own.and_then(|path| sheet.column_of(path)));
                 let label = step.label(sheet.machine.as_ref());
-                (column.or(sheet.state_column()), format!("{label}：{why}"))
+                (
+                    column.or(sheet.state_column()),
+                    format!("{label}：{reason}"),
+                )
             }
         };
-        self.bad_at(row, column, why)
+        self.bad_at(row, column, reason)
     }
 
-    fn bad_at(&self, row: &PreparedRow, column: Option<usize>, why: String) -> BadRow {
+    fn bad_at(&self, row: &PreparedRow, column: Option<usize>, reason: String) -> BadRow {
         match &self.header {
-            Some(header) => bad_row(&self.sheet, header, &row.row, column, why),
+            Some(header) => bad_row(&self.sheet, header, &row.row, column, reason),
             // Not reached: the header comes before the first row.
             None => BadRow {
                 line: row.row.line,

@@ -17,14 +17,14 @@ use crate::sheet::Sheet;
 
 /// The index of the sheet's column that each column of the file is; `None` where the header is blank.
 #[derive(Debug, Clone)]
-pub struct Header(Vec<Option<usize>>);
+pub(crate) struct Header(Vec<Option<usize>>);
 
 impl Header {
     /// Reads the header of a file.
     ///
     /// # Errors
     /// Names every column that is unknown, repeated or missing.
-    pub fn read(sheet: &Sheet, row: &Row) -> anyhow::Result<Self> {
+    pub(crate) fn read(sheet: &Sheet, row: &Row) -> anyhow::Result<Self> {
         let mut columns: Vec<Option<usize>> = Vec::new();
         let mut wrong = Vec::new();
         for cell in &row.cells {
@@ -104,21 +104,21 @@ fn nearest(sheet: &Sheet, text: &str) -> String {
 
 /// A row with the calls that import it.
 #[derive(Debug, Clone)]
-pub struct PreparedRow {
+pub(crate) struct PreparedRow {
     /// The row.
-    pub row: Row,
+    pub(crate) row: Row,
     /// The name of its record.
-    pub name: String,
+    pub(crate) name: String,
     /// Another name under which the record may exist: that of the file, if its id can't be assigned.
-    pub original_name: Option<String>,
+    pub(crate) original_name: Option<String>,
     /// The calls that create the record and take it to its state.
-    pub calls: Vec<Call>,
+    pub(crate) calls: Vec<Call>,
     /// The size of its encoded record in bytes.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// Prepares the rows of a file.
-pub struct Preparer<'s> {
+pub(crate) struct Preparer<'s> {
     sheet: &'s Sheet,
     header: Header,
     context: OfficeContext,
@@ -128,7 +128,7 @@ pub struct Preparer<'s> {
 
 impl<'s> Preparer<'s> {
     /// For the rows under a header.
-    pub fn new(sheet: &'s Sheet, header: Header, context: OfficeContext) -> Self {
+    pub(crate) fn new(sheet: &'s Sheet, header: Header, context: OfficeContext) -> Self {
         Self {
             sheet,
             header,
@@ -141,7 +141,7 @@ impl<'s> Preparer<'s> {
     ///
     /// # Errors
     /// Every cell that can't be parsed, or the one that keeps the record from its state.
-    pub fn prepare(&mut self, row: Row) -> Result<PreparedRow, BadRow> {
+    pub(crate) fn prepare(&mut self, row: Row) -> Result<PreparedRow, BadRow> {
         let mut message = DynamicMessage::new(self.sheet.message.clone());
         let mut cells = Vec::new();
         for (i, cell) in row.cells.iter().enumerate() {
@@ -153,7 +153,7 @@ impl<'s> Preparer<'s> {
                     column: Some(i),
                     header: String::new(),
                     value: text_of(cell),
-                    why: "没有表头".into(),
+                    reason: "没有表头".into(),
                 });
                 continue;
             };
@@ -162,16 +162,16 @@ impl<'s> Preparer<'s> {
             };
             match known.cell_type.parse(cell, &self.context) {
                 Ok(value) => known.set(&mut message, value),
-                Err(why) => cells.push(bad_cell(self.sheet, &self.header, &row, column, why)),
+                Err(reason) => cells.push(bad_cell(self.sheet, &self.header, &row, column, reason)),
             }
         }
         if !cells.is_empty() {
             let line = row.line;
             return Err(BadRow { line, cells });
         }
-        let (name, original_name) = self.name(&mut message).map_err(|why| {
+        let (name, original_name) = self.name(&mut message).map_err(|reason| {
             let column = self.sheet.column_of("name");
-            bad_row(self.sheet, &self.header, &row, column, why)
+            bad_row(self.sheet, &self.header, &row, column, reason)
         })?;
         match calls(self.sheet, &message, &name) {
             Ok(calls) => Ok(PreparedRow {
@@ -182,8 +182,8 @@ impl<'s> Preparer<'s> {
                 calls,
             }),
             Err(bad) => {
-                let (column, why) = (bad.column, bad.why);
-                Err(bad_row(self.sheet, &self.header, &row, column, why))
+                let (column, reason) = (bad.column, bad.reason);
+                Err(bad_row(self.sheet, &self.header, &row, column, reason))
             }
         }
     }
@@ -234,7 +234,7 @@ fn short_digest(of: &[u8]) -> u64 {
 }
 
 /// A bad cell of a row, by the index of the sheet's column.
-fn bad_cell(sheet: &Sheet, header: &Header, row: &Row, column: usize, why: String) -> BadCell {
+fn bad_cell(sheet: &Sheet, header: &Header, row: &Row, column: usize, reason: String) -> BadCell {
     let position = header.position(column);
     let cell = position.and_then(|i| row.cells.get(i));
     BadCell {
@@ -244,7 +244,7 @@ fn bad_cell(sheet: &Sheet, header: &Header, row: &Row, column: usize, why: Strin
             .get(column)
             .map_or_else(String::new, |c| c.header.clone()),
         value: cell.map(text_of).unwrap_or_default(),
-        why,
+        reason,
     }
 }
 
@@ -254,17 +254,17 @@ pub(crate) fn bad_row(
     header: &Header,
     row: &Row,
     column: Option<usize>,
-    why: String,
+    reason: String,
 ) -> BadRow {
-    let whole = |why| BadCell {
+    let whole = |reason| BadCell {
         column: None,
         header: String::new(),
         value: String::new(),
-        why,
+        reason,
     };
     let cell = match column {
-        Some(column) => bad_cell(sheet, header, row, column, why),
-        None => whole(why),
+        Some(column) => bad_cell(sheet, header, row, column, reason),
+        None => whole(reason),
     };
     BadRow {
         line: row.line,

@@ -13,11 +13,11 @@ use crate::cells::Cell;
 
 /// A row that is not blank.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub(crate) struct Row {
     /// Its number in the file, from 1, as a spreadsheet program shows it.
-    pub line: u64,
+    pub(crate) line: u64,
     /// Its cells.
-    pub cells: Vec<Cell>,
+    pub(crate) cells: Vec<Cell>,
 }
 
 /// A file format of spreadsheets.
@@ -54,7 +54,7 @@ impl Format {
 ///
 /// # Errors
 /// If the file can't be read.
-pub fn rows(file: &Path, take: impl FnMut(Row) -> bool) -> anyhow::Result<()> {
+pub(crate) fn rows(file: &Path, take: impl FnMut(Row) -> bool) -> anyhow::Result<()> {
     let read = match Format::of(file)? {
         Format::Xlsx => xlsx(file, take),
         Format::Csv => csv(file, take),
@@ -66,7 +66,7 @@ pub fn rows(file: &Path, take: impl FnMut(Row) -> bool) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If the file can't be read.
-pub fn count(file: &Path) -> anyhow::Result<u64> {
+pub(crate) fn count(file: &Path) -> anyhow::Result<u64> {
     let counted = match Format::of(file)? {
         Format::Xlsx => xlsx_count(file),
         Format::Csv => csv_count(file),

@@ -88,17 +88,17 @@ pub struct Sheet {
     /// The office's term for it, such as 会议.
     pub term: String,
     /// The method that lists it.
-    pub list: MethodDescriptor,
+    pub(crate) list: MethodDescriptor,
     /// The method that creates it.
-    pub create: MethodDescriptor,
+    pub(crate) create: MethodDescriptor,
     /// The field of that method's request that holds the record.
-    pub field: FieldDescriptor,
+    pub(crate) field: FieldDescriptor,
     /// Its states, if it has any.
     pub machine: Option<StateMachine>,
     /// The methods that change its state or add to its lists.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
     /// The sequences of steps that lead to each state, shortest first.
-    pub routes: Vec<Route>,
+    pub(crate) routes: Vec<Route>,
     /// Its columns.
     pub columns: Vec<Column>,
 }
@@ -154,7 +154,7 @@ impl Sheet {
 
     /// The index of the column of a field such as `source.kind`, or of the message or list that the
     /// field is in.
-    pub fn column_of(&self, path: &str) -> Option<usize> {
+    pub(crate) fn column_of(&self, path: &str) -> Option<usize> {
         let path = without_indexes(path);
         let within = |outer: &str, inner: &str| {
             inner == outer
@@ -170,7 +170,7 @@ impl Sheet {
     }
 
     /// The index of the column of the state, if there are states.
-    pub fn state_column(&self) -> Option<usize> {
+    pub(crate) fn state_column(&self) -> Option<usize> {
         self.machine.as_ref()?;
         self.column_of("state")
     }

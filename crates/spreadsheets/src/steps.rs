@@ -39,7 +39,7 @@ const COMMON: &[&str] = &["name", "etag", "request_id", "validate_only"];
 
 /// A transition that an import can make.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub(crate) struct Step {
     pub(crate) method: MethodDescriptor,
     /// The states in which it may be called; any if there are no states.
     pub(crate) from: Vec<&'static str>,
@@ -76,9 +76,9 @@ pub(crate) struct Entry {
 
 /// A sequence of steps that leads to a state.
 #[derive(Debug, Clone)]
-pub struct Route {
+pub(crate) struct Route {
     /// The state that it leads to.
-    pub to: &'static str,
+    pub(crate) to: &'static str,
     /// The indexes of the steps, in order.
     pub(crate) steps: Vec<usize>,
 }
@@ -95,7 +95,7 @@ impl Step {
     }
 
     /// The path of the record's field from which a field of the request was filled in.
-    pub fn source(&self, path: &str) -> Option<String> {
+    pub(crate) fn source(&self, path: &str) -> Option<String> {
         if let Some(entry) = &self.entry {
             return Some(entry.list.name().to_owned());
         }
@@ -106,7 +106,7 @@ impl Step {
     }
 
     /// The office's term for the method, such as 会议召开.
-    pub fn label<'m>(&self, machine: Option<&'m StateMachine>) -> &'m str {
+    pub(crate) fn label<'m>(&self, machine: Option<&'m StateMachine>) -> &'m str {
         let mut all = machine.into_iter().flat_map(|m| &m.transitions);
         let transition = all.find(|t| t.method == self.method.name());
         transition.map_or("", |t| t.label)

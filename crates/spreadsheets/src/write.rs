@@ -17,7 +17,7 @@ use crate::read::{Format, escape_formula};
 const MAX_ROWS: u32 = 1_048_576;
 
 /// A spreadsheet that is being written. The file has its name only once it is finished.
-pub enum Writer {
+pub(crate) enum Writer {
     /// Comma-separated text.
     Csv(Box<csv::Writer<BufWriter<Draft>>>),
     /// A workbook; its rows are kept on disk, not in memory.
@@ -25,7 +25,7 @@ pub enum Writer {
 }
 
 /// A workbook with one worksheet.
-pub struct Book {
+pub(crate) struct Book {
     book: Workbook,
     draft: Draft,
     day: CellFormat,
@@ -38,7 +38,7 @@ impl Writer {
     ///
     /// # Errors
     /// If the file exists, or can't be written.
-    pub fn create(to: &Path, columns: &[Column]) -> anyhow::Result<Self> {
+    pub(crate) fn create(to: &Path, columns: &[Column]) -> anyhow::Result<Self> {
         let format = Format::of(to)?;
         let draft = new_file(to)?;
         match format {
@@ -71,7 +71,7 @@ impl Writer {
     ///
     /// # Errors
     /// If a worksheet can't have more rows, or the disk refuses.
-    pub fn write(
+    pub(crate) fn write(
         &mut self,
         columns: &[Column],
         record: &DynamicMessage,
@@ -97,7 +97,7 @@ impl Writer {
     ///
     /// # Errors
     /// If the disk refuses, or the file was made by another in the meantime.
-    pub fn finish(self) -> anyhow::Result<()> {
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
         let draft = match self {
             Self::Csv(writer) => {
                 let buffer = writer.into_inner().map_err(|e| e.into_error())?;

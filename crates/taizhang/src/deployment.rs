@@ -41,7 +41,7 @@ impl Deployment {
         for file in FILES {
             let file = deployment.0.join(file);
             if file.symlink_metadata().is_ok() {
-                bail!("{} is there already; nothing was changed", file.display());
+                bail!("{} exists already; nothing was changed", file.display());
             }
         }
         fs::create_dir_all(&deployment.0)
@@ -130,7 +130,7 @@ impl Deployment {
     pub fn issue_to_caller(&self, name: &str) -> anyhow::Result<PathBuf> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || !name.chars().all(plain) {
-            bail!("{name:?} is no name: lower-case letters, digits and hyphens");
+            bail!("{name:?} is not a valid name: use lower-case letters, digits and hyphens");
         }
         let authority = Authority::open(&self.secrets())?;
         let signed = authority.sign(&[name.to_owned()], Purpose::Caller)?;

@@ -52,10 +52,13 @@ enum Other {
 pub(super) async fn run(config: &Config, backup: Backup) -> anyhow::Result<()> {
     match (backup.other, backup.to) {
         (Some(Other::NewKey { file }), _) => {
-            anyhow::ensure!(!file.exists(), "{} is there already", file.display());
+            anyhow::ensure!(!file.exists(), "{} exists already", file.display());
             secret::create(&file, Mode::Private)
                 .with_context(|| format!("file {}", file.display()))?;
-            println!("made {}; keep it apart from the backups", file.display());
+            println!(
+                "made {}; keep it in another place than the backups",
+                file.display()
+            );
         }
         (Some(Other::Verify { file, key_file }), _) => {
             let key = read_key(key_file.as_deref())?;

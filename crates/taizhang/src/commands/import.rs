@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 use clap::Args;
 use taizhang_runtime::Config;
-use taizhang_spreadsheets::read::Format;
-use taizhang_spreadsheets::{import, template};
+use taizhang_spreadsheets::{Format, import, template};
 
 use super::progress;
 use crate::roles::role;

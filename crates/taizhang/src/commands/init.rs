@@ -32,16 +32,17 @@ pub(crate) fn run(init: Init) -> anyhow::Result<()> {
     let offices = init
         .offices
         .iter()
-        .map(|id| Office::from_id(id).with_context(|| format!("{id} is no office's id")))
+        .map(|id| Office::from_id(id).with_context(|| format!("{id} is not a valid office id")))
         .collect::<anyhow::Result<_>>()?;
     Deployment::create(init.dir.clone(), &init.hosts, offices)?;
     let dir = init.dir.display();
     println!(
         "{dir} is ready. Next:\n\
          1. docker-compose up -d (or docker compose up -d), where docker-compose.yml is.\n\
-         2. Calls bear the token in {dir}/administrator.token and trust {dir}/secrets/ca.pem.\n\
-         3. Keep a copy of {dir}/secrets elsewhere: without ledger.key no history verifies.\n\
-         Certificates last 13 months: taizhang certificate renew. See docs/administration.md."
+         2. Call it with the token in {dir}/administrator.token, and trust {dir}/secrets/ca.pem.\n\
+         3. Keep a copy of {dir}/secrets elsewhere: without ledger.key no history can be verified.\n\
+         Certificates are valid for 13 months; renew them by taizhang certificate renew. See\n\
+         docs/administration.md."
     );
     Ok(())
 }
@@ -50,15 +51,15 @@ fn add(dir: PathBuf) -> anyhow::Result<()> {
     let added = Deployment::at(dir).add()?;
     for (service, file) in &added {
         println!(
-            "{service} is new. On the database that runs already:\n\
+            "added {service}. Run this on the running database:\n\
              docker-compose exec -T postgres psql -v ON_ERROR_STOP=1 -U postgres < {}",
             file.display()
         );
     }
     if added.is_empty() {
-        println!("every service is there already; nothing was changed");
+        println!("no service is missing; nothing was changed");
     } else {
-        println!("Tokens issued before can't call it: taizhang token issue.");
+        println!("Existing tokens have no scopes of it; issue new ones by taizhang token issue.");
     }
     Ok(())
 }

@@ -52,7 +52,7 @@ pub(super) async fn run(config: &Config, asked: Restore) -> anyhow::Result<()> {
             ServiceResult::Restored { entries, records } => {
                 println!("{service}: restored {records} records with {entries} entries");
             }
-            ServiceResult::Unchanged => println!("{service}: was there already"),
+            ServiceResult::Unchanged => println!("{service}: had this history already"),
         }
     }
     println!("the histories verify");

@@ -47,7 +47,9 @@ pub(crate) fn run(config: &Config, token: Token) -> anyhow::Result<()> {
         } => {
             let offices = offices
                 .iter()
-                .map(|id| Office::from_id(id).with_context(|| format!("{id} is no office's id")))
+                .map(|id| {
+                    Office::from_id(id).with_context(|| format!("{id} is not a valid office id"))
+                })
                 .collect::<anyhow::Result<_>>()?;
             let known = roles::scopes();
             if let Some(unknown) = scopes.iter().find(|scope| !known.contains(*scope)) {

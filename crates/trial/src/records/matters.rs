@@ -1,4 +1,4 @@
-//! The supervision matters of a trial.
+//! Supervision matters.
 
 use chrono::NaiveDate;
 use taizhang_contracts::common::{Date, Level};
@@ -31,26 +31,26 @@ pub(crate) const SUM: Sum = Sum {
 /// A supervision matter.
 #[derive(Debug, Clone)]
 pub(crate) struct Matter {
-    /// Where it comes from.
+    /// The kind of its source.
     pub(crate) source: SourceKind,
-    /// From which level.
+    /// The level of its source.
     pub(crate) level: Level,
     /// Whether the secretary gave the instruction.
     pub(crate) by_secretary: bool,
     /// The day of its registration.
     pub(crate) registered: NaiveDate,
-    /// The day of its final report; none if it is still worked on.
+    /// The day of its final report; `None` if it is still being handled.
     pub(crate) reported: Option<NaiveDate>,
-    /// The day it is closed, if it is.
+    /// The day it is closed; `None` if it is not.
     pub(crate) closed: Option<NaiveDate>,
-    /// Whether the report was sent back, so that it no longer stands.
+    /// Whether the report was returned and so is not valid.
     pub(crate) returned: bool,
 }
 
 /// The records that are counted in a year.
 pub(crate) fn counted(year: i32, figures: &Figures) -> Vec<Job<Matter>> {
     let mut jobs = Vec::new();
-    // Counted by the day of closing: the first were registered the year before.
+    // Counted by the day of closing: the first ones were registered in the year before.
     let closed = planned(figures, "city_secretary_instructions_closed");
     for i in 0..closed {
         let closed = spread(year, i, closed);
@@ -80,7 +80,7 @@ pub(crate) fn counted(year: i32, figures: &Figures) -> Vec<Job<Matter>> {
             returned: false,
         }));
     }
-    // Counted by the day of registration, whatever becomes of them.
+    // Counted by the day of registration, in any state.
     let handled = planned(figures, "county_leader_instructions_handled");
     for i in 0..handled {
         let registered = spread(year, i, handled);
@@ -105,7 +105,7 @@ pub(crate) fn uncounted(year: i32) -> Vec<Job<Matter>> {
         jobs.push(Job::new(county));
     }
 
-    // Deleted, and another office's.
+    // Deleted ones, and ones of the other office.
     let mid = day(year, 6, 15);
     let closed = |m: Matter| Matter {
         reported: Some(later(mid, 10)),
@@ -125,18 +125,18 @@ pub(crate) fn uncounted(year: i32) -> Vec<Job<Matter>> {
         jobs.push(Job::of_neighbour(matter));
     }
 
-    // Instructions and notices that look alike.
-    let look_alikes = [
-        // The city secretary's, still worked on.
+    // Instructions and notices that differ from counted ones in one respect.
+    let similar = [
+        // Of the city secretary, still being handled.
         secretary(matter(SourceKind::Instruction, Level::City, mid)),
-        // Closed, but not the city secretary's.
+        // Closed, but not of the city secretary.
         closed(matter(SourceKind::Instruction, Level::City, mid)),
         closed(secretary(matter(
             SourceKind::Instruction,
             Level::Province,
             mid,
         ))),
-        // Notices: not reported on, sent back, of the province.
+        // Notices: without a report, with a returned one, of the province.
         matter(SourceKind::SupervisionNotice, Level::City, mid),
         Matter {
             reported: Some(later(mid, 10)),
@@ -146,7 +146,7 @@ pub(crate) fn uncounted(year: i32) -> Vec<Job<Matter>> {
         closed(matter(SourceKind::SupervisionNotice, Level::Province, mid)),
         // Other sources.
         closed(matter(SourceKind::KeyTask, Level::County, mid)),
-        // The city secretary's, closed before and after the two years.
+        // Of the city secretary, closed before and after the two years.
         Matter {
             reported: Some(day(year - 2, 12, 30)),
             closed: Some(day(year - 2, 12, 31)),
@@ -175,7 +175,7 @@ pub(crate) fn uncounted(year: i32) -> Vec<Job<Matter>> {
             )
         },
     ];
-    jobs.extend(look_alikes.into_iter().map(Job::new));
+    jobs.extend(similar.into_iter().map(Job::new));
     jobs
 }
 
@@ -204,7 +204,7 @@ pub(crate) async fn delete(c: &mut Clients, name: String) -> Result<(), Status> 
     Ok(())
 }
 
-/// Takes a matter from its registration as far as the plan says; gives its name.
+/// Registers a matter, takes it to its final state, and returns its name.
 ///
 /// # Errors
 /// The first refusal.

@@ -1,4 +1,4 @@
-//! The meetings, lectures and facilities of a trial.
+//! Meetings, meeting series, lectures and facilities.
 
 use chrono::{NaiveDate, TimeDelta};
 use taizhang_contracts::common::{Date, Level};
@@ -46,26 +46,26 @@ pub(crate) struct Meeting {
     pub(crate) kind: MeetingKind,
     /// Whether the office organises it.
     pub(crate) by_office: bool,
-    /// Who holds it.
+    /// The level of its host.
     pub(crate) level: Level,
-    /// Whether it is elsewhere.
+    /// Whether it is held outside the county.
     pub(crate) outside_county: bool,
     /// The local day, and minutes after midnight.
     pub(crate) start: (NaiveDate, u32),
-    /// What becomes of it.
+    /// Its final state.
     pub(crate) outcome: Outcome,
 }
 
-/// What becomes of a meeting or a lecture.
+/// The final state of a meeting or a lecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It stays a plan.
+    /// It is only planned.
     Planned,
-    /// It takes place.
+    /// It was held.
     Held,
-    /// A meeting that takes place, with minutes.
+    /// A meeting that was held and has minutes.
     Minutes,
-    /// It is postponed. Meetings only.
+    /// It is postponed; meetings only.
     Postponed,
     /// It is cancelled.
     Cancelled,
@@ -80,7 +80,7 @@ pub(crate) struct Lecture {
     pub(crate) rank: SpeakerRank,
     /// The day.
     pub(crate) day: NaiveDate,
-    /// What becomes of it.
+    /// Its final state.
     pub(crate) outcome: Outcome,
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn counted(year: i32, figures: &Figures) -> Vec<Job<Record>> {
         .saturating_sub(directors);
 
     for i in 0..others {
-        // The year's first and last half-hours are in it.
+        // Also in the first and the last half-hour of the year.
         let start = match i {
             0 => (day(year, 1, 1), 10),
             1 => (day(year, 12, 31), 23 * 60 + 30),
@@ -143,7 +143,7 @@ pub(crate) fn counted(year: i32, figures: &Figures) -> Vec<Job<Record>> {
         ))));
     }
     if directors > 0 {
-        // The first twelve once a month, as a series; any more one by one.
+        // The first twelve are a monthly series; the others are single meetings.
         let months = (1..=directors.min(12))
             .map(|month| day(year, month, 8))
             .collect();
@@ -243,7 +243,7 @@ pub(crate) fn uncounted(year: i32) -> Vec<Job<Record>> {
             outcome: Outcome::Held,
         };
         jobs.push(Job::new(Record::Lecture(other_lecture)));
-        // Held, but by others, or elsewhere.
+        // Held, but organised by others, or outside the county.
         let start = (day(year, 3, 3), 9 * 60);
         let by_others = Meeting {
             by_office: false,
@@ -259,7 +259,7 @@ pub(crate) fn uncounted(year: i32) -> Vec<Job<Record>> {
         jobs.push(Job::new(Record::Meeting(elsewhere)));
     }
 
-    // The half-hours before and after the two years.
+    // In the half-hours before and after the two years.
     for (day, minute) in outside(year).into_iter().zip([23 * 60 + 30, 10]) {
         jobs.push(Job::new(Record::Meeting(meeting(
             MeetingKind::ReformLeadingGroup,
@@ -271,7 +271,7 @@ pub(crate) fn uncounted(year: i32) -> Vec<Job<Record>> {
         }
     }
 
-    // Deleted, and another office's.
+    // Deleted ones, and ones of the other office.
     let mid = day(year, 6, 15);
     for record in [
         Record::Meeting(meeting(MeetingKind::ReformLeadingGroup, (mid, 9 * 60))),
@@ -285,7 +285,7 @@ pub(crate) fn uncounted(year: i32) -> Vec<Job<Record>> {
     jobs
 }
 
-/// A lecture as it would be counted twice: as one, and as a standing committee member's.
+/// A lecture that two indicators would count.
 fn lecture(day: NaiveDate) -> Lecture {
     Lecture {
         kind: LectureKind::Grassroots,
@@ -326,7 +326,7 @@ pub(crate) async fn delete(c: &mut Clients, name: String, record: &Record) -> Re
             };
             c.meetings.delete_meeting(request).await?;
         }
-        // A series stays.
+        // A series can't be deleted.
         Record::Directors(_) => {}
         Record::Lecture(_) => {
             let request = m::DeleteLectureRequest {
@@ -453,7 +453,7 @@ async fn hold_meeting(
     Ok(name)
 }
 
-/// Takes a planned meeting to its outcome.
+/// Takes a planned meeting to its final state.
 async fn conduct(
     c: &mut Clients,
     name: &str,
@@ -511,7 +511,7 @@ async fn conduct(
     Ok(())
 }
 
-/// Makes a monthly series, and holds its meetings.
+/// Makes a monthly series and its meetings, which are held.
 async fn hold_series(
     c: &mut Clients,
     parent: String,
@@ -572,7 +572,7 @@ async fn hold_series(
         .into_inner()
         .meetings;
     for meeting in made {
-        // The series does not say who comes.
+        // A series has no participants.
         let update = m::Meeting {
             name: meeting.name.clone(),
             participants: participants(i),

@@ -1,4 +1,4 @@
-//! Invented people, units, places and subjects. Any likeness is by chance.
+//! Invented people, units, places and subjects; any resemblance is a coincidence.
 
 const SURNAMES: &[&str] = &[
     "闻", "柏", "苗", "岑", "项", "祝", "费", "卞", "齐", "康", "伍", "余",
@@ -45,8 +45,8 @@ const SUBJECTS: &[&str] = &[
     "信访工作",
 ];
 
-/// One entry of a list for the `i`-th record. Neighbours differ, and lists of different lengths
-/// don't run in step.
+/// An entry of a list for the `i`-th record. Consecutive records get different ones, and combinations
+/// of several lists vary.
 fn pick<'a>(list: &[&'a str], i: usize) -> &'a str {
     list.get((i.wrapping_mul(7) + i / list.len()) % list.len())
         .copied()

@@ -1,4 +1,4 @@
-//! The receptions and support assignments of a trial.
+//! Receptions and support assignments.
 
 use chrono::NaiveDate;
 use taizhang_contracts::date::{local_instant, timestamp};
@@ -45,17 +45,17 @@ pub(crate) enum Record {
 /// A reception.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reception {
-    /// What kind of visit it is.
+    /// The nature of the visit.
     nature: ReceptionNature,
     /// The highest rank among the guests.
     rank: Rank,
     /// The day of the arrival.
     arrival: NaiveDate,
-    /// How far it goes.
+    /// Its final state.
     outcome: ReceptionOutcome,
 }
 
-/// How far a reception goes.
+/// The final state of a reception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReceptionOutcome {
     Proposed,
@@ -70,17 +70,17 @@ enum ReceptionOutcome {
 /// A support assignment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Support {
-    /// What is supported.
+    /// Its kind.
     kind: SupportKind,
     /// The first day.
     first: NaiveDate,
     /// The last day.
     last: NaiveDate,
-    /// How far it goes.
+    /// Its final state.
     outcome: SupportOutcome,
 }
 
-/// How far a support assignment goes.
+/// The final state of a support assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SupportOutcome {
     Planned,
@@ -89,7 +89,7 @@ enum SupportOutcome {
     Cancelled,
 }
 
-/// The longest assignment that a trial makes, in days; it lies within one year.
+/// The longest assignment, in days: it must lie within one year.
 const LONGEST: u32 = 300;
 
 /// The records that are counted in a year.
@@ -126,7 +126,7 @@ pub(crate) fn counted(year: i32, figures: &Figures) -> Vec<Job<Record>> {
             })));
         }
     }
-    // The completed assignments share the days; what is left is under way.
+    // The completed assignments share the days; assignments under way have those that are left.
     let mut days = planned(figures, "inspection_support_days");
     let completed = planned(figures, "inspection_support_assignments");
     let first = day(year, 1, 10);
@@ -242,7 +242,7 @@ pub(crate) async fn delete(c: &mut Clients, name: String, record: &Record) -> Re
     Ok(())
 }
 
-/// A delegation's visit, as the rules would have it.
+/// A reception of a delegation that complies with the regulations.
 fn delegation(i: usize, plan: &Reception) -> r::Reception {
     let (arrival, departure) = (plan.arrival, later(plan.arrival, 1));
     let at = |day, minute| {
@@ -326,7 +326,7 @@ fn delegation(i: usize, plan: &Reception) -> r::Reception {
     }
 }
 
-/// Takes a reception as far as the plan says.
+/// Makes a reception and takes it to its final state.
 async fn receive(
     c: &mut Clients,
     parent: String,
@@ -420,7 +420,7 @@ async fn receive(
     Ok(name)
 }
 
-/// Takes a support assignment as far as the plan says.
+/// Makes a support assignment and takes it to its final state.
 async fn support(
     c: &mut Clients,
     parent: String,

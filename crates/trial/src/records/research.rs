@@ -1,4 +1,4 @@
-//! The topics, surveys, reports, information and bulletins of a trial.
+//! Topics, field surveys, research reports, information items and bulletins.
 
 use chrono::NaiveDate;
 use taizhang_contracts::common::Level;
@@ -44,7 +44,7 @@ pub(crate) enum Record {
     Topic(Topic),
     /// A survey from this day on.
     Survey(NaiveDate, SurveyOutcome),
-    /// A report on no topic of the year.
+    /// A report without a topic.
     Report(Report),
     /// An item of information.
     Information(Information),
@@ -59,13 +59,13 @@ pub(crate) struct Topic {
     level: TopicLevel,
     /// The day it is approved.
     approved: NaiveDate,
-    /// What becomes of it.
+    /// Its final state.
     outcome: TopicOutcome,
     /// The report on it.
     report: Option<Report>,
 }
 
-/// What becomes of a topic.
+/// The final state of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TopicOutcome {
     Proposed,
@@ -75,12 +75,12 @@ enum TopicOutcome {
     Dropped,
 }
 
-/// What becomes of a survey.
+/// The final state of a survey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SurveyOutcome {
-    /// It stays a plan.
+    /// It is only planned.
     Planned,
-    /// It is made.
+    /// It was carried out.
     Done,
     /// It is cancelled.
     Cancelled,
@@ -89,33 +89,33 @@ pub(crate) enum SurveyOutcome {
 /// A report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Report {
-    /// The day it is finished; none if it is a draft.
+    /// The day it is finished; `None` for a draft.
     finished: Option<NaiveDate>,
-    /// Whether it goes to the city.
+    /// Whether it is submitted to the city.
     submitted: bool,
 }
 
 /// An item of information.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Information {
-    /// Who reports it.
+    /// The kind of the unit that reports it.
     unit_kind: UnitKind,
-    /// The day it comes in.
+    /// The day it is received.
     received: NaiveDate,
-    /// Who adopts it, if anyone.
+    /// The level that adopts it; `None` if it is not adopted.
     adopted_by: Option<Level>,
-    /// Whether it is then called a good one.
+    /// Whether the adoption has an award.
     award: bool,
 }
 
-/// What becomes of a bulletin.
+/// The final state of a bulletin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BulletinOutcome {
-    /// It has its number only.
+    /// It only has its number.
     Drafted,
     /// It is issued.
     Issued,
-    /// It is void.
+    /// It is voided.
     Voided,
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn counted(year: i32, figures: &Figures) -> Vec<Job<Record>> {
         let topics = figure(id);
         for i in 0..topics {
             let approved = spread(year, i, topics);
-            // Every other topic has its report within the year.
+            // Every other topic has a report of the same year.
             let mut topic = Topic {
                 level,
                 approved,
@@ -175,7 +175,7 @@ pub(crate) fn counted(year: i32, figures: &Figures) -> Vec<Job<Record>> {
     let items = collected.max(adopted).max(awarded);
     for i in 0..items {
         let unit_kind = match (i < collected, i % 3) {
-            // Adopted, but not one of those that are counted as collected.
+            // Adopted, but not counted as collected.
             (false, _) => UnitKind::Other,
             (true, 0) => UnitKind::Township,
             (true, _) => UnitKind::Bureau,
@@ -331,13 +331,13 @@ pub(crate) async fn delete(c: &mut Clients, name: String, record: &Record) -> Re
             };
             c.information.delete_information_item(request).await?;
         }
-        // A number stays.
+        // A numbered bulletin can't be deleted.
         Record::Bulletin(..) => {}
     }
     Ok(())
 }
 
-/// Takes a topic as far as the plan says.
+/// Makes a topic and takes it to its final state.
 async fn study(c: &mut Clients, parent: String, i: usize, plan: &Topic) -> Result<String, Status> {
     let approved = plan.approved;
     let topic = r::Topic {

@@ -1,4 +1,4 @@
-//! The issues, inspections, interviews and reform tasks of a trial.
+//! Issues, inspections, interviews, reform plans and tasks.
 
 use chrono::NaiveDate;
 use taizhang_contracts::supervision::{
@@ -22,7 +22,7 @@ pub(crate) const PLANNABLE: &[Plannable] = &[
     indicator("county_work_deployment_issues"),
 ];
 
-/// The series that every office has: its id, its title and its kind.
+/// The issue series of each office: id, title and kind.
 const SERIES: &[(&str, &str, IssueKind)] = &[
     ("notices", "县委督查通知", IssueKind::SupervisionNotice),
     ("bulletins", "县委督查通报", IssueKind::SupervisionBulletin),
@@ -30,7 +30,7 @@ const SERIES: &[(&str, &str, IssueKind)] = &[
     ("reports", "督查专报", IssueKind::SpecialReport),
 ];
 
-/// A record of the supervision service, matters aside.
+/// A record of the supervision service other than a matter.
 #[derive(Debug, Clone)]
 pub(crate) enum Record {
     /// A numbered issue.
@@ -39,7 +39,7 @@ pub(crate) enum Record {
     Inspection(InspectionKind, NaiveDate, Outcome),
     /// An interview with the enterprise or unit of this number.
     Interview(InterviewTargetKind, u32, NaiveDate, Outcome),
-    /// A year's reform plan with its tasks.
+    /// The reform plan of a year with its tasks.
     Reform(Reform),
 }
 
@@ -48,15 +48,15 @@ pub(crate) enum Record {
 pub(crate) struct Issue {
     /// The kind of its series.
     kind: IssueKind,
-    /// What it is about.
+    /// Its topic.
     topic: SupervisionTopic,
     /// Its day.
     day: NaiveDate,
-    /// What becomes of it.
+    /// Its final state.
     outcome: IssueOutcome,
 }
 
-/// What becomes of an issue.
+/// The final state of an issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum IssueOutcome {
     Drafted,
@@ -64,27 +64,27 @@ enum IssueOutcome {
     Voided,
 }
 
-/// What becomes of an inspection or an interview.
+/// The final state of an inspection or an interview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It stays a plan.
+    /// It is only planned.
     Planned,
-    /// It takes place.
+    /// It was held.
     Done,
     /// It is cancelled.
     Cancelled,
 }
 
-/// A year's reform plan.
+/// The reform plan of a year.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reform {
     /// The day it is adopted.
     adopted: NaiveDate,
-    /// How many categories have tasks.
+    /// How many categories its tasks have.
     categories: u32,
-    /// How many tasks are to be done.
+    /// How many tasks it has, without the dropped ones.
     tasks: u32,
-    /// How many more are dropped again.
+    /// How many dropped tasks it has.
     dropped: u32,
 }
 
@@ -133,7 +133,7 @@ pub(crate) fn counted(year: i32, figures: &Figures) -> Vec<Job<Record>> {
         let target = InterviewTargetKind::MiningEnterprise;
         let day = spread(year, i, enterprises);
         jobs.push(Job::new(Record::Interview(target, i, day, Outcome::Done)));
-        // Some are called in twice, and still count once.
+        // Some are interviewed twice, and still counted once.
         if i % 3 == 0 {
             jobs.push(Job::new(Record::Interview(target, i, day, Outcome::Done)));
         }
@@ -230,7 +230,7 @@ pub(crate) fn uncounted(year: i32) -> Vec<Job<Record>> {
     jobs
 }
 
-/// Makes the series of an office, which its issues belong to.
+/// Makes the issue series of an office.
 ///
 /// # Errors
 /// A refusal.
@@ -307,7 +307,7 @@ pub(crate) async fn delete(c: &mut Clients, name: String, record: &Record) -> Re
             };
             c.interviews.delete_interview(request).await?;
         }
-        // A number stays, and a plan that has tasks.
+        // A numbered issue can't be deleted, nor a plan that has tasks.
         Record::Issue(_) | Record::Reform(_) => {}
     }
     Ok(())
@@ -467,7 +467,7 @@ async fn interview(
     Ok(name)
 }
 
-/// Makes a reform plan and all its tasks; some are completed, the last ones dropped.
+/// Makes a reform plan and its tasks, of which some are completed and the last ones dropped.
 async fn reform(
     c: &mut Clients,
     parent: String,
