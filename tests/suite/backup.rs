@@ -1,5 +1,5 @@
-//! A backup made while others write is one state of each service, and databases made from it, of
-//! either kind, hold the same, count the same and go on.
+//! A backup that is made while services write has a snapshot of each service. Databases restored from
+//! it, SQLite or PostgreSQL, hold the same records, give the same figures, and can be written to.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,8 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use taizhang::backup::{Checked, Filled, Options, Restored, check, make, restore};
+use taizhang::backup::services;
+use taizhang::key;
 use taizhang::roles::ROLES;
+use taizhang_backup::{Checked, Options, Restored, ServiceResult, check, make, restore};
 use taizhang_contracts::common::Period;
 use taizhang_contracts::meetings::*;
 use taizhang_contracts::statistics::statistics_service_client::StatisticsServiceClient;
@@ -26,7 +28,7 @@ use crate::harness::{ANOTHER, Databases, OFFICE, Store, Suite};
 use crate::records::*;
 
 on_each_database!(
-    a_backup_under_writing_is_restored_into_the_other_kind_of_database,
+    a_backup_made_under_load_is_restored_into_the_other_database,
     a_backup_is_restored_into_empty_databases_only,
     a_history_that_does_not_verify_is_not_backed_up,
     the_program_backs_up_and_restores,
@@ -39,13 +41,25 @@ async fn back_up(config: &Config, to: &Path, with_keys: bool) -> anyhow::Result<
         to,
         key: Some(&KEY),
         with_keys,
-        roles: &ROLES.iter().collect::<Vec<_>>(),
+        services: &services(config, ROLES),
+        data: &config.data,
+        ledger: &key::open_or_create(&config.data).unwrap(),
+        program: "0",
     };
-    make(config, &options, &mut |_, _, _| {}).await
+    make(&options, &mut |_, _, _| {}).await
 }
 
-async fn bring_back(config: &Config, from: &Path) -> anyhow::Result<Restored> {
-    restore(config, from, Some(&KEY), &[], &mut |_, _, _| {}).await
+async fn restored_from(config: &Config, from: &Path) -> anyhow::Result<Restored> {
+    restore(
+        &services(config, ROLES),
+        &config.data,
+        from,
+        Some(&KEY),
+        key::open(&config.data).unwrap(),
+        &[],
+        &mut |_, _, _| {},
+    )
+    .await
 }
 
 fn other(config: &Config) -> Store {
@@ -82,7 +96,7 @@ async fn histories(config: &Config) -> Histories {
     all
 }
 
-/// What every source counts for an office and a year.
+/// The figures of every source for an office and a year.
 async fn figures(suite: &Suite, office: &str, year: i32) -> Vec<Figure> {
     let mut all = Vec::new();
     for role in ROLES.iter().filter(|role| role.is_source()) {
@@ -99,7 +113,7 @@ async fn figures(suite: &Suite, office: &str, year: i32) -> Vec<Figure> {
 }
 
 /// Writes some records of some kinds in two services and two offices.
-async fn some_records(api: &Api, n: usize) {
+async fn write_records(api: &Api, n: usize) {
     for parent in [OFFICE, ANOTHER] {
         let request = CreateMeetingRequest {
             parent: parent.into(),
@@ -135,9 +149,9 @@ async fn some_records(api: &Api, n: usize) {
     insist(|| api.create_matter(request.clone())).await.unwrap();
 }
 
-async fn a_backup_under_writing_is_restored_into_the_other_kind_of_database(suite: Suite) {
+async fn a_backup_made_under_load_is_restored_into_the_other_database(suite: Suite) {
     let api = Api::of(&suite);
-    some_records(&api, 0).await;
+    write_records(&api, 0).await;
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..3)
         .map(|writer| {
@@ -146,7 +160,7 @@ async fn a_backup_under_writing_is_restored_into_the_other_kind_of_database(suit
                 let mut n = 0;
                 while !stop.load(Relaxed) {
                     n += 1;
-                    some_records(&api, writer * 1000 + n).await;
+                    write_records(&api, writer * 1000 + n).await;
                 }
                 n
             })
@@ -166,7 +180,7 @@ async fn a_backup_under_writing_is_restored_into_the_other_kind_of_database(suit
 
     let all = histories(&suite.config).await;
     let databases = Databases::make(other(&suite.config)).await;
-    let restored = bring_back(&databases.config, &file).await.unwrap();
+    let restored = restored_from(&databases.config, &file).await.unwrap();
     assert_eq!(restored.backup.digest, written.digest);
     let back = histories(&databases.config).await;
     assert_eq!(
@@ -177,13 +191,16 @@ async fn a_backup_under_writing_is_restored_into_the_other_kind_of_database(suit
         assert_eq!(entries[..], all[office][..entries.len()], "{office:?}");
     }
     let count = |histories: &Histories| histories.values().map(Vec::len).sum::<usize>();
-    assert!(count(&back) < count(&all), "nobody wrote meanwhile");
+    assert!(
+        count(&back) < count(&all),
+        "nothing was written during the backup"
+    );
 
-    // With nobody writing, what is counted and what is kept is the same.
+    // Without writers, the records and the figures are the same.
     let file = folder.path().join("at-rest");
     back_up(&suite.config, &file, true).await.unwrap();
     let again = Databases::make(other(&suite.config)).await;
-    let restored = bring_back(&again.config, &file).await.unwrap();
+    let restored = restored_from(&again.config, &file).await.unwrap();
     assert_eq!(histories(&again.config).await, all);
     assert!(restored.keys.contains(&"identity/signing.key".to_owned()));
     let copy = Suite::with(&again.config, Clock::system()).await;
@@ -192,7 +209,7 @@ async fn a_backup_under_writing_is_restored_into_the_other_kind_of_database(suit
         assert_eq!(figures(&copy, office, 2022).await, counted);
         assert!(office != OFFICE || counted.iter().any(|f| f.value > 0));
     }
-    // The signing key is the same, so the tokens are good; and writing goes on.
+    // The signing key was restored, so tokens are valid; and the copy can be written to.
     let token = suite.every_scope();
     let list = async |suite: &Suite| {
         let request = ListMeetingsRequest {
@@ -210,7 +227,7 @@ async fn a_backup_under_writing_is_restored_into_the_other_kind_of_database(suit
             .meetings
     };
     assert_eq!(list(&suite).await, list(&copy).await);
-    some_records(&Api::with(&copy, &token), 1).await;
+    write_records(&Api::with(&copy, &token), 1).await;
     for role in ROLES {
         let report = copy.audit(role.name).await;
         assert_eq!(report.findings, [], "{}", role.name);
@@ -224,46 +241,47 @@ async fn a_backup_under_writing_is_restored_into_the_other_kind_of_database(suit
 
 async fn a_backup_is_restored_into_empty_databases_only(suite: Suite) {
     let api = Api::of(&suite);
-    some_records(&api, 1).await;
+    write_records(&api, 1).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("backup");
     back_up(&suite.config, &file, false).await.unwrap();
     let twice = back_up(&suite.config, &file, false).await.unwrap_err();
-    assert!(twice.to_string().contains("is there already"), "{twice}");
+    assert!(twice.to_string().contains("exists already"), "{twice}");
     let bare = Options {
         to: &folder.path().join("bare"),
         key: None,
         with_keys: true,
-        roles: &[],
+        services: &[],
+        data: &suite.config.data,
+        ledger: &key::open_or_create(&suite.config.data).unwrap(),
+        program: "0",
     };
-    let bare = make(&suite.config, &bare, &mut |_, _, _| {})
-        .await
-        .unwrap_err();
+    let bare = make(&bare, &mut |_, _, _| {}).await.unwrap_err();
     assert!(bare.to_string().contains("--key-file"), "{bare}");
 
-    // Into itself: it is all there.
-    let itself = bring_back(&suite.config, &file).await.unwrap();
+    // Into the same databases: they have the same history.
+    let itself = restored_from(&suite.config, &file).await.unwrap();
     assert!(itself.services.iter().all(|(_, f)| {
         matches!(
             f,
-            Filled::Before
-                | Filled::Now {
+            ServiceResult::Unchanged
+                | ServiceResult::Restored {
                     entries: 0,
                     records: 0
                 }
         )
     }));
-    // Once more was written, it is another history.
-    some_records(&api, 2).await;
+    // After another write they have another one.
+    write_records(&api, 2).await;
     let before = histories(&suite.config).await;
-    let refused = bring_back(&suite.config, &file).await.unwrap_err();
+    let refused = restored_from(&suite.config, &file).await.unwrap_err();
     assert!(
         refused.to_string().contains("empty databases only"),
         "{refused}"
     );
     assert_eq!(histories(&suite.config).await, before);
 
-    // Without the ledger's key, with another, and with its own: into a folder that never was.
+    // Into a new folder: without the ledger's key, with another one, and with the right one.
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut config = Config {
         data: folder.path().join("fresh"),
@@ -272,10 +290,10 @@ async fn a_backup_is_restored_into_empty_databases_only(suite: Suite) {
     for role in ROLES {
         config.services.entry(role.name.into()).or_default().listen = Some(free);
     }
-    let refused = bring_back(&config, &file).await.unwrap_err();
+    let refused = restored_from(&config, &file).await.unwrap_err();
     assert!(refused.to_string().contains("no ledger.key"), "{refused}");
-    taizhang::key::open_or_create(&config.data).unwrap();
-    let refused = bring_back(&config, &file).await.unwrap_err();
+    key::open_or_create(&config.data).unwrap();
+    let refused = restored_from(&config, &file).await.unwrap_err();
     assert!(
         refused.to_string().contains("not the key of the histories"),
         "{refused}"
@@ -286,12 +304,12 @@ async fn a_backup_is_restored_into_empty_databases_only(suite: Suite) {
         config.data.join("ledger.key"),
     )
     .unwrap();
-    let restored = bring_back(&config, &file).await.unwrap();
+    let restored = restored_from(&config, &file).await.unwrap();
     let meetings = restored
         .services
         .iter()
         .find(|(name, _)| *name == "meetings");
-    let whole = Filled::Now {
+    let whole = ServiceResult::Restored {
         entries: 3,
         records: 3,
     };
@@ -300,7 +318,7 @@ async fn a_backup_is_restored_into_empty_databases_only(suite: Suite) {
 }
 
 async fn a_history_that_does_not_verify_is_not_backed_up(suite: Suite) {
-    some_records(&Api::of(&suite), 1).await;
+    write_records(&Api::of(&suite), 1).await;
     let database = suite.database("meetings").await;
     let change = "UPDATE history SET caller = 'someone' WHERE office = 'demo' AND seq = 1";
     execute(&database, change, vec![]).await;
@@ -316,7 +334,7 @@ async fn a_history_that_does_not_verify_is_not_backed_up(suite: Suite) {
 }
 
 async fn the_program_backs_up_and_restores(suite: Suite) {
-    some_records(&Api::of(&suite), 1).await;
+    write_records(&Api::of(&suite), 1).await;
     let file = suite.config_file();
     let folder = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
@@ -355,7 +373,10 @@ async fn the_program_backs_up_and_restores(suite: Suite) {
     assert!(told.contains("encrypted"), "{told}");
     let (code, told) = run(&["restore", "--from", "b", "--key-file", "backup.key"]);
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("meetings: was there already"), "{told}");
+    assert!(
+        told.contains("meetings: had this history already"),
+        "{told}"
+    );
     let (code, told) = run(&[
         "restore",
         "--from",
@@ -372,9 +393,9 @@ async fn the_program_backs_up_and_restores(suite: Suite) {
     assert!(!told.contains(key.trim()));
 }
 
-/// A whole year, from SQLite to PostgreSQL and back; and no byte of its backup can be changed.
+/// A whole year, from SQLite to PostgreSQL and back. Any changed byte of its backup is found.
 #[test]
-fn a_year_goes_from_one_kind_of_database_to_the_other_and_back() {
+fn a_year_is_moved_from_sqlite_to_postgres_and_back() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let tried = Command::new(env!("CARGO_BIN_EXE_taizhang"))
@@ -395,11 +416,11 @@ fn a_year_goes_from_one_kind_of_database_to_the_other_and_back() {
             service.database = None;
         }
         let first = back_up(&source, &file, true).await.unwrap();
-        bring_back(&postgres.config, &file).await.unwrap();
+        restored_from(&postgres.config, &file).await.unwrap();
         let second = folder.path().join("second");
         back_up(&postgres.config, &second, true).await.unwrap();
         let sqlite = Databases::make(Store::Sqlite).await;
-        bring_back(&sqlite.config, &second).await.unwrap();
+        restored_from(&sqlite.config, &second).await.unwrap();
         let all = histories(&source).await;
         assert!(all.values().map(Vec::len).sum::<usize>() > 1000);
         assert!(histories(&postgres.config).await == all);

@@ -1,10 +1,9 @@
-//! What administrators run in containers knows every service, and finds every file that
-//! `taizhang init` makes.
+//! The deployment in containers has every service, and mounts only files that `taizhang init` makes.
 
 use std::fs;
 use std::path::Path;
 
-use taizhang::folder::Folder;
+use taizhang::deployment::Deployment;
 use taizhang::roles::ROLES;
 use taizhang_contracts::Office;
 
@@ -14,7 +13,7 @@ fn text(file: &str) -> String {
 }
 
 #[test]
-fn compose_and_the_gateway_know_every_service() {
+fn compose_and_the_gateway_have_every_service() {
     let (compose, gateway) = (text("docker-compose.yml"), text("docker/gateway.cfg"));
     let (upgrade, prometheus) = (
         text("docker/upgrade"),
@@ -51,7 +50,7 @@ fn compose_and_the_gateway_know_every_service() {
                 .flat_map(|(_, named)| named.split([' ', ',', ';', ']']));
             assert!(words.any(|word| word == name), "{file} lacks {name}");
         }
-        // Its own container, and the migration's.
+        // In its own container, and in the one that migrates.
         let url = format!("TAIZHANG__SERVICES__{variable}__DATABASE_FILE: /run/secrets/{name}.url");
         assert_eq!(compose.matches(&url).count(), 2, "{url}");
         for line in [
@@ -67,10 +66,10 @@ fn compose_and_the_gateway_know_every_service() {
 }
 
 #[test]
-fn every_secret_that_compose_mounts_is_made() {
+fn init_makes_every_file_that_compose_mounts() {
     let folder = tempfile::tempdir().unwrap();
     let office = Office::from_id("demo").unwrap();
-    Folder::create(folder.path().to_owned(), &[], vec![office]).unwrap();
+    Deployment::create(folder.path().to_owned(), &[], vec![office]).unwrap();
     let compose = text("docker-compose.yml");
     let files: Vec<_> = compose
         .lines()

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 
 use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection};
-pub use taizhang::client::{Bearer, Bearing as Authorized};
 use taizhang::roles::{ROLES, Role};
+pub use taizhang_client::{AuthorizedChannel as Authorized, Bearer};
 use taizhang_contracts::Office;
 use taizhang_contracts::caller::Secret;
 use taizhang_ledger::Clock;

@@ -1,4 +1,4 @@
-//! `taizhang try`: whatever year is planned, its records are counted, and come out as planned.
+//! `taizhang try`: the figures of the annual report are those of the plan, whatever it plans.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use taizhang::roles::ROLES;
 use taizhang_contracts::statistics::Measure;
 
-/// Runs the program as an administrator does, in a folder of its own.
+/// Runs the program in a folder.
 fn taizhang_try(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_taizhang"))
         .arg("try")
@@ -24,7 +24,7 @@ fn taizhang_try(folder: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The tables of a plan, read without the code under test.
+/// A plan, parsed without the code under test.
 struct Plan {
     year: i64,
     figures: BTreeMap<String, i64>,
@@ -50,8 +50,8 @@ impl Plan {
     }
 }
 
-/// Makes the year of a plan, and holds what comes out against what was planned.
-fn comes_out_as_planned(text: &str) {
+/// Runs a plan and compares the figures with it.
+fn figures_are_as_planned(text: &str) {
     let plan = Plan::read(text);
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("plan.toml"), text).unwrap();
@@ -59,9 +59,9 @@ fn comes_out_as_planned(text: &str) {
         folder.path(),
         &["--plan", "plan.toml", "--out", "somewhere/out"],
     );
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let failed = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{text}\n{said}\n{failed}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{text}\n{printed}\n{errors}");
 
     let out = folder.path().join("somewhere/out");
     let json = fs::read_to_string(out.join("figures.json")).unwrap();
@@ -75,7 +75,7 @@ fn comes_out_as_planned(text: &str) {
             .get(id)
             .unwrap_or_else(|| panic!("{id} is not in {json}"));
         assert_eq!(line["value"], *planned, "{id} of {text}\n{json}");
-        // Things and days have other numbers of records than their own.
+        // Only of counts is the figure the number of records.
         match measures[id.as_str()] {
             Measure::Count => assert_eq!(line["evidence"], *planned, "{id} of {text}\n{json}"),
             _ => assert_eq!(
@@ -92,8 +92,8 @@ fn comes_out_as_planned(text: &str) {
             );
         }
         assert!(
-            said.contains(&planned.to_string()),
-            "{id}: {planned} not in\n{said}"
+            printed.contains(&planned.to_string()),
+            "{id}: {planned} not in\n{printed}"
         );
     }
     for (id, line) in &lines {
@@ -111,7 +111,7 @@ fn comes_out_as_planned(text: &str) {
             "{total} not in\n{summary}"
         );
     }
-    // Nothing stays behind but what was asked for.
+    // No other files are left.
     let mut left: Vec<_> = fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -121,12 +121,12 @@ fn comes_out_as_planned(text: &str) {
 }
 
 #[test]
-fn the_sample_year_comes_out_as_planned() {
-    comes_out_as_planned(include_str!("../../samples/one-county-year.toml"));
+fn the_figures_of_the_sample_are_as_planned() {
+    figures_are_as_planned(include_str!("../../samples/one-county-year.toml"));
 }
 
 #[test]
-fn a_year_of_zeros_comes_out_as_planned() {
+fn a_plan_of_zeros_gives_zeros() {
     let mut text = "year = 2025\n".to_owned();
     let sample = Plan::read(include_str!("../../samples/one-county-year.toml"));
     for table in ["figures", "previous"] {
@@ -135,13 +135,13 @@ fn a_year_of_zeros_comes_out_as_planned() {
             writeln!(text, "{id} = 0").unwrap();
         }
     }
-    comes_out_as_planned(&text);
+    figures_are_as_planned(&text);
 }
 
 #[test]
-fn years_of_other_figures_come_out_as_planned() {
+fn random_plans_give_their_figures() {
     let mut runner = TestRunner::deterministic();
-    // Leap years and others; more meetings of one kind than months; nothing but parts.
+    // Leap years and others; more monthly meetings than months; wholes that consist of their parts.
     for year in [2024, 2019] {
         let figures = || {
             let few = 0u32..8;
@@ -161,7 +161,7 @@ fn years_of_other_figures_come_out_as_planned() {
             let (meetings, (lectures, committee), facilities, matters, few, support) = figures;
             let (others, reform, directors) = meetings;
             let (secretary, notices, county) = matters;
-            // An assignment that is completed has a day at least.
+            // A completed assignment has at least one day.
             let (assignments, days) = (support.0, support.0 + support.1);
             let categories = few[0];
             let lines = [
@@ -181,7 +181,7 @@ fn years_of_other_figures_come_out_as_planned() {
                     secretary + notices + county,
                 ),
                 ("reform_task_categories", categories),
-                // Each category has a task at least, and without one there is none.
+                // Each category has at least one task.
                 ("reform_tasks", categories + few[1].min(categories)),
                 ("supervision_bulletins_environment", few[2]),
                 ("mining_enterprises_interviewed", few[3]),
@@ -210,12 +210,12 @@ fn years_of_other_figures_come_out_as_planned() {
                 writeln!(text, "{id} = {value}").unwrap();
             }
         }
-        comes_out_as_planned(&text);
+        figures_are_as_planned(&text);
     }
 }
 
 #[test]
-fn what_a_plan_does_not_name_comes_out_as_zero() {
+fn figures_that_a_plan_does_not_name_are_zero() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("plan.toml"), "year = 2021\n").unwrap();
     let output = taizhang_try(folder.path(), &["--plan", "plan.toml", "--out", "out"]);
@@ -237,7 +237,7 @@ fn what_a_plan_does_not_name_comes_out_as_zero() {
 }
 
 #[test]
-fn a_plan_that_can_not_be_is_refused_with_every_bad_line() {
+fn an_inconsistent_plan_is_refused_with_every_bad_line() {
     let cases: [(&str, &[&str]); 6] = [
         (
             "year = 1\n[figures]\nnonsense = 1\nmeetings_total = 3\nreform_group_meetings = 4\n\
@@ -268,12 +268,12 @@ fn a_plan_that_can_not_be_is_refused_with_every_bad_line() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("plan.toml"), text).unwrap();
         let output = taizhang_try(folder.path(), &["--plan", "plan.toml", "--out", "out"]);
-        let failed = String::from_utf8_lossy(&output.stderr);
+        let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{text}");
         for part in named {
             assert!(
-                failed.contains(part),
-                "{part} is not named for {text}\n{failed}"
+                errors.contains(part),
+                "{part} is not named for {text}\n{errors}"
             );
         }
         assert!(!folder.path().join("out").exists());

@@ -8,8 +8,8 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage,
     Value,
 };
-use taizhang::client::Dynamic;
 use taizhang::roles::{ROLES, Role};
+use taizhang_client::DynamicCodec;
 use taizhang_contracts::common::{Date, Period, Rule};
 use taizhang_contracts::descriptors::pool;
 use taizhang_contracts::{METHODS, Reason};
@@ -133,7 +133,7 @@ impl Walked {
             request.metadata_mut().insert(*key, value.parse().unwrap());
         }
         let path = self.path().parse().unwrap();
-        let codec = Dynamic(self.method.output());
+        let codec = DynamicCodec(self.method.output());
         if self.method.is_server_streaming() {
             let answer = client.server_streaming(request, path, codec).await?;
             let first = answer.into_inner().message().await?;

@@ -3,7 +3,6 @@
 
 mod claims;
 mod error;
-mod files;
 mod keyring;
 mod revoked;
 mod verifier;

@@ -1,17 +1,19 @@
-//! Backups: every service's history in one file, and databases made from it.
-//!
-//! The histories are all there is to keep. The records are what the last entries say, and columns
-//! are read from the records. So the file is the same for both databases.
+//! The services as backups see them.
 
-mod check;
-mod content;
-mod file;
-mod make;
-mod restore;
+use taizhang_backup::Service;
+use taizhang_runtime::Config;
 
-pub use check::{Checked, check};
-pub use make::{Options, make};
-pub use restore::{Filled, Restored, restore};
+use crate::roles::Role;
 
-/// Is told how far the work is: what is done now, how much has come, and of how much.
-pub type Progress<'a> = &'a mut (dyn FnMut(&str, u64, u64) + Send);
+/// These roles' services with their configured databases.
+pub fn services(config: &Config, roles: impl IntoIterator<Item = &'static Role>) -> Vec<Service> {
+    let service = |role: &'static Role| Service {
+        name: role.name,
+        kinds: role.kinds,
+        url: config.database(role.name).0,
+        pool: config.pool(role.name),
+        migrate: role.migrate,
+        pending: role.pending,
+    };
+    roles.into_iter().map(service).collect()
+}

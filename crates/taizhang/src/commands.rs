@@ -1,4 +1,4 @@
-//! What the program can be told to do.
+//! The commands of the program.
 
 mod audit;
 mod backup;
@@ -12,14 +12,12 @@ mod progress;
 mod restore;
 mod serve;
 mod token;
+mod trial;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use taizhang_runtime::Config;
-
-use crate::client::Running;
-use crate::trial;
 
 /// Taizhang (台账): the work ledger of a county Party-committee office.
 #[derive(Debug, Parser)]
@@ -34,38 +32,22 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Makes a year of records in a fresh folder, counts them, and writes the annual summary. With
-    /// `--at`, in the offices `demo` and `neighbour` of a suite that runs, which must not be one in
-    /// earnest.
-    Try {
-        /// The plan of the year; the sample of the project if none is given.
-        #[arg(long)]
-        plan: Option<PathBuf>,
-        /// Where the summary and the figures are written.
-        #[arg(long, default_value = "./out")]
-        out: PathBuf,
-        /// Where the services keep their data; must be fresh. Without it, a temporary folder that
-        /// is removed in the end.
-        #[arg(long, conflicts_with = "at")]
-        data: Option<PathBuf>,
-        /// Stays up afterwards and prints calls to paste.
-        #[arg(long, conflicts_with = "at")]
-        serve: bool,
-        #[command(flatten)]
-        running: Running,
-    },
+    /// Makes a year of records in an empty folder, counts them, and writes the annual summary. With
+    /// `--at`, in the offices `demo` and `neighbour` of a suite that runs, which must not be in
+    /// production.
+    Try(trial::Trial),
     /// Runs services; all of them if none is named.
     Serve {
         /// The services to run.
         services: Vec<String>,
     },
-    /// Brings databases to the schema of this program; all of them if none is named.
+    /// Migrates databases to the schema of this program; all of them if none is named.
     Migrate {
-        /// Turns the tables into so many partitions by office, each table for good. PostgreSQL
-        /// only; stop the services first.
+        /// Also partitions the tables by office, into this many partitions. It can't be undone.
+        /// PostgreSQL only; stop the services first.
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(2..=1024))]
         partitions: Option<u64>,
-        /// The services whose databases are meant.
+        /// The services whose databases are migrated.
         services: Vec<String>,
     },
     /// Issues, lists and revokes the tokens of callers.
@@ -73,28 +55,28 @@ enum Command {
     Token(token::Token),
     /// Asks services whether they serve; fails if one does not.
     Health(health::Health),
-    /// Prepares a folder for docker-compose: keys, certificates, passwords, a first token.
+    /// Makes the folder of a deployment with docker-compose: keys, certificates, passwords, a token.
     Init(init::Init),
-    /// Renews and issues the certificates of such a folder.
+    /// Renews and issues certificates of a deployment.
     #[command(subcommand)]
     Certificate(certificate::Certificate),
-    /// Loads the records of a spreadsheet, .xlsx or .csv; never one of them twice.
+    /// Imports the records of a spreadsheet, .xlsx or .csv, each of them once.
     Import(import::Import),
-    /// Writes records to a spreadsheet, which can be imported again.
+    /// Exports records to a spreadsheet, which can be imported again.
     Export(export::Export),
-    /// Checks the histories.
+    /// Verifies the histories.
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Writes what services keep into one verified file, also while they run.
+    /// Backs up services to one verified file, also while they run.
     Backup(backup::Backup),
-    /// Verifies a backup and fills empty databases from it.
+    /// Verifies a backup and restores it into empty databases.
     Restore(restore::Restore),
 }
 
-/// Does what the arguments say.
+/// Runs the command of the arguments.
 ///
 /// # Errors
-/// Whatever goes wrong, told for the administrator.
+/// With a message for the administrator.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = || {
         let default = PathBuf::from("taizhang.toml");
@@ -104,23 +86,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Config::load(file.as_deref())
     };
     match arguments.command {
-        Command::Try {
-            plan,
-            out,
-            data,
-            serve,
-            running,
-        } => {
-            let running = running.is_given().then_some(running);
-            trial::run(trial::Options {
-                plan,
-                out,
-                data,
-                serve,
-                running,
-            })
-            .await
-        }
+        Command::Try(trial) => trial::run(trial).await,
         Command::Serve { services } => serve::run(&config()?, &services).await,
         Command::Migrate {
             partitions,

@@ -1,12 +1,10 @@
-//! Taizhang in one process: its services, and what the program does with them.
+//! The program: all services in one process or one of them, and the commands of the administrator.
 
-pub mod authority;
 pub mod backup;
-pub mod client;
 pub mod commands;
-pub mod folder;
+pub mod deployment;
 pub mod key;
 pub mod roles;
-pub mod sheets;
+pub mod running;
+pub mod spreadsheets;
 pub mod suite;
-pub mod trial;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Context;
 use chrono_tz::Tz;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -14,11 +15,11 @@ use taizhang_ledger::{Clock, Database, Key, Ledger, RecordKind, figures};
 use taizhang_reporting::Source;
 use tonic::service::Routes;
 
-/// A service: its name, where it listens unless configured, and how it is made.
+/// A service: its name, its default port, and how it is made.
 pub struct Role {
     /// Its name in the configuration and in scopes.
     pub name: &'static str,
-    /// The port that it listens on unless configured.
+    /// Its default port.
     pub port: u16,
     /// Its gRPC services.
     pub grpc_services: &'static [&'static str],
@@ -26,24 +27,24 @@ pub struct Role {
     pub kinds: &'static [RecordKind],
     /// The state machines of its records.
     pub machines: fn() -> Vec<Plain>,
-    /// What it counts; a service that counts something is a source of the summary.
+    /// Its indicators; a service that has any is a source of annual reports.
     pub indicators: fn() -> Vec<Indicator>,
     /// Its gRPC services over a database.
     pub routes: fn(Parts) -> Routes,
-    /// Brings its database to its present schema.
+    /// Migrates its database to the schema of this program.
     pub migrate: fn(&DatabaseConnection) -> Done<'_, ()>,
-    /// The migrations that its database lacks; an error if the database is newer than the program.
+    /// The names of the migrations that its database lacks; an error if it is newer than the program.
     pub pending: fn(&DatabaseConnection) -> Done<'_, Vec<String>>,
 }
 
 impl Role {
-    /// Whether the summary is gathered from it.
+    /// Whether it is a source of annual reports.
     pub fn is_source(&self) -> bool {
         !(self.indicators)().is_empty()
     }
 }
 
-/// What a database will have done.
+/// The result of work on a database.
 pub type Done<'a, T> = BoxFuture<'a, Result<T, DbErr>>;
 
 /// What a service is made of.
@@ -54,9 +55,9 @@ pub struct Parts {
     pub key: Key,
     /// The time.
     pub clock: Clock,
-    /// Where the office is.
+    /// The time zone of the office.
     pub zone: Tz,
-    /// Whom the summary is gathered from.
+    /// The sources of annual reports.
     pub sources: Vec<Source>,
 }
 
@@ -66,7 +67,7 @@ impl Parts {
     }
 }
 
-/// Every service there is.
+/// Every service.
 pub const ROLES: &[Role] = &[
     Role {
         name: taizhang_reporting::NAME,
@@ -159,7 +160,7 @@ pub fn names() -> Vec<&'static str> {
     ROLES.iter().map(|role| role.name).collect()
 }
 
-/// Every scope that a method asks for.
+/// Every scope that a method requires.
 pub fn scopes() -> BTreeSet<String> {
     let of = |role: &'static Role| {
         METHODS
@@ -173,19 +174,23 @@ pub fn scopes() -> BTreeSet<String> {
 /// The roles of these names; all of them if there are none.
 ///
 /// # Errors
-/// Names the one that does not exist.
+/// If a name is unknown.
 pub fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Role>> {
     if names.is_empty() {
         return Ok(ROLES.iter().collect());
     }
-    names
-        .iter()
-        .map(|name| {
-            ROLES.iter().find(|role| role.name == name).ok_or_else(|| {
-                anyhow::anyhow!("no service {name}; there are {}", self::names().join(", "))
-            })
-        })
-        .collect()
+    names.iter().map(|name| role(name)).collect()
+}
+
+/// The role of this name.
+///
+/// # Errors
+/// If there is none.
+pub fn role(name: &str) -> anyhow::Result<&'static Role> {
+    let mut roles = ROLES.iter();
+    roles
+        .find(|role| role.name == name)
+        .with_context(|| format!("no service {name}; there are {}", self::names().join(", ")))
 }
 
 fn told(indicators: &[figures::Indicator]) -> Vec<Indicator> {

@@ -1,4 +1,4 @@
-//! Starting services, one or all, in this process.
+//! Runs services in this process: one of them, some or all.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::key;
 use crate::roles::{Parts, Role, names};
 
-/// Services that run.
+/// Running services.
 pub struct Suite {
     addresses: BTreeMap<&'static str, SocketAddr>,
     stop: watch::Sender<bool>,
@@ -27,10 +27,10 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// Starts these services and returns when all listen.
+    /// Starts these services, and returns once all of them listen.
     ///
     /// # Errors
-    /// If a value of the configuration can't be used, an address is taken, or a database is away
+    /// If a value of the configuration is invalid, an address is in use, or a database can't be reached
     /// or has another schema than the program.
     pub async fn start(
         config: &Config,
@@ -45,11 +45,11 @@ impl Suite {
         let key = match key::open(&config.data)? {
             Some(key) => key,
             None => {
-                // With another key no history would verify any more.
+                // With a new key, existing histories would not verify.
                 for (role, database) in roles.iter().zip(&databases) {
                     if !audit::is_empty(database).await? {
                         bail!(
-                            "ledger.key is missing in {}, but {} has a history; bring it back",
+                            "ledger.key is missing in {}, but {} has a history; restore it",
                             config.data.display(),
                             role.name
                         );
@@ -59,7 +59,7 @@ impl Suite {
             }
         };
         if config.identity.public_key.is_none() {
-            // The embedded default: a key of its own.
+            // Without a configured key, the services verify tokens that this data folder signed.
             Keyring::open_or_create(&config.identity_folder())?;
         }
         let verifier = Arc::new(Verifier::of(config)?);
@@ -95,7 +95,7 @@ impl Suite {
                 (config.clone(), verifier.clone(), stopped.clone());
             tasks.spawn(async move {
                 let stopping = async move {
-                    // An error means that the suite itself is gone, which also is a reason to stop.
+                    // An error means that the suite was dropped: the service stops then too.
                     let _ = stopped.wait_for(|stop| *stop).await;
                 };
                 serve(service, listener, &config, verifier, stopping)
@@ -110,12 +110,12 @@ impl Suite {
         })
     }
 
-    /// Where the services listen.
+    /// The addresses on which the services listen, by their names.
     pub fn addresses(&self) -> &BTreeMap<&'static str, SocketAddr> {
         &self.addresses
     }
 
-    /// Runs until `stop` is ready or a service fails, then lets every call come to its end.
+    /// Runs until `stop` is ready or a service fails, then stops all services gracefully.
     ///
     /// # Errors
     /// The first failure of a service.
@@ -128,7 +128,7 @@ impl Suite {
         failed.and(stopped)
     }
 
-    /// Stops the services; every call under way comes to its end.
+    /// Stops all services gracefully: calls under way are completed.
     ///
     /// # Errors
     /// The first failure of a service.
@@ -143,21 +143,24 @@ impl Suite {
     }
 }
 
-/// Connects to a service's database and sees to its schema: on SQLite it is brought up to date, on
-/// PostgreSQL it must be what the program knows.
+/// Connects to a service's database and ensures that it has the schema of this program: SQLite is
+/// migrated, PostgreSQL must have been migrated.
 ///
 /// # Errors
-/// If the database is away or has another schema.
+/// If the database can't be reached or has another schema.
 pub async fn database(config: &Config, role: &Role) -> anyhow::Result<Database> {
-    let database = connect_with(config, role, Some(longest(config))).await?;
+    let database = connect_with(config, role, Some(statement_timeout(config))).await?;
     if database.backend() == DbBackend::Sqlite {
         (role.migrate)(database.writer())
             .await
             .with_context(|| format!("migrating the database of {}", role.name))?;
     }
-    let pending = (role.pending)(database.writer())
-        .await
-        .with_context(|| format!("the database of {} has a schema not known here", role.name))?;
+    let pending = (role.pending)(database.writer()).await.with_context(|| {
+        format!(
+            "the database of {} has a newer schema than this program",
+            role.name
+        )
+    })?;
     if !pending.is_empty() {
         bail!(
             "the database of {} lacks {}; run `taizhang migrate {}` first",
@@ -169,8 +172,8 @@ pub async fn database(config: &Config, role: &Role) -> anyhow::Result<Database> 
     with_replica(config, role, database).await
 }
 
-/// Adds the replica, if one is configured. One that is away does no harm; a wrong one would. Its
-/// schema is the database's own.
+/// Adds the replica, if one is configured. It may be unreachable for the moment, but it must be a
+/// standby of the database.
 async fn with_replica(
     config: &Config,
     role: &Role,
@@ -181,22 +184,27 @@ async fn with_replica(
     };
     let key = format!("services.{}.replica", role.name);
     let (database, standing) = database
-        .with_replica(role.name, &url.0, config.pool(role.name), longest(config))
+        .with_replica(
+            role.name,
+            &url.0,
+            config.pool(role.name),
+            statement_timeout(config),
+        )
         .await
         .with_context(|| format!("{key} can't be used"))?;
     match standing {
-        Standing::Other => bail!("{key}: is no standby of services.{}.database", role.name),
-        Standing::Away => tracing::warn!("{key} can't be reached; the database answers for it"),
+        Standing::Other => bail!("{key} is not a standby of services.{}.database", role.name),
+        Standing::Away => tracing::warn!("{key} can't be reached; reads go to the database"),
         Standing::Good => {}
     }
     Ok(database)
 }
 
-/// Connects to a service's database as it is, for an administrator, whose statements take as long
-/// as they do.
+/// Connects to a service's database for an administrator's command: without a look at its schema, and
+/// without a limit on the time that statements take.
 ///
 /// # Errors
-/// If it is away. The message names the service, and never the password.
+/// If it can't be reached. The message names the service, and never the password.
 pub async fn connect(config: &Config, role: &Role) -> anyhow::Result<Database> {
     connect_with(config, role, None).await
 }
@@ -204,20 +212,20 @@ pub async fn connect(config: &Config, role: &Role) -> anyhow::Result<Database> {
 async fn connect_with(
     config: &Config,
     role: &Role,
-    longest: Option<Duration>,
+    timeout: Option<Duration>,
 ) -> anyhow::Result<Database> {
     let url = config.database(role.name);
-    Database::connect(&url.0, config.pool(role.name), longest)
+    Database::connect(&url.0, config.pool(role.name), timeout)
         .await
         .with_context(|| format!("services.{}.database can't be reached", role.name))
 }
 
-/// How long a statement may take: it outlives its caller at most by a second.
-fn longest(config: &Config) -> Duration {
+/// How long a statement may take: a second longer than its call.
+fn statement_timeout(config: &Config) -> Duration {
     config.limits.deadline() + Duration::from_secs(1)
 }
 
-/// The configured sources, or else those services of this process that are.
+/// The sources of reporting: the configured ones, or else the services of this process.
 fn sources(
     config: &Config,
     roles: &[&'static Role],
@@ -241,7 +249,7 @@ fn sources(
         .iter()
         .any(|role| role.name == taizhang_reporting::NAME);
     if reports && !roles.iter().any(|role| role.is_source()) {
-        bail!("sources: reporting has none; name them in the configuration");
+        bail!("sources: reporting has none; configure them");
     }
     let scheme = config.tls.scheme();
     roles
@@ -260,7 +268,7 @@ fn sources(
         .collect()
 }
 
-/// Where a service of this process is reached that listens on every address.
+/// The address at which this process reaches a service that listens on it.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(Ipv4Addr::LOCALHOST.into());

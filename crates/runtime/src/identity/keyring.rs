@@ -9,10 +9,11 @@ use pasetors::keys::{AsymmetricKeyPair, AsymmetricPublicKey, AsymmetricSecretKey
 use pasetors::paserk::FormatAsPaserk;
 use pasetors::version4::{PublicToken, V4};
 use serde::{Deserialize, Serialize};
+use taizhang_files::{self as files, Mode};
 
 use super::claims::{Claims, Grant};
 use super::error::IdentityError;
-use super::{files, revoked};
+use super::revoked;
 
 /// The folder `identity`: `signing.key`, `public.key`, `issued.jsonl` and `revoked`.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Keyring {
         let path = folder.join("signing.key");
         if !path.exists() {
             let pair = AsymmetricKeyPair::<V4>::generate().map_err(|_| IdentityError::Signature)?;
-            files::replace(&path, &text_of(&pair.secret)?, 0o600)
+            files::replace(&path, text_of(&pair.secret)?.as_bytes(), Mode::Private)
                 .map_err(IdentityError::file(&path))?;
         }
         let text = fs::read_to_string(&path).map_err(IdentityError::file(&path))?;
@@ -64,11 +65,12 @@ impl Keyring {
         let public = AsymmetricPublicKey::try_from(&key).map_err(|_| IdentityError::Signature)?;
         let public = text_of(&public)?;
         if fs::read_to_string(&path).ok().as_ref() != Some(&public) {
-            files::replace(&path, &public, 0o644).map_err(IdentityError::file(&path))?;
+            files::replace(&path, public.as_bytes(), Mode::Shared)
+                .map_err(IdentityError::file(&path))?;
         }
         let path = folder.join("revoked");
         if !path.exists() {
-            files::replace(&path, "", 0o644).map_err(IdentityError::file(&path))?;
+            files::replace(&path, b"", Mode::Shared).map_err(IdentityError::file(&path))?;
         }
         Ok(Self {
             folder: folder.to_owned(),
@@ -147,7 +149,7 @@ impl Keyring {
     fn append(&self, name: &str, line: &str) -> Result<(), IdentityError> {
         let _lock = files::lock(&self.folder).map_err(IdentityError::file(&self.folder))?;
         let path = self.folder.join(name);
-        files::append(&path, line).map_err(IdentityError::file(&path))
+        files::append_line(&path, line).map_err(IdentityError::file(&path))
     }
 }
 

@@ -2,37 +2,38 @@
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
 use taizhang_ledger::audit;
 use taizhang_runtime::Config;
 
+use super::progress;
 use crate::key;
 use crate::roles;
 use crate::suite::connect;
 
 /// What to audit.
 #[derive(Debug, Subcommand)]
-pub(super) enum Audit {
-    /// Follows every office's history in every service, and names the first entry that was changed
-    /// or removed, and every record that is not what its history says.
+pub(crate) enum Audit {
+    /// Verifies the history of every office in every service. Reports the first entry that was changed
+    /// or removed, and every record that differs from its history.
     Verify {
-        /// The services to look at; all of them if none is named.
+        /// The services to audit; all of them if none is named.
         services: Vec<String>,
     },
 }
 
-pub(super) async fn run(config: &Config, Audit::Verify { services }: Audit) -> anyhow::Result<()> {
+pub(crate) async fn run(config: &Config, Audit::Verify { services }: Audit) -> anyhow::Result<()> {
     let key = key::open(&config.data)?
         .with_context(|| format!("there is no ledger.key in {}", config.data.display()))?;
     let mut bad = 0;
     for role in roles::chosen(&services)? {
         let database = connect(config, role).await?;
-        let bar = ProgressBar::new_spinner();
-        bar.set_style(ProgressStyle::with_template(
-            "{spinner} {msg} {pos} ({per_sec})",
-        )?);
-        bar.set_message(role.name);
-        let report = audit::verify(&database, &key, role.kinds, |n| bar.inc(n)).await?;
+        let bar = progress::bar()?;
+        let mut done = 0;
+        let report = audit::verify(&database, &key, role.kinds, |count| {
+            done += count;
+            progress::show(&bar, role.name, done, 0);
+        })
+        .await?;
         bar.finish_and_clear();
         for (office, entries, digest) in &report.offices {
             println!(

@@ -4,21 +4,21 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::folder::Folder;
+use crate::deployment::Deployment;
 
-/// What to do with certificates of the folder that `init` made.
+/// What to do with the certificates of a deployment.
 #[derive(Debug, Subcommand)]
-pub(super) enum Certificate {
-    /// Signs those of all services anew, for the names in `secrets/hosts`. Services that run show
-    /// them to whoever connects from then on.
+pub(crate) enum Certificate {
+    /// Renews the certificates of all services, for the names in `secrets/hosts`. Running services use
+    /// them for new connections.
     Renew {
-        /// The folder.
+        /// The folder of the deployment.
         #[arg(long, default_value = ".")]
         dir: PathBuf,
     },
-    /// Signs one with which a calling system shows who it is.
+    /// Issues a client certificate to a calling system.
     Issue {
-        /// The folder.
+        /// The folder of the deployment.
         #[arg(long, default_value = ".")]
         dir: PathBuf,
         /// The calling system, such as `township-portal`.
@@ -27,14 +27,14 @@ pub(super) enum Certificate {
     },
 }
 
-pub(super) fn run(certificate: Certificate) -> anyhow::Result<()> {
+pub(crate) fn run(certificate: Certificate) -> anyhow::Result<()> {
     match certificate {
         Certificate::Renew { dir } => {
-            Folder::at(dir).renew()?;
-            println!("the certificates of all services are new");
+            Deployment::at(dir).renew()?;
+            println!("the certificates of all services were renewed");
         }
         Certificate::Issue { dir, system } => {
-            let file = Folder::at(dir).caller(&system)?;
+            let file = Deployment::at(dir).issue_to_caller(&system)?;
             println!("{}, and its key beside it", file.display());
         }
     }

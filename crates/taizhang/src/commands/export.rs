@@ -4,22 +4,23 @@ use std::path::PathBuf;
 
 use clap::Args;
 use taizhang_runtime::Config;
+use taizhang_spreadsheets::export;
 
 use super::progress;
-use crate::client::Running;
-use crate::sheets::export;
-use crate::sheets::record::Record;
+use crate::roles::role;
+use crate::running::Running;
+use crate::spreadsheets::catalogue;
 
-/// What to write.
+/// What to export.
 #[derive(Debug, Args)]
-pub(super) struct Export {
+pub(crate) struct Export {
     /// The kind of record, such as `meetings`.
     #[arg(long)]
     record: String,
     /// The id of the office, such as `demo`.
     #[arg(long)]
     office: String,
-    /// The file to write, .xlsx or .csv; it must not be there.
+    /// The file to write, .xlsx or .csv; it must not exist yet.
     #[arg(long)]
     to: PathBuf,
     /// Which records, such as `held_on >= 2022-01-01`; see docs/filters.md.
@@ -29,12 +30,12 @@ pub(super) struct Export {
     running: Running,
 }
 
-pub(super) async fn run(config: &Config, export: Export) -> anyhow::Result<()> {
-    let record = Record::named(&export.record)?;
+pub(crate) async fn run(config: &Config, export: Export) -> anyhow::Result<()> {
+    let sheet = catalogue().sheet(&export.record)?;
     let options = export::Options {
-        record: &record,
+        sheet: &sheet,
         office: &export.office,
-        running: &export.running,
+        channel: &export.running.channel(role(sheet.service)?)?,
         zone: config.time_zone,
         filter: &export.filter,
         to: &export.to,

@@ -14,27 +14,27 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::roles;
 
-/// How long an answer may take.
-const LONGEST: Duration = Duration::from_secs(3);
+/// How long a response may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Whom to ask.
 #[derive(Debug, Args)]
-pub(super) struct Health {
+pub(crate) struct Health {
     /// The services of this machine; all of them if none is named.
     services: Vec<String>,
-    /// An address instead, such as `https://ledger.example:7101`.
+    /// Instead, an address, such as `https://ledger.example:7101`.
     #[arg(long, conflicts_with = "services")]
     address: Option<String>,
 }
 
-pub(super) async fn run(config: &Config, health: Health) -> anyhow::Result<()> {
+pub(crate) async fn run(config: &Config, health: Health) -> anyhow::Result<()> {
     if let Some(address) = &health.address {
         return ask(config, address).await;
     }
     let scheme = config.tls.scheme();
     for role in roles::chosen(&health.services)? {
         let address = config.listen(role.name, (Ipv4Addr::LOCALHOST, role.port).into());
-        // By this name the certificate is asked for.
+        // The certificate must be valid for this name.
         let host = if address.ip().is_unspecified() || address.ip().is_loopback() {
             "localhost".to_owned()
         } else {
@@ -49,8 +49,8 @@ pub(super) async fn run(config: &Config, health: Health) -> anyhow::Result<()> {
 async fn ask(config: &Config, address: &str) -> anyhow::Result<()> {
     let mut client = HealthClient::new(connect_lazy(address, &config.tls)?);
     let mut request = Request::new(HealthCheckRequest::default());
-    request.set_timeout(LONGEST);
-    let answer = tokio::time::timeout(LONGEST, client.check(request)).await;
+    request.set_timeout(TIMEOUT);
+    let answer = tokio::time::timeout(TIMEOUT, client.check(request)).await;
     let status = answer
         .with_context(|| format!("{address} did not answer"))?
         .with_context(|| address.to_owned())?

@@ -1,32 +1,31 @@
 //! `taizhang import`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use taizhang_runtime::Config;
+use taizhang_spreadsheets::{Format, import, template};
 
 use super::progress;
-use crate::client::Running;
-use crate::sheets::import;
-use crate::sheets::read::Format;
-use crate::sheets::record::Record;
-use crate::sheets::template;
+use crate::roles::role;
+use crate::running::Running;
+use crate::spreadsheets::catalogue;
 
-/// What to load.
+/// What to import.
 #[derive(Debug, Args)]
-pub(super) struct Import {
-    /// The spreadsheet, .xlsx or .csv; the first row has the names of the columns.
+pub(crate) struct Import {
+    /// The spreadsheet, .xlsx or .csv; its first row is the header.
     #[arg(required_unless_present = "template", conflicts_with = "template")]
     file: Option<PathBuf>,
-    /// Writes an empty spreadsheet for this kind of record instead, such as `meetings`.
+    /// Instead, writes an empty spreadsheet for this kind of record, such as `meetings`.
     #[arg(long, value_name = "RECORD")]
     template: Option<String>,
-    /// With `--template`: how it is kept.
-    #[arg(long, value_enum, default_value = "xlsx", requires = "template")]
-    format: Format,
+    /// With `--template`: the file format.
+    #[arg(long, value_parser = ["xlsx", "csv"], default_value = "xlsx", requires = "template")]
+    format: String,
     /// With `--template`: the file to write; `RECORD.xlsx` if none is given.
     #[arg(long, requires = "template")]
     to: Option<PathBuf>,
@@ -38,10 +37,10 @@ pub(super) struct Import {
     office: Option<String>,
     #[command(flatten)]
     running: Running,
-    /// Writes nothing and tells what is bad.
+    /// Validates the rows and writes nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Where the bad rows are told; `FILE.bad.csv` if not given.
+    /// The file for the bad rows; `FILE.bad.csv` if not given.
     #[arg(long)]
     result: Option<PathBuf>,
     /// The most rows of a batch.
@@ -49,21 +48,21 @@ pub(super) struct Import {
     batch: u16,
 }
 
-pub(super) async fn run(config: &Config, import: Import) -> anyhow::Result<()> {
+pub(crate) async fn run(config: &Config, import: Import) -> anyhow::Result<()> {
     if let Some(record) = &import.template {
-        return write_template(record, import.format, import.to.as_deref());
+        return write_template(record, &import.format, import.to);
     }
     let file = import.file.context("缺少文件")?;
-    let record = Record::named(&import.record.context("缺少 --record")?)?;
+    let sheet = catalogue().sheet(&import.record.context("缺少 --record")?)?;
     let result = import.result.unwrap_or_else(|| {
         let mut name = file.clone().into_os_string();
         name.push(".bad.csv");
         name.into()
     });
     let options = import::Options {
-        record,
+        channel: import.running.channel(role(sheet.service)?)?,
+        sheet,
         office: import.office.context("缺少 --office")?,
-        running: import.running,
         zone: config.time_zone,
         dry_run: import.dry_run,
         result: result.clone(),
@@ -71,11 +70,11 @@ pub(super) async fn run(config: &Config, import: Import) -> anyhow::Result<()> {
         file,
     };
     let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
+    let interrupted = stop.clone();
     tokio::spawn(async move {
-        // Without signals it runs to its end.
+        // If signals can't be received, the import runs to its end.
         if tokio::signal::ctrl_c().await.is_ok() {
-            asked.store(true, Ordering::Relaxed);
+            interrupted.store(true, Ordering::Relaxed);
         }
     });
     let bar = progress::bar()?;
@@ -85,14 +84,14 @@ pub(super) async fn run(config: &Config, import: Import) -> anyhow::Result<()> {
     .await;
     bar.finish_and_clear();
     let done = done.context("导入中断；已写入的不会重复导入，再次执行同一命令即可继续")?;
-    let loaded = if import.dry_run {
+    let imported = if import.dry_run {
         "可导入"
     } else {
         "已导入"
     };
     println!(
-        "{loaded} {} 行，先前已导入 {} 行，有误 {} 行",
-        done.loaded, done.there, done.bad
+        "{imported} {} 行，先前已导入 {} 行，有误 {} 行",
+        done.imported, done.existing, done.bad
     );
     if done.stopped && stop.load(Ordering::Relaxed) {
         bail!("已停止；再次执行同一命令即可继续");
@@ -104,15 +103,11 @@ pub(super) async fn run(config: &Config, import: Import) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_template(record: &str, format: Format, to: Option<&Path>) -> anyhow::Result<()> {
-    let record = Record::named(record)?;
-    let extension = match format {
-        Format::Xlsx => "xlsx",
-        Format::Csv => "csv",
-    };
-    let name = PathBuf::from(format!("{}.{extension}", record.kind.collection()));
-    let to = to.unwrap_or(&name);
-    template::write(&record, format, to)?;
-    println!("{}的模板：{}", record.term, to.display());
+fn write_template(record: &str, extension: &str, to: Option<PathBuf>) -> anyhow::Result<()> {
+    let sheet = catalogue().sheet(record)?;
+    let format = Format::of_extension(extension).context("--format")?;
+    let to = to.unwrap_or_else(|| format!("{record}.{extension}").into());
+    template::write(&sheet, format, &to)?;
+    println!("{}的模板：{}", sheet.term, to.display());
     Ok(())
 }

@@ -14,13 +14,13 @@ pub(super) async fn run(
 ) -> anyhow::Result<()> {
     for role in roles::chosen(services)? {
         let database = connect(config, role).await?;
-        let in_role = || format!("the database of {}", role.name);
+        let of_database = || format!("the database of {}", role.name);
         let pending = (role.pending)(database.writer())
             .await
-            .with_context(in_role)?;
+            .with_context(of_database)?;
         (role.migrate)(database.writer())
             .await
-            .with_context(in_role)?;
+            .with_context(of_database)?;
         if pending.is_empty() {
             println!("{}: up to date", role.name);
         }
@@ -29,21 +29,21 @@ pub(super) async fn run(
         }
         if let Some(count) = partitions {
             partition(&database, role.kinds, count, |table| {
-                tell(role.name, &table)
+                print(role.name, &table)
             })
             .await
-            .with_context(in_role)?;
+            .with_context(of_database)?;
         }
     }
     Ok(())
 }
 
-fn tell(service: &str, table: &Table) {
+fn print(service: &str, table: &Table) {
     let Table {
         name, partitions, ..
     } = table;
     match table.moved {
         Some(rows) => println!("{service}: {name}: {partitions} partitions, {rows} rows"),
-        None => println!("{service}: {name}: has {partitions} partitions already"),
+        None => println!("{service}: {name}: already has {partitions} partitions"),
     }
 }

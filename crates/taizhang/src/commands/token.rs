@@ -11,19 +11,19 @@ use crate::roles;
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
-pub(super) enum Token {
-    /// Signs a token and prints it; it is shown only once.
+pub(crate) enum Token {
+    /// Issues a token and prints it. It is not kept, and can't be printed again.
     Issue {
         /// The calling system, such as `township-portal`.
         #[arg(long)]
         system: String,
-        /// An office that it may see; may be given more than once.
+        /// The id of an office that it has access to; may be given more than once.
         #[arg(long = "office", required = true)]
         offices: Vec<String>,
-        /// What it may do, such as `meetings.write`; may be given more than once.
+        /// A scope, such as `meetings.write`; may be given more than once.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
-        /// For how many days.
+        /// For how many days it is valid.
         #[arg(long, default_value_t = 365)]
         days: i64,
     },
@@ -36,7 +36,7 @@ pub(super) enum Token {
     },
 }
 
-pub(super) fn run(config: &Config, token: Token) -> anyhow::Result<()> {
+pub(crate) fn run(config: &Config, token: Token) -> anyhow::Result<()> {
     let keyring = Keyring::open_or_create(&config.identity_folder())?;
     match token {
         Token::Issue {
@@ -47,7 +47,9 @@ pub(super) fn run(config: &Config, token: Token) -> anyhow::Result<()> {
         } => {
             let offices = offices
                 .iter()
-                .map(|id| Office::from_id(id).with_context(|| format!("{id} is no office's id")))
+                .map(|id| {
+                    Office::from_id(id).with_context(|| format!("{id} is not a valid office id"))
+                })
                 .collect::<anyhow::Result<_>>()?;
             let known = roles::scopes();
             if let Some(unknown) = scopes.iter().find(|scope| !known.contains(*scope)) {
