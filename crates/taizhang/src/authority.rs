@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use chrono::{Datelike, Days, NaiveDate, Utc};
+use chrono::{Datelike, Days, NaiveDate};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
+use taizhang_ledger::Clock;
 
 use crate::folder::{SECRET, SHARED, write_new};
 
@@ -104,7 +105,7 @@ fn params() -> anyhow::Result<CertificateParams> {
 
 /// From yesterday, because clocks differ.
 fn lasting(params: &mut CertificateParams, days: u64) -> anyhow::Result<()> {
-    let today = Utc::now().date_naive();
+    let today = Clock::system().now().date_naive();
     let at = |day: Option<NaiveDate>| {
         let day = day.context("a day")?;
         let (month, of_month) = (u8::try_from(day.month())?, u8::try_from(day.day())?);

@@ -145,9 +145,9 @@ fn clock(plan: &Plan) -> Clock {
     let over: Option<DateTime<Utc>> = chrono::NaiveDate::from_ymd_opt(plan.year + 1, 2, 1)
         .map(|d| d.and_time(chrono::NaiveTime::MIN).and_utc());
     let ahead = over
-        .map_or(TimeDelta::zero(), |over| over - Utc::now())
+        .map_or(TimeDelta::zero(), |over| over - Clock::system().now())
         .max(TimeDelta::zero());
-    Clock::new(move || Utc::now() + ahead)
+    Clock::new(move || Clock::system().now() + ahead)
 }
 
 fn grant() -> anyhow::Result<Grant> {

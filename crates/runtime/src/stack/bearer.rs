@@ -13,6 +13,10 @@ use crate::identity::Verifier;
 ///
 /// # Errors
 /// UNAUTHENTICATED without a good token.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a token expires by the machine's clock"
+)]
 pub(super) fn caller(headers: &HeaderMap, verifier: &Verifier) -> Result<Arc<Caller>> {
     let token = token(headers).ok_or_else(|| Error::new(Reason::TokenMissing))?;
     verifier.verify(token, Utc::now())

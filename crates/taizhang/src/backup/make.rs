@@ -5,12 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use chrono::Utc;
 use futures::future::try_join_all;
 use prost::Message;
-use taizhang_ledger::Key;
 use taizhang_ledger::copy::Snapshot;
 use taizhang_ledger::schema::{self, history::Model};
+use taizhang_ledger::{Clock, Key};
 use taizhang_runtime::Config;
 
 use super::Progress;
@@ -112,7 +111,7 @@ async fn write(
         snapshots.push(Snapshot::prepare(&database).await.with_context(of)?);
     }
     // All at once, with connections that are open: as near to one point as it gets.
-    let (begun, clock) = (Utc::now(), Instant::now());
+    let (begun, clock) = (Clock::system().now(), Instant::now());
     try_join_all(snapshots.iter().map(Snapshot::take)).await?;
     manifest.time = begun.timestamp_micros();
     manifest.spread = i64::try_from(clock.elapsed().as_micros())?;
