@@ -5,11 +5,11 @@ ARG BASE_IMAGE=debian:bookworm-slim
 FROM ${BUILDER_IMAGE} AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked
+RUN cargo build --profile dist --locked
 
 # The files of the image: the program, the libraries that it is linked with, and its user.
 FROM ${BASE_IMAGE} AS files
-COPY --from=build /src/target/release/taizhang /files/taizhang
+COPY --from=build /src/target/dist/taizhang /files/taizhang
 RUN ldd /files/taizhang | grep -o '/[^ ]*' | xargs cp -L --parents -t /files \
     && mkdir /files/etc \
     && echo 'taizhang:x:10001:10001::/:/nonexistent' > /files/etc/passwd \

@@ -250,7 +250,7 @@ pub(crate) fn meeting() -> Meeting {
 
 /// The same meeting with what the ledger adds.
 pub(crate) fn stored_meeting() -> Meeting {
-    let now = Some(timestamp(chrono::Utc::now()));
+    let now = Some(timestamp(taizhang_ledger::Clock::system().now()));
     Meeting {
         name: format!("{}/meetings/{}", office(0), uuid::Uuid::now_v7()),
         state: MeetingState::Planned.into(),

@@ -1,4 +1,4 @@
-//! The benchmark: `cargo bench -p taizhang-bench`, with options after `--`.
+//! The benchmark: `cargo bench --profile dist -p taizhang-bench`, with options after `--`.
 //!
 //! Prints tables and writes them to `target/bench.md`. What is measured, and how, stands in
 //! `docs/benchmarks.md`.
@@ -79,7 +79,7 @@ async fn main() -> ExitCode {
     } else {
         let arguments = Arguments::parse();
         if !arguments.bench {
-            println!("run by `cargo bench -p taizhang-bench`");
+            println!("run by `cargo bench --profile dist -p taizhang-bench`");
             return ExitCode::SUCCESS;
         }
         // Whatever was started is ended when it is dropped, also on Ctrl-C.
@@ -101,6 +101,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.seconds == 0 || arguments.rounds == 0 {
         bail!("--seconds and --rounds are at least 1");
     }
+    let file = process::target()?.join("bench.md");
     let program = match &arguments.taizhang {
         Some(program) => program.canonicalize()?,
         None => process::build()?,
@@ -190,7 +191,6 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     text.insert(1, about.join("\n") + "\n");
     let text = text.join("\n");
     println!("\n{text}");
-    let file = process::target()?.join("bench.md");
     std::fs::write(&file, text)?;
     eprintln!("written to {}", file.display());
     Ok(())

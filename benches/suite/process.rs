@@ -26,22 +26,31 @@ pub(crate) const SERVICES: &[&str] = &["reporting", "meetings", "supervision"];
 /// How long a process may take to start.
 const LONGEST_START: Duration = Duration::from_secs(30);
 
-/// Builds the program as it is released; gives its path.
+/// The profile of the program that is handed out. The benchmark itself must have it too, or the bare
+/// echo would be compiled otherwise than what it is compared with.
+const PROFILE: &str = "dist";
+
+/// Builds the program as it is handed out; gives its path.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--package", "taizhang", "--bin"])
-        .arg("taizhang")
+        .args(["build", "--profile", PROFILE, "--package", "taizhang"])
+        .args(["--bin", "taizhang"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()?;
     ensure!(built.success(), "the program was not built");
-    Ok(target()?.join("release/taizhang"))
+    Ok(target()?.join(PROFILE).join("taizhang"))
 }
 
-/// Cargo's target folder; this program is `target/release/deps/suite-…`.
+/// Cargo's target folder; this program is `target/dist/deps/suite-…`.
 pub(crate) fn target() -> anyhow::Result<PathBuf> {
     let bench = std::env::current_exe()?;
-    let target = bench.ancestors().nth(3).context("a target folder")?;
+    let profile = bench.ancestors().nth(2).context("a target folder")?;
+    ensure!(
+        profile.ends_with(PROFILE),
+        "run it with `cargo bench --profile {PROFILE} -p taizhang-bench`"
+    );
+    let target = profile.parent().context("a target folder")?;
     Ok(target.to_owned())
 }
 

@@ -1,4 +1,4 @@
-"""Shows that the suite holds in containers: healthy, guarded, and whole after every kind of trouble.
+"""Checks the suite in containers: health, isolation, and consistency after every kind of failure.
 
 `tests/compose/run` brings it up and runs this. Prints a line for each check and sums up.
 """
@@ -31,10 +31,10 @@ from client import generate  # noqa: E402
 OFFICE = "offices/demo"
 GATEWAY = "gateway"
 DATABASE = "postgres"
-# What a caller repeats: something is down.
+# What a caller retries: something is down.
 PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
-# All that a client may have to do so that it sees nothing of an upgrade; docs/administration.md.
+# The retry policy with which a client sees no failure in an upgrade; docs/administration.md.
 RETRIES = json.dumps({
     "methodConfig": [{
         "name": [{}],
@@ -60,7 +60,7 @@ class Suite:
         self._compose = arguments.compose.split()
         self.v2 = arguments.v2
         config = self.compose("config")
-        # Services of ours are those with a health check by the program itself.
+        # Our services are those whose health check is the program itself.
         self.ports = dict(re.findall(r"TAIZHANG__SERVICES__([A-Z]+)__LISTEN: 0\.0\.0\.0:(\d+)", config))
         self.ports = {name.lower(): int(port) for name, port in self.ports.items()}
         self.ca = (self.folder / "secrets/ca.pem").read_bytes()
@@ -91,14 +91,14 @@ class Suite:
         wait(lambda: all(self.healthy(s) for s in services), seconds, f"{services} healthy")
 
     def kill(self, service: str) -> None:
-        """As the kernel would: `docker kill` would not be followed by a restart."""
+        """Kills the process, as the kernel would: after `docker kill` the container is not restarted."""
         running = [c["State"]["Pid"] for c in self.containers(service) if c["State"]["Running"]]
         os.kill(running[0], signal.SIGKILL)
 
     # Calls.
 
     def channel(self, service: str, caller=None, options=()) -> grpc.Channel:
-        """A connection of its own; a caller that is named shows its certificate."""
+        """A connection of its own; a named caller presents its certificate."""
         options = options or [("grpc.max_reconnect_backoff_ms", 500)]
         options = [("grpc.use_local_subchannel_pool", 1), *options]
         file = self.folder / f"callers/{caller}"
@@ -140,7 +140,7 @@ def code(call) -> grpc.StatusCode:
 
 
 def again(call, seconds=60):
-    """Repeats a call while what it needs is not back yet."""
+    """Retries a call until what it needs is back."""
     until = time.monotonic() + seconds
     while True:
         try:
@@ -156,7 +156,7 @@ def once(call):
 
 
 class Load:
-    """Writes from many callers at once, each repeating what was not answered."""
+    """Writes from many callers at once, each retrying what was not acknowledged."""
 
     def __init__(self, suite: Suite, callers=8, options=(), repeat=again, timeout=8):
         self.suite = suite
@@ -229,18 +229,18 @@ def all_become_healthy(suite: Suite) -> None:
     suite.wait_healthy(DATABASE, *suite.ports, GATEWAY)
 
 
-def containers_are_held(suite: Suite) -> None:
-    held(suite, DATABASE)
-    held(suite, GATEWAY, *suite.ports.values(), 7190)
+def containers_are_restricted(suite: Suite) -> None:
+    restricted(suite, DATABASE)
+    restricted(suite, GATEWAY, *suite.ports.values(), 7190)
     for service in suite.ports:
-        held(suite, service)
+        restricted(suite, service)
     (image,) = json.loads(suite.run("docker", "image", "inspect", os.environ["TAIZHANG_IMAGE"]))
     print(f"     the image has {image['Size'] / 1e6:.0f} MB")
     assert image["Size"] < 80e6
 
 
-def held(suite: Suite, service: str, *ports: int) -> None:
-    """Its containers can do little, and are reached at these ports only."""
+def restricted(suite: Suite, service: str, *ports: int) -> None:
+    """Containers have few rights, and can be reached at these ports only."""
     for container in suite.containers(service):
         host, name = container["HostConfig"], container["Name"]
         assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"], name
@@ -288,7 +288,7 @@ def a_year_is_counted(suite: Suite) -> None:
     planned = tomllib.loads(plan.read_text())
     for indicator, value in planned["figures"].items():
         figure = figures[indicator]
-        # Not every record counts one: some count days, some are of what counts once.
+        # Not every record counts one: some count days, some count together with others.
         assert figure["value"] == value and bool(value) == bool(figure["evidence"]), (indicator, figure)
     for indicator, value in planned["previous"].items():
         assert figures[indicator]["previous"] == value, indicator
@@ -370,7 +370,7 @@ def without_its_database_a_service_says_so_soon(suite: Suite) -> None:
 
 
 def refresh(suite: Suite, year: int, channel=None):
-    """The figures of a year's report, gathered anew, by indicator."""
+    """The figures of a new report of a year, by indicator."""
     m = messages("reporting", "annual_report")
     stub = suite.stub("reporting", "annual_report", "AnnualReportService", channel)
     bearing = suite.bearing()
@@ -440,7 +440,7 @@ READ = {
 
 
 class Readers:
-    """One for each service, who repeats nothing but what gRPC repeats."""
+    """One for each service; it retries only as gRPC does."""
 
     def __init__(self, suite: Suite):
         self.suite = suite
@@ -493,7 +493,7 @@ def upgraded(suite: Suite, image: str, *command: str) -> None:
 
 
 def newer(image: str) -> str:
-    """The same program under another name, as if it were a newer one."""
+    """The same program under another version."""
     subprocess.run(["docker", "build", "-q", "-t", f"{image}-newer", "-"], check=True, text=True,
                    stdout=subprocess.DEVNULL, input=f"FROM {image}\nLABEL newer=yes\n")
     return f"{image}-newer"
@@ -517,7 +517,7 @@ def what_was_backed_up_comes_back(suite: Suite) -> None:
     said = tool("backup", "--to", "backups/while-writing.backup", *key, "--with-keys")
     load.stop()
     print("    ", next(line for line in said.splitlines() if line.startswith("taken")))
-    # What came after it is not in it: another one is compared.
+    # Later writes are not in it: compare with another backup.
     before = figures()
     tool("backup", "--to", "backups/all.backup", *key)
     assert "verified" in tool("backup", "verify", "backups/all.backup", *key)
@@ -542,8 +542,8 @@ def the_administrator_sees_how_it_runs(suite: Suite) -> None:
         settings.write("COMPOSE_PROFILES=observability\nTAIZHANG_TRACES=http://jaeger:4317\n")
     suite.compose("up", "-d", "--no-build", "--scale", "meetings=2")
     suite.wait_healthy("prometheus", *suite.ports)
-    held(suite, "prometheus", 9090)
-    held(suite, "jaeger", 16686)
+    restricted(suite, "prometheus", 9090)
+    restricted(suite, "jaeger", 16686)
     prometheus, jaeger = "http://127.0.0.1:9090/api/v1", "http://127.0.0.1:16686/api"
 
     def read() -> dict[str, int]:
@@ -595,7 +595,7 @@ def callers_show_a_certificate_where_it_is_demanded(suite: Suite) -> None:
     suite.taizhang("certificate", "issue", "--system", "portal")
     again(lambda: suite.list(channel=suite.channel("meetings", caller="portal")))
     assert code(suite.list) == grpc.StatusCode.UNAVAILABLE
-    # Services show theirs to each other.
+    # Services present their certificates to each other.
     assert read_as_portal(suite) == 475
 
 
@@ -618,7 +618,7 @@ def compose_v2_runs_it_too(suite: Suite) -> str | None:
 CHECKS = [
     the_compose_file_is_clean,
     all_become_healthy,
-    containers_are_held,
+    containers_are_restricted,
     a_token_works_over_tls,
     a_revoked_token_is_refused,
     a_year_is_counted,

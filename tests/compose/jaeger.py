@@ -1,5 +1,5 @@
-"""Stands in for Jaeger: takes traces (OTLP over gRPC, port 4317) and tells them as Jaeger's own
-interface does (port 16686), as far as the checks ask: /api/traces?service=NAME."""
+"""A stand-in for Jaeger: receives traces (OTLP over gRPC, port 4317) and serves the part of Jaeger's API that
+the checks use (port 16686): /api/traces?service=NAME."""
 
 import collections
 import concurrent.futures
@@ -10,7 +10,7 @@ import urllib.parse
 import grpc
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-# By trace: the spans, each with its name and the service that it is of.
+# By trace: the spans, each with its name and its service.
 TRACES: dict[str, list[dict]] = collections.defaultdict(list)
 
 

@@ -270,6 +270,7 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
     };
     let mut server = block_in_place(|| Server::start(file, &[]));
     let (tell, running) = watch::channel((1, clients(&server)));
+    #[expect(clippy::disallowed_methods, reason = "a test that only counts")]
     let (acknowledged, mut count) = mpsc::unbounded_channel();
     let stop = Arc::new(AtomicBool::new(false));
     let write = |id| {

@@ -10,6 +10,7 @@ use prost_reflect::{
 use rand::prelude::*;
 use taizhang_contracts::common::{Date, Rule};
 use taizhang_contracts::date::{instant, local_day, timestamp};
+use taizhang_ledger::Clock;
 use tonic_types::FieldViolation;
 
 use crate::walk::{pattern, rule};
@@ -167,7 +168,7 @@ impl Draw<'_> {
         } else if let Some(Value::Message(before)) = &before {
             let days = TimeDelta::days(self.rng.random_range(-30..=60));
             let from = instants(before).last().copied();
-            self.at = [from, Some(self.at), Some(Utc::now())]
+            self.at = [from, Some(self.at), Some(Clock::system().now())]
                 .into_iter()
                 .flatten()
                 .choose(self.rng)

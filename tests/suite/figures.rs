@@ -17,6 +17,7 @@ use taizhang_contracts::meetings::*;
 use taizhang_contracts::statistics::statistics_service_client::StatisticsServiceClient;
 use taizhang_contracts::statistics::*;
 use taizhang_contracts::supervision::*;
+use taizhang_ledger::Clock;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -1096,7 +1097,7 @@ async fn a_gathering_is_one_snapshot(suite: Suite) {
                 period: Some(Period::year(2022)),
                 indicators: vec![],
             };
-            let before = Utc::now().timestamp();
+            let before = Clock::system().now().timestamp();
             let answer = meetings
                 .clone()
                 .gather_figures(request)
@@ -1116,7 +1117,7 @@ async fn a_gathering_is_one_snapshot(suite: Suite) {
             assert_eq!(of["lecture_audience"], 10 * lectures);
             assert!(lectures >= last, "{last}, then {lectures}");
             let at = answer.snapshot_time.unwrap().seconds;
-            assert!((before..=Utc::now().timestamp()).contains(&at));
+            assert!((before..=Clock::system().now().timestamp()).contains(&at));
             last = lectures;
             seen.insert(lectures);
         }

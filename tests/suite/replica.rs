@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use taizhang::roles::ROLES;
 use taizhang_contracts::caller::Secret;
@@ -224,12 +224,12 @@ async fn lists_and_figures_come_from_the_replica() {
     until("the replica keeps step", async || listed(&api).await == 1).await;
     until("it is asked", async || {
         let taken = instant(&gathered(&suite).await.snapshot_time.unwrap()).unwrap();
-        taken < Utc::now() - TimeDelta::milliseconds(20)
+        taken < Clock::system().now() - TimeDelta::milliseconds(20)
     })
     .await;
 
     // It stands still: lists, evidence and figures lag, and say so; what has a name does not.
-    let stopped = Utc::now();
+    let stopped = Clock::system().now();
     standby
         .ask("SELECT pg_wal_replay_pause() IS NOT NULL")
         .await;
@@ -256,7 +256,7 @@ async fn lists_and_figures_come_from_the_replica() {
     let figures = gathered(&suite).await;
     assert_eq!(figures.figures[0].value, 2);
     assert!(instant(&figures.snapshot_time.unwrap()).unwrap() > stopped);
-    let waited = Utc::now() - stopped;
+    let waited = Clock::system().now() - stopped;
     assert!(waited > TimeDelta::seconds(8), "{waited}");
 
     // It goes on, and is asked again.
@@ -265,7 +265,7 @@ async fn lists_and_figures_come_from_the_replica() {
         .await;
     until("it is asked again", async || {
         let taken = instant(&gathered(&suite).await.snapshot_time.unwrap()).unwrap();
-        taken < Utc::now() - TimeDelta::milliseconds(20)
+        taken < Clock::system().now() - TimeDelta::milliseconds(20)
     })
     .await;
     assert_eq!((listed(&api).await, behind(&suite).await), (2, 2));

@@ -48,6 +48,7 @@ fn a_summary_is_one_trace() {
 async fn one_trace(suite: Suite) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
+    #[expect(clippy::disallowed_methods, reason = "a test that only listens")]
     let (tell, mut spans) = mpsc::unbounded_channel();
     let collector = Tonic::builder()
         .add_service(TraceServiceServer::new(Collector(tell)))

@@ -40,7 +40,7 @@ reasons! {
     InvalidFields = "INVALID_FIELDS", InvalidArgument, "请求有误", "the request is invalid";
     /// The page token is malformed, or belongs to another request.
     InvalidPageToken = "INVALID_PAGE_TOKEN", InvalidArgument, "翻页标记无效", "the page token is invalid";
-    /// The `request_id` was used within 24 hours for another request.
+    /// The `request_id` was used for another request.
     RequestIdReused = "REQUEST_ID_REUSED", InvalidArgument, "请求编号已用于另一请求", "the request id was used for another request";
     /// No bearer token was given.
     TokenMissing = "TOKEN_MISSING", Unauthenticated, "缺少令牌", "a bearer token is required";

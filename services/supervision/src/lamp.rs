@@ -1,9 +1,14 @@
 //! How a matter stands against its due date (督办灯): pure functions of the record, the day, and the
 //! office's calendar.
 //!
-//! A day on which something happens counts for what was before: on the day of its closing or of its
-//! suspension a matter is still open, and on the day of a granted extension the old due date still
-//! binds. So what was red stays so, whatever is recorded later on that day.
+//! The record keeps days, not hours. A day on which something happens counts for what was before: on
+//! the day of its closing or of its suspension a matter is still open, and on the day of a granted
+//! extension the old due date still binds. So what was red stays so, whatever is recorded later on
+//! that day.
+//!
+//! One pair of events needs an order within the day: if an extension is granted and a suspended matter
+//! is resumed on one day, the decision comes first, and the work is resumed under the new due date.
+//! The old due date is not held against a matter that was suspended until then.
 //!
 //! A matter that was merged or split is no longer worked on itself: its lamp stays as it was on that
 //! day, as it does after a closing.
@@ -80,12 +85,15 @@ pub(crate) fn ever_red(matter: &Matter, today: NaiveDate) -> bool {
         return false;
     };
     for (decided, next) in granted(matter) {
-        if worked_past(matter, due, decided.min(last)) {
+        let red = first_open_day(matter, due)
+            .filter(|day| *day != decided || !resumed(matter, decided))
+            .is_some_and(|day| day <= decided.min(last));
+        if red {
             return true;
         }
         due = next;
     }
-    worked_past(matter, due, last)
+    first_open_day(matter, due).is_some_and(|day| day <= last)
 }
 
 /// The due dates that extensions gave it, each with the day of the decision, in order.
@@ -113,8 +121,8 @@ fn holds(from: NaiveDate, until: Option<NaiveDate>, on: NaiveDate) -> bool {
     from <= on && until.is_none_or(|until| until > on)
 }
 
-/// Whether there is a day after `due`, up to `last`, on which the matter was open and not suspended.
-fn worked_past(matter: &Matter, due: NaiveDate, last: NaiveDate) -> bool {
+/// The first day after `due` on which the matter was open and not suspended.
+fn first_open_day(matter: &Matter, due: NaiveDate) -> Option<NaiveDate> {
     let mut pauses: Vec<_> = suspensions(matter).chain(closings(matter)).collect();
     pauses.sort();
     let mut first = due.succ_opt();
@@ -123,7 +131,12 @@ fn worked_past(matter: &Matter, due: NaiveDate, last: NaiveDate) -> bool {
             first = until;
         }
     }
-    first.is_some_and(|d| d <= last)
+    first
+}
+
+/// Whether work was resumed on a day at whose beginning the matter was suspended.
+fn resumed(matter: &Matter, on: NaiveDate) -> bool {
+    suspensions(matter).any(|(from, until)| from < on && until == Some(on))
 }
 
 /// From when until when it was closed, or no longer worked on itself. A closing that a recheck undid

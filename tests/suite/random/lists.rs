@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use chrono::Utc;
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
+use taizhang_ledger::Clock;
 
 use super::kept::Kept;
 use super::office::Office;
@@ -70,7 +70,7 @@ impl Office<'_> {
             written += 1;
             if let Some(delete) = &kept.delete {
                 let name = record.get_field_by_name("name").unwrap();
-                let since = Utc::now();
+                let since = Clock::system().now();
                 let request = self.request(delete, name.as_str().unwrap(), &record, since);
                 self.call(kept, delete, request, since).await.unwrap();
             }

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 use prost_types::FieldMask;
 use rand::prelude::*;
+use taizhang_ledger::Clock;
 use tonic::Status;
 use tonic_types::StatusExt;
 
@@ -105,7 +106,9 @@ impl<'a> Office<'a> {
             self.create(kept, create).await;
         }
         for at in &kept.of_office {
-            let mut request = self.draw(Utc::now(), 1.0, 10).message(&at.method.input());
+            let mut request = self
+                .draw(Clock::system().now(), 1.0, 10)
+                .message(&at.method.input());
             request.set_field_by_name("parent", Value::String(self.name.clone()));
             request.set_field_by_name("request_id", Value::String(request_id()));
             request.set_field_by_name("validate_only", Value::Bool(false));
@@ -426,7 +429,7 @@ impl<'a> Office<'a> {
 
     /// When a record goes on: after something that it tells of, and not in the future.
     fn since(&mut self, record: &DynamicMessage) -> DateTime<Utc> {
-        let now = Utc::now();
+        let now = Clock::system().now();
         let told = instants(record).into_iter().filter(|at| *at <= now);
         told.choose(&mut self.rng)
             .unwrap_or_else(|| self.some_time())

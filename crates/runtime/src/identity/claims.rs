@@ -126,6 +126,10 @@ fn is_scope(scope: &str) -> bool {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tokens are dated by the machine's clock"
+)]
 mod tests {
     use super::*;
 

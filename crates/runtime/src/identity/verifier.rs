@@ -131,6 +131,10 @@ impl Verifier {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tokens are dated by the machine's clock"
+)]
 mod tests {
     use super::*;
     use crate::identity::{Grant, Keyring};

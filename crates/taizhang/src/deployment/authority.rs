@@ -5,12 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use chrono::{Datelike, Days, NaiveDate, Utc};
+use chrono::{Datelike, Days, NaiveDate};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use taizhang_files::{Mode, create};
+use taizhang_ledger::Clock;
 
 /// How long the authority's certificate is valid, in days.
 const AUTHORITY_DAYS: u64 = 3_650;
@@ -105,7 +106,7 @@ fn params() -> anyhow::Result<CertificateParams> {
 
 /// Valid from yesterday, because clocks differ.
 fn valid_for(params: &mut CertificateParams, days: u64) -> anyhow::Result<()> {
-    let today = Utc::now().date_naive();
+    let today = Clock::system().now().date_naive();
     let at = |day: Option<NaiveDate>| {
         let day = day.context("a day")?;
         let (month, of_month) = (u8::try_from(day.month())?, u8::try_from(day.day())?);
