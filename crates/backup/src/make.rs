@@ -5,13 +5,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use chrono::Utc;
 use futures::future::try_join_all;
 use prost::Message;
 use taizhang_files::{Draft, Mode};
-use taizhang_ledger::Key;
-use taizhang_ledger::history_copy::Snapshot;
+use taizhang_ledger::{Clock, Key};
 use taizhang_ledger::history::Model;
+use taizhang_ledger::history_copy::Snapshot;
 use taizhang_ledger::schema;
 
 use crate::check::{Checked, check, fingerprint};
@@ -102,7 +101,7 @@ async fn write(
         snapshots.push(snapshot);
     }
     // All connections are open: the snapshots are taken as close together as possible.
-    let (begun, clock) = (Utc::now(), Instant::now());
+    let (begun, clock) = (Clock::system().now(), Instant::now());
     try_join_all(snapshots.iter().map(Snapshot::take)).await?;
     manifest.time = begun.timestamp_micros();
     manifest.spread = i64::try_from(clock.elapsed().as_micros())?;

@@ -127,7 +127,7 @@ mod tests {
 
     fn bad(settings: &ReceptionSettings) -> Vec<String> {
         let mut v = Violations::default();
-        reception_settings::Entity::check(&settings, &mut v);
+        reception_settings::Entity::check(settings, &mut v);
         v.fields().map(str::to_owned).collect()
     }
 

@@ -143,7 +143,7 @@ mod tests {
 
             // A status without messages ends the call at once.
             let service = service_fn(|_: Request| async {
-                Ok::<_, Infallible>(Status::not_found("").into_http::<axum::body::Body>())
+                Ok::<_, Infallible>(Status::new(Code::NotFound, "").into_http::<axum::body::Body>())
             });
             let response = layer.layer(service).oneshot(request(&[]));
             let _response = runtime.block_on(response).unwrap();

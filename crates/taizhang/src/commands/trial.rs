@@ -150,9 +150,9 @@ fn clock(plan: &Plan) -> Clock {
     let over: Option<DateTime<Utc>> = NaiveDate::from_ymd_opt(plan.year + 1, 2, 1)
         .map(|day| day.and_time(NaiveTime::MIN).and_utc());
     let ahead = over
-        .map_or(TimeDelta::zero(), |over| over - Utc::now())
+        .map_or(TimeDelta::zero(), |over| over - Clock::system().now())
         .max(TimeDelta::zero());
-    Clock::new(move || Utc::now() + ahead)
+    Clock::new(move || Clock::system().now() + ahead)
 }
 
 /// Every scope in both offices, for a day.
