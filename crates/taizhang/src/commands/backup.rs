@@ -122,7 +122,7 @@ pub(super) fn print(backup: &Checked) {
         println!("verified, every chain too; digest {}", backup.digest);
     } else {
         println!(
-            "complete; without ledger.key the chains were not verified; digest {}",
+            "complete, but the chains were not checked: there is no ledger.key; digest {}",
             backup.digest
         );
     }

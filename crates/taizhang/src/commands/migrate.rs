@@ -44,6 +44,6 @@ fn print(service: &str, table: &Table) {
     } = table;
     match table.moved {
         Some(rows) => println!("{service}: {name}: {partitions} partitions, {rows} rows"),
-        None => println!("{service}: {name}: already has {partitions} partitions"),
+        None => println!("{service}: {name}: has {partitions} partitions already"),
     }
 }
