@@ -8,10 +8,10 @@ use anyhow::{Context, bail, ensure};
 use futures::future::try_join_all;
 use prost::Message;
 use taizhang_files::{Draft, Mode};
-use taizhang_ledger::{Clock, Key};
 use taizhang_ledger::history::Model;
 use taizhang_ledger::history_copy::Snapshot;
 use taizhang_ledger::schema;
+use taizhang_ledger::{Clock, Key};
 
 use crate::check::{Checked, check, fingerprint};
 use crate::content::{Close, Content, Entries, Entry, KEY_FILES, KeyFile, Keys, Manifest, Service};

@@ -435,6 +435,15 @@ fn answered_by(request: &MessageDescriptor) -> Option<MessageDescriptor> {
         .map(|m| m.output())
 }
 
+/// `Encoded`.
+fn encoded(out: &mut String, ty: &str) -> Result<()> {
+    writeln!(
+        out,
+        "impl Encoded for {ty} {{ fn from_bytes(bytes: &[u8]) -> Result<Self, prost::DecodeError> {{ prost::Message::decode(bytes) }} fn to_bytes(&self) -> Vec<u8> {{ prost::Message::encode_to_vec(self) }} }}"
+    )?;
+    Ok(())
+}
+
 /// `Resource`: names, field lists, and access to fields.
 fn resource(out: &mut String, resource: &Resource, options: &Options) -> Result<()> {
     let message = &resource.message;
@@ -458,6 +467,7 @@ fn resource(out: &mut String, resource: &Resource, options: &Options) -> Result<
     let settable = names(&|_, rule| !rule.output_only);
     let output_only = names(&|_, rule| rule.output_only);
     let immutable = names(&|_, rule| rule.immutable);
+    encoded(out, &rust_type(message.full_name()))?;
     writeln!(
         out,
         "impl Resource for {} {{",
@@ -542,6 +552,7 @@ fn call(out: &mut String, method: &MethodDescriptor, resources: &[Resource]) -> 
     } else {
         return Err(format!("{} has no field that names an office", request.full_name()).into());
     };
+    encoded(out, &ty)?;
     writeln!(
         out,
         "impl Call for {ty} {{ const METHOD: &'static str = {:?}; const PATH: &'static str = {:?}; const MESSAGE: &'static str = {:?}; const PLACE: &'static str = {path:?}; fn place(&self) -> &str {{ {place} }} }}",

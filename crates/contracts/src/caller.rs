@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tonic::Extensions;
 
+use crate::admit::Admit;
 use crate::error::{Error, Reason, Result, Violations};
 use crate::name::Office;
 use crate::request::Call;
@@ -84,11 +86,23 @@ impl Context {
     /// INVALID_ARGUMENT with every bad field.
     pub fn enter<T: Call>(request: tonic::Request<T>) -> Result<(Self, T)> {
         let (_, extensions, mut message) = request.into_parts();
+        let office = Office::of(message.place());
+        let context = Self::admit(&extensions, office, T::PLACE, &mut message)?;
+        Ok((context, message))
+    }
+
+    /// [`Context::enter`] without the request's Rust type; `place` is the field that names the
+    /// office.
+    fn admit(
+        extensions: &Extensions,
+        office: Option<Office>,
+        place: &str,
+        message: &mut dyn Admit,
+    ) -> Result<Self> {
         let caller = extensions
             .get::<Arc<Caller>>()
             .cloned()
             .ok_or_else(|| Error::new(Reason::TokenMissing))?;
-        let office = Office::of(message.place());
         if let Some(office) = &office
             && !caller.offices.contains(office)
         {
@@ -97,15 +111,10 @@ impl Context {
         let mut v = Violations::default();
         message.admit(&mut v);
         v.finish()?;
-        let office = office.ok_or_else(|| Violations::of(T::PLACE, "必填", "is required"))?;
-        let until = extensions.get().copied();
-        Ok((
-            Self {
-                caller,
-                office,
-                until,
-            },
-            message,
-        ))
+        Ok(Self {
+            caller,
+            office: office.ok_or_else(|| Violations::of(place, "必填", "is required"))?,
+            until: extensions.get().copied(),
+        })
     }
 }

@@ -8,6 +8,7 @@ pub mod admit;
 pub mod caller;
 pub mod date;
 pub mod descriptors;
+mod encoded;
 pub mod error;
 pub mod name;
 pub mod request;
@@ -16,6 +17,7 @@ pub mod rules;
 
 pub use admit::Admit;
 pub use caller::{Caller, Context, Stopping, Until};
+pub use encoded::Encoded;
 pub use error::{Error, Reason, Result, Violations};
 pub use name::{Name, Office};
 pub use request::{Call, Change, Changed, Create, Get, List, Update, Watch, Write};
@@ -49,6 +51,7 @@ pub struct Method {
 mod derived {
     #![allow(clippy::all)]
     use crate::admit::Admit;
+    use crate::encoded::Encoded;
     use crate::request::{Call, Change, Changed, Create, Get, List, Update, Watch, Write};
     use crate::resource::{Resource, Stored};
     use crate::{Method, Violations, rules};

@@ -4,10 +4,11 @@
 use prost_types::{FieldMask, Timestamp};
 
 use crate::admit::Admit;
+use crate::encoded::Encoded;
 use crate::resource::Resource;
 
 /// The request of any method.
-pub trait Call: Admit + prost::Message + Default + Clone + 'static {
+pub trait Call: Admit + Encoded + Clone + 'static {
     /// The method's name, such as `CreateMeeting`.
     const METHOD: &'static str;
     /// The method's HTTP path, such as `/taizhang.meetings.v1.MeetingService/CreateMeeting`.

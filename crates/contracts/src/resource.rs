@@ -3,12 +3,11 @@
 use prost_types::Timestamp;
 
 use crate::admit::Admit;
+use crate::encoded::Encoded;
 
 /// A message that a service stores (AIP-122, AIP-148, AIP-154). The build implements it for every
 /// message with the `resource` option.
-pub trait Resource:
-    Admit + prost::Message + Default + Clone + PartialEq + Send + Sync + 'static
-{
+pub trait Resource: Admit + Encoded + Clone + PartialEq + Send + Sync + 'static {
     /// The type, such as `Meeting`.
     const TYPE: &'static str;
     /// The full name of the message, such as `taizhang.meetings.v1.Meeting`.

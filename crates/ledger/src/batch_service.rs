@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use prost::Message;
 use prost_types::Any;
 use taizhang_contracts::batch::batch_service_server::{BatchService as Api, BatchServiceServer};
 use taizhang_contracts::batch::{BatchCall, BatchWriteRequest, BatchWriteResponse};
 use taizhang_contracts::{
-    Change, Context, Create, Error, METHODS, Office, Reason, Result, Update, Violations, Write,
+    Admit, Change, Context, Create, Encoded, Error, METHODS, Office, Reason, Result, Update,
+    Violations, Write,
 };
 use tonic::{Request, Response, Status};
 
@@ -97,18 +97,20 @@ fn method<E: Behavior, Q: Write>(
         scope: scope.map_or("", |method| method.scope),
         answer: E::KIND.message(),
         read: Box::new(move |office, any, v| {
-            let before = v.fields().count();
-            let Some(mut q) = decoded::<Q>(any, v) else {
+            if !is_of(any, Q::MESSAGE, v) {
+                return Ok(None);
+            }
+            let Ok(mut q) = Q::from_bytes(&any.value) else {
+                v.add("", "无法解析", "can't be decoded");
                 return Ok(None);
             };
-            q.admit(v);
             let given = Given {
-                place: (Q::PLACE, q.place()),
-                request_id: q.request_id(),
+                office: Office::of(q.place()),
+                place: Q::PLACE,
+                request_id: !q.request_id().is_empty(),
                 validate_only: q.validate_only(),
             };
-            given.check(office, v);
-            if v.fields().count() > before {
+            if !given.admit(office, &mut q, v) {
                 return Ok(None);
             }
             write(q).map(Some)
@@ -117,43 +119,44 @@ fn method<E: Behavior, Q: Write>(
     }
 }
 
-fn decoded<Q: Write>(any: &Any, v: &mut Violations) -> Option<Q> {
-    if any.type_url.rsplit('/').next() != Some(Q::MESSAGE) {
-        let message = Q::MESSAGE;
+/// Whether a call's request is of its method's message.
+fn is_of(request: &Any, message: &str, v: &mut Violations) -> bool {
+    let is_of = request.type_url.rsplit('/').next() == Some(message);
+    if !is_of {
         v.add("", format!("应为{message}"), format!("must be {message}"));
-        return None;
     }
-    let decoded = Q::decode(any.value.as_slice());
-    if decoded.is_err() {
-        v.add("", "无法解析", "can't be decoded");
-    }
-    decoded.ok()
+    is_of
 }
 
 /// What the request of a call gives that concerns the batch.
-struct Given<'q> {
-    place: (&'static str, &'q str),
-    request_id: &'q str,
+struct Given {
+    office: Option<Office>,
+    /// The field that names the office.
+    place: &'static str,
+    request_id: bool,
     validate_only: bool,
 }
 
-impl Given<'_> {
-    fn check(&self, office: &Office, v: &mut Violations) {
-        let (field, name) = self.place;
-        if Office::of(name).is_some_and(|of| of != *office) {
+impl Given {
+    /// Admits the request, unless something is bad about it.
+    fn admit(self, office: &Office, request: &mut dyn Admit, v: &mut Violations) -> bool {
+        let before = v.fields().count();
+        request.admit(v);
+        if self.office.is_some_and(|of| of != *office) {
             v.add(
-                field,
+                self.place,
                 "应为本批的单位",
                 "must lie in the office of the batch",
             );
         }
-        if !self.request_id.is_empty() || self.validate_only {
+        if self.request_id || self.validate_only {
             v.add(
                 "",
                 "请求编号和仅校验只能在整批上给出",
                 "request_id and validate_only are given for the batch only",
             );
         }
+        v.fields().count() == before
     }
 }
 
@@ -168,7 +171,7 @@ async fn shown<E: Behavior>(
     let records = bodies.iter().map(|body| decode(body));
     let mut records = records.collect::<Result<Vec<E::Message>>>()?;
     show::<E>(ledger, office, &mut records).await?;
-    Ok(records.iter().map(Message::encode_to_vec).collect())
+    Ok(records.iter().map(Encoded::to_bytes).collect())
 }
 
 /// Serves batches of a service's writing methods.
@@ -185,18 +188,12 @@ struct Ready {
 
 impl BatchService {
     /// The server of batches of these methods.
-    pub fn server(
-        ledger: Ledger,
-        methods: impl IntoIterator<Item = Vec<Method>>,
-    ) -> BatchServiceServer<Self> {
-        let methods = methods.into_iter().flatten();
+    pub fn server(ledger: Ledger, methods: Vec<Method>) -> BatchServiceServer<Self> {
+        let methods = methods.into_iter();
+        let methods = methods.map(|method| (method.path, Arc::new(method)));
         BatchServiceServer::new(Self {
             ledger,
-            methods: Arc::new(
-                methods
-                    .map(|method| (method.path, Arc::new(method)))
-                    .collect(),
-            ),
+            methods: Arc::new(methods.collect()),
         })
     }
 

@@ -3,9 +3,8 @@
 use std::future::Future;
 
 use futures::future::BoxFuture;
-use prost::Message as _;
 use sea_orm::Value;
-use taizhang_contracts::{Office, Resource, Result, Stored};
+use taizhang_contracts::{Encoded, Office, Resource, Result, Stored};
 
 use crate::column::time;
 use crate::ledger::{Ledger, decode};
@@ -80,7 +79,7 @@ impl<E: Behavior> Draft for TypedDraft<E> {
 
     fn encode(&self) -> (Vec<u8>, Vec<Value>) {
         let stored = self.after.stored();
-        let body = self.after.encode_to_vec();
+        let body = self.after.to_bytes();
         let mut values = vec![
             time(stored.create_time),
             time(stored.update_time),
@@ -146,7 +145,7 @@ impl Tx<'_> {
         let name = record.stored().name;
         self.answer(E::KIND, name).unwrap_or_else(|| Answer {
             name: name.to_owned(),
-            body: record.encode_to_vec(),
+            body: record.to_bytes(),
         })
     }
 }

@@ -182,7 +182,7 @@ pub(crate) fn body(row: &QueryResult) -> Result<Vec<u8>> {
 
 /// Decodes a stored record.
 pub(crate) fn decode<R: Resource>(body: &[u8]) -> Result<R> {
-    R::decode(body).map_err(Error::internal)
+    R::from_bytes(body).map_err(Error::internal)
 }
 
 /// What an office's only record of this type holds before anyone wrote it.

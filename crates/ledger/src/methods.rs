@@ -264,7 +264,8 @@ impl Ledger {
         write: impl FnOnce(Q) -> Result<RecordWrite>,
     ) -> Result<Response<E::Message>, Status> {
         let (context, q) = Context::enter(request)?;
-        let record = self.write_entered::<E, Q>(&context, q, write).await?;
+        let key = RequestKey::of(&q);
+        let record = self.commit_record::<E>(&context, key, write(q)?).await?;
         Ok(Response::new(record))
     }
 
@@ -275,12 +276,21 @@ impl Ledger {
         write: impl FnOnce(Q) -> Result<RecordWrite>,
     ) -> Result<E::Message> {
         let key = RequestKey::of(&q);
-        let body = self.commit_record(context, key, write(q)?).await?;
+        self.commit_record::<E>(context, key, write(q)?).await
+    }
+
+    /// Commits a write of one record; gives the record as it is answered.
+    async fn commit_record<E: Behavior>(
+        &self,
+        context: &Context,
+        key: RequestKey,
+        write: RecordWrite,
+    ) -> Result<E::Message> {
+        let body = self.commit_encoded(context, key, write).await?;
         shown::<E>(self, &context.office, &body).await
     }
 
-    /// Commits a write of one record; gives the encoded record.
-    async fn commit_record(
+    async fn commit_encoded(
         &self,
         context: &Context,
         key: RequestKey,

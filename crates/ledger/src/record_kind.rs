@@ -1,9 +1,8 @@
 //! A kind of record without its Rust type: what the ledger works on.
 
-use prost::Message as _;
 use sea_orm::sea_query::TableCreateStatement;
 use sea_orm::{DbBackend, Schema, Value};
-use taizhang_contracts::{Error, Office, Resource, Result};
+use taizhang_contracts::{Encoded, Error, Office, Resource, Result};
 
 use crate::column::{Field, Type, time};
 use crate::record::Record;
@@ -40,7 +39,7 @@ impl RecordKind {
             declared: E::FIELDS,
             table: || E::default().table_name(),
             values: |body| {
-                let record = E::Message::decode(body).ok()?;
+                let record = E::Message::from_bytes(body).ok()?;
                 let stored = record.stored();
                 let mut values = vec![
                     time(stored.create_time),
@@ -52,7 +51,7 @@ impl RecordKind {
                 Some(values)
             },
             title: |body| {
-                let record = E::Message::decode(body).ok()?;
+                let record = E::Message::from_bytes(body).ok()?;
                 Some(E::title(&record).to_owned())
             },
             definition: |backend| Schema::new(backend).create_table_from_entity(E::default()),

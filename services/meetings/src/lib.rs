@@ -24,9 +24,6 @@ use taizhang_contracts::meetings::{
     meeting_series_service_server::MeetingSeriesServiceServer,
     meeting_service_server::MeetingServiceServer,
 };
-use taizhang_ledger::batch_service::BatchService;
-use taizhang_ledger::history_service::HistoryService;
-use taizhang_ledger::statistics_service::StatisticsService;
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
 
@@ -77,23 +74,19 @@ pub fn routes(ledger: Ledger) -> Routes {
     let meetings = Meetings {
         ledger: ledger.clone(),
     };
-    Routes::new(MeetingServiceServer::new(meetings.clone()))
+    let writes = [
+        meeting::writes(),
+        decision::writes(),
+        facility::writes(),
+        booking::writes(),
+        series::writes(),
+        lecture::writes(),
+    ];
+    taizhang_ledger::routes(&ledger, KINDS, writes, indicators())
+        .add_service(MeetingServiceServer::new(meetings.clone()))
         .add_service(DecisionServiceServer::new(meetings.clone()))
         .add_service(FacilityServiceServer::new(meetings.clone()))
         .add_service(BookingServiceServer::new(meetings.clone()))
         .add_service(MeetingSeriesServiceServer::new(meetings.clone()))
         .add_service(LectureServiceServer::new(meetings))
-        .add_service(BatchService::server(
-            ledger.clone(),
-            [
-                meeting::writes(),
-                decision::writes(),
-                facility::writes(),
-                booking::writes(),
-                series::writes(),
-                lecture::writes(),
-            ],
-        ))
-        .add_service(HistoryService::server(ledger.clone(), KINDS))
-        .add_service(StatisticsService::server(ledger, indicators()))
 }

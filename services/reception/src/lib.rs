@@ -20,9 +20,6 @@ use taizhang_contracts::reception as api;
 use taizhang_contracts::reception::reception_service_server::ReceptionServiceServer;
 use taizhang_contracts::reception::reception_settings_service_server::ReceptionSettingsServiceServer;
 use taizhang_contracts::reception::support_assignment_service_server::SupportAssignmentServiceServer;
-use taizhang_ledger::batch_service::BatchService;
-use taizhang_ledger::history_service::HistoryService;
-use taizhang_ledger::statistics_service::StatisticsService;
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
 
@@ -64,17 +61,13 @@ pub fn routes(ledger: Ledger) -> Routes {
     let receptions = Receptions {
         ledger: ledger.clone(),
     };
-    Routes::new(ReceptionServiceServer::new(receptions.clone()))
+    let writes = [
+        reception::writes(),
+        support_assignment::writes(),
+        settings::writes(),
+    ];
+    taizhang_ledger::routes(&ledger, KINDS, writes, indicators())
+        .add_service(ReceptionServiceServer::new(receptions.clone()))
         .add_service(SupportAssignmentServiceServer::new(receptions.clone()))
         .add_service(ReceptionSettingsServiceServer::new(receptions))
-        .add_service(BatchService::server(
-            ledger.clone(),
-            [
-                reception::writes(),
-                support_assignment::writes(),
-                settings::writes(),
-            ],
-        ))
-        .add_service(HistoryService::server(ledger.clone(), KINDS))
-        .add_service(StatisticsService::server(ledger, indicators()))
 }

@@ -27,8 +27,6 @@ use taizhang_contracts::reporting::{
     opening_figure_service_server::OpeningFigureServiceServer,
     template_service_server::TemplateServiceServer,
 };
-use taizhang_ledger::batch_service::BatchService;
-use taizhang_ledger::history_service::HistoryService;
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
 
@@ -71,16 +69,13 @@ pub fn routes(ledger: Ledger, sources: Vec<Source>) -> Routes {
         ledger: ledger.clone(),
         sources: sources.into(),
     };
-    Routes::new(AnnualReportServiceServer::new(reporting.clone()))
+    let writes = [
+        annual_report::writes(),
+        opening_figure::writes(),
+        template::writes(),
+    ];
+    taizhang_ledger::routes(&ledger, KINDS, writes, Vec::new())
+        .add_service(AnnualReportServiceServer::new(reporting.clone()))
         .add_service(OpeningFigureServiceServer::new(reporting.clone()))
         .add_service(TemplateServiceServer::new(reporting))
-        .add_service(BatchService::server(
-            ledger.clone(),
-            [
-                annual_report::writes(),
-                opening_figure::writes(),
-                template::writes(),
-            ],
-        ))
-        .add_service(HistoryService::server(ledger, KINDS))
 }

@@ -27,9 +27,6 @@ use taizhang_contracts::research::{
     research_report_service_server::ResearchReportServiceServer,
     topic_service_server::TopicServiceServer,
 };
-use taizhang_ledger::batch_service::BatchService;
-use taizhang_ledger::history_service::HistoryService;
-use taizhang_ledger::statistics_service::StatisticsService;
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
 
@@ -77,21 +74,17 @@ pub fn routes(ledger: Ledger) -> Routes {
     let research = Research {
         ledger: ledger.clone(),
     };
-    Routes::new(TopicServiceServer::new(research.clone()))
+    let writes = [
+        topic::writes(),
+        field_survey::writes(),
+        research_report::writes(),
+        information_item::writes(),
+        bulletin::writes(),
+    ];
+    taizhang_ledger::routes(&ledger, KINDS, writes, indicators())
+        .add_service(TopicServiceServer::new(research.clone()))
         .add_service(FieldSurveyServiceServer::new(research.clone()))
         .add_service(ResearchReportServiceServer::new(research.clone()))
         .add_service(InformationItemServiceServer::new(research.clone()))
         .add_service(BulletinServiceServer::new(research))
-        .add_service(BatchService::server(
-            ledger.clone(),
-            [
-                topic::writes(),
-                field_survey::writes(),
-                research_report::writes(),
-                information_item::writes(),
-                bulletin::writes(),
-            ],
-        ))
-        .add_service(HistoryService::server(ledger.clone(), KINDS))
-        .add_service(StatisticsService::server(ledger, indicators()))
 }

@@ -39,10 +39,7 @@ use taizhang_contracts::supervision::matter_service_server::MatterServiceServer;
 use taizhang_contracts::supervision::reform_plan_service_server::ReformPlanServiceServer;
 use taizhang_contracts::supervision::reform_task_service_server::ReformTaskServiceServer;
 use taizhang_contracts::supervision::supervision_settings_service_server::SupervisionSettingsServiceServer;
-use taizhang_ledger::batch_service::BatchService;
 use taizhang_ledger::days::naive;
-use taizhang_ledger::history_service::HistoryService;
-use taizhang_ledger::statistics_service::StatisticsService;
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
 
@@ -102,7 +99,19 @@ pub fn routes(ledger: Ledger) -> Routes {
     let supervision = Supervision {
         ledger: ledger.clone(),
     };
-    Routes::new(MatterServiceServer::new(supervision.clone()))
+    let writes = [
+        matter::writes(),
+        reminder::writes(),
+        settings::writes(),
+        issue_series::writes(),
+        issue::writes(),
+        inspection::writes(),
+        interview::writes(),
+        reform_plan::writes(),
+        reform_task::writes(),
+    ];
+    taizhang_ledger::routes(&ledger, KINDS, writes, indicators())
+        .add_service(MatterServiceServer::new(supervision.clone()))
         .add_service(DailyReminderServiceServer::new(supervision.clone()))
         .add_service(SupervisionSettingsServiceServer::new(supervision.clone()))
         .add_service(IssueSeriesServiceServer::new(supervision.clone()))
@@ -111,20 +120,4 @@ pub fn routes(ledger: Ledger) -> Routes {
         .add_service(InterviewServiceServer::new(supervision.clone()))
         .add_service(ReformPlanServiceServer::new(supervision.clone()))
         .add_service(ReformTaskServiceServer::new(supervision))
-        .add_service(BatchService::server(
-            ledger.clone(),
-            [
-                matter::writes(),
-                reminder::writes(),
-                settings::writes(),
-                issue_series::writes(),
-                issue::writes(),
-                inspection::writes(),
-                interview::writes(),
-                reform_plan::writes(),
-                reform_task::writes(),
-            ],
-        ))
-        .add_service(HistoryService::server(ledger.clone(), KINDS))
-        .add_service(StatisticsService::server(ledger, indicators()))
 }

@@ -17,19 +17,24 @@ pub(crate) struct RequestKey {
 
 impl RequestKey {
     pub(crate) fn of<Q: Write>(request: &Q) -> Self {
-        let id = uuid::Uuid::try_parse(request.request_id());
-        let digest = id.is_ok().then(|| {
+        let mut key = Self::new(Q::METHOD, request.request_id(), request.validate_only());
+        if key.id.is_some() {
             // With validate_only a request has the digest of the real one.
             let mut request = request.clone();
             request.set_validate_only(false);
-            digest(Q::METHOD, &request.encode_to_vec())
-        });
+            key.digest = digest(Q::METHOD, &request.to_bytes());
+        }
+        key
+    }
+
+    fn new(method: &'static str, request_id: &str, validate_only: bool) -> Self {
+        let id = uuid::Uuid::try_parse(request_id).ok();
         Self {
-            method: Q::METHOD,
-            id: id.ok().map(|id| id.to_string()),
+            method,
+            id: id.map(|id| id.to_string()),
             calls: None,
-            digest: digest.unwrap_or_default(),
-            validate_only: request.validate_only(),
+            digest: Digest::default(),
+            validate_only,
         }
     }
 

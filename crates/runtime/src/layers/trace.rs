@@ -210,7 +210,12 @@ mod tests {
     async fn the_last_log_line_has_the_code_that_the_call_ended_with() {
         for (status, frames, message, code) in [
             (Status::internal(""), 2, "failed", "INTERNAL"),
-            (Status::new(Code::Unauthenticated, ""), 2, "refused", "UNAUTHENTICATED"),
+            (
+                Status::new(Code::Unauthenticated, ""),
+                2,
+                "refused",
+                "UNAUTHENTICATED",
+            ),
             (Status::new(Code::NotFound, ""), 2, "ended", "NOT_FOUND"),
             // The caller goes away before the trailers.
             (Status::internal(""), 1, "ended", "CANCELLED"),
