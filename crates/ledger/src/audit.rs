@@ -1,5 +1,5 @@
-//! Checks that nothing was changed behind the ledger's back: the chain of each office's history,
-//! and that every record is what its last entry says.
+//! Detects changes that bypassed the ledger: verifies the HMAC chain of each office's history, and
+//! compares every record, body and columns, with its last entry.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::{
@@ -15,29 +15,29 @@ use crate::secret::{Digest, Key};
 
 const BATCH: u64 = 1000;
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The offices, each with the number of its last entry and the digest over all of them.
     pub offices: Vec<(String, i64, String)>,
-    /// What is wrong, the first bad entry of each office first. Empty if all is well.
+    /// The discrepancies; of each office the first bad entry comes first.
     pub findings: Vec<Finding>,
 }
 
-/// One thing that is wrong.
+/// One discrepancy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The office.
     pub office: String,
-    /// The entry of the history, if it is one.
+    /// The bad entry of the history; `None` if the record is bad.
     pub entry: Option<i64>,
-    /// The record, as `{collection}/{id}`, if it is known.
+    /// The record, as `{collection}/{id}`; empty if unknown.
     pub record: String,
-    /// What is wrong, in Chinese and English.
+    /// The description, in Chinese and English.
     pub what: (&'static str, &'static str),
 }
 
-/// Audits one service's database. `progress` is told of every batch of entries.
+/// Audits one service's database. Calls `progress` with the number of entries of each batch read.
 ///
 /// # Errors
 /// If the database can't be read.
@@ -60,7 +60,7 @@ pub async fn verify(
     Ok(report)
 }
 
-/// Whether a service's history has no entry yet.
+/// Whether a service's history is empty.
 ///
 /// # Errors
 /// If the database can't be read.
@@ -72,7 +72,7 @@ pub async fn is_empty(database: &Database) -> Result<bool, DbErr> {
     Ok(first.is_none())
 }
 
-/// The chain of one office's history, followed from its first entry on.
+/// Verifies the chain of one office's history, entry by entry from the first.
 #[derive(Debug, Clone)]
 pub struct Chain {
     office: String,
@@ -81,7 +81,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Before the first entry.
+    /// The start of an office's chain.
     pub fn of(office: &str) -> Self {
         Self {
             office: office.to_owned(),
@@ -90,10 +90,10 @@ impl Chain {
         }
     }
 
-    /// Goes on to the next entry.
+    /// Verifies the next entry.
     ///
     /// # Errors
-    /// If it is not the next one, or is not what was written.
+    /// If an entry is missing before it, or its digest does not match.
     pub fn follow(&mut self, key: &Key, entry: &Entry) -> Result<(), Finding> {
         let bad = |seq, record, what| Finding {
             office: self.office.clone(),
@@ -141,7 +141,7 @@ impl Audit<'_> {
         rows.iter().map(|row| row.try_get_by_index(0)).collect()
     }
 
-    /// Follows the chain; gives the last entry, its digest, and the first bad entry.
+    /// Verifies the chain; returns the last good `seq`, its digest, and the first bad entry.
     async fn chain(
         &self,
         office: &str,
@@ -168,7 +168,7 @@ impl Audit<'_> {
         }
     }
 
-    /// Records that are not what the history says of them.
+    /// Records that differ from their last entry in the history.
     async fn records(&self, office: &str, kind: &RecordKind) -> Result<Vec<Finding>, DbErr> {
         let found = |id: String, entry, what| Finding {
             office: office.to_owned(),
@@ -188,7 +188,7 @@ impl Audit<'_> {
             .rows(sql, vec![office.into(), kind.collection.into()])
             .await?
         {
-            let what = ("记录与历史不符", "the record is not what its history says");
+            let what = ("记录与历史不符", "the record differs from its history");
             findings.push(found(row.try_get_by_index(0)?, None, what));
         }
 
@@ -204,7 +204,7 @@ impl Audit<'_> {
         {
             let what = (
                 "历史有此变更而记录没有",
-                "the record lacks a change that its history has",
+                "the record lacks a change that is in its history",
             );
             findings.push(found(
                 row.try_get_by_index(0)?,
@@ -231,7 +231,7 @@ impl Audit<'_> {
                 let columns = kind.columns.iter().skip(VALUES).zip(values);
                 for (column, expected) in columns {
                     if !holds(row, column, &expected)? {
-                        let what = ("列与记录不符", "a column is not what the record says");
+                        let what = ("列与记录不符", "a column differs from the record");
                         findings.push(found(row.try_get("", "id")?, None, what));
                         break;
                     }
@@ -241,7 +241,7 @@ impl Audit<'_> {
     }
 }
 
-/// Whether a column of a row holds a value.
+/// Whether a column of a row has this value.
 fn holds(row: &QueryResult, column: &str, expected: &Value) -> Result<bool, DbErr> {
     Ok(match expected {
         Value::String(text) => row.try_get::<Option<String>>("", column)? == *text,

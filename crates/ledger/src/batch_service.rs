@@ -1,5 +1,5 @@
-//! `BatchService`, once for all services: the calls of a batch are the writing methods that the
-//! services serve anyway, run within one write.
+//! `BatchService`, one implementation for all services: the calls of a batch are the writing methods
+//! of the service, run within one write.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::methods::{self, RecordWrite};
 use crate::write::{Answer, RequestKey, Tx, Work};
 use crate::{Ledger, Moment};
 
-/// The most bytes of all answers together; clients take in 4 MiB unless told otherwise.
+/// The most bytes of all answers together; clients accept messages of 4 MiB by default.
 const MOST_BYTES: usize = 3 << 20;
 
 /// A method that a batch can call.
 pub struct Method {
     /// Such as `taizhang.meetings.v1.MeetingService/CreateMeeting`.
     path: &'static str,
-    /// Its name alone, which stands in the history.
+    /// Its name alone, as recorded in the history.
     name: &'static str,
     scope: &'static str,
     /// The message of its answer.
@@ -36,19 +36,19 @@ pub struct Method {
     show: Show,
 }
 
-/// Reads a request and says what it does; names what is bad about it.
+/// Decodes and validates a request; gives its effect, or adds violations.
 type Read =
     Box<dyn Fn(&Office, &Any, &mut Violations) -> Result<Option<RecordWrite>> + Send + Sync>;
 
 /// Fills in what depends on the time of reading.
 type Show = for<'l> fn(&'l Ledger, &'l Office, Vec<Vec<u8>>) -> BoxFuture<'l, Result<Vec<Vec<u8>>>>;
 
-/// Reading is no part of a batch.
+/// A batch has writes only.
 pub fn get<E, Q>() -> Option<Method> {
     None
 }
 
-/// Reading is no part of a batch.
+/// A batch has writes only.
 pub fn list<E, Q>() -> Option<Method> {
     None
 }
@@ -128,7 +128,7 @@ fn is_of(request: &Any, message: &str, v: &mut Violations) -> bool {
     is_of
 }
 
-/// What the request of a call gives that concerns the batch.
+/// The fields of a call's request that the batch itself checks.
 struct Given {
     office: Option<Office>,
     /// The field that names the office.
@@ -138,7 +138,7 @@ struct Given {
 }
 
 impl Given {
-    /// Admits the request, unless something is bad about it.
+    /// Admits the request; returns whether it is valid.
     fn admit(self, office: &Office, request: &mut dyn Admit, v: &mut Violations) -> bool {
         let before = v.fields().count();
         request.admit(v);
@@ -146,14 +146,14 @@ impl Given {
             v.add(
                 self.place,
                 "应为本批的单位",
-                "must lie in the office of the batch",
+                "must be in the office of the batch",
             );
         }
         if self.request_id || self.validate_only {
             v.add(
                 "",
                 "请求编号和仅校验只能在整批上给出",
-                "request_id and validate_only are given for the batch only",
+                "set request_id and validate_only on the batch, not on its calls",
             );
         }
         v.fields().count() == before
@@ -197,7 +197,7 @@ impl BatchService {
         })
     }
 
-    /// The calls, if nothing is bad about any of them.
+    /// Validates all calls; the error has the violations of all of them.
     fn ready(&self, context: &Context, calls: &[BatchCall]) -> Result<Vec<Ready>> {
         let mut v = Violations::default();
         let mut ready = Vec::with_capacity(calls.len());
@@ -208,7 +208,7 @@ impl BatchService {
                     v.add(
                         "method",
                         "不是本服务可批量执行的方法",
-                        "is no method of this service that a batch can call",
+                        "is not a method of this service that a batch can call",
                     );
                 });
                 continue;
@@ -289,7 +289,7 @@ async fn run(tx: &mut Tx<'_>, ready: &[Ready]) -> Result<Vec<Answer>> {
             .run(tx)
             .await
             .map_err(|error| match error.reason() {
-                // Not this call's fault: the attempt begins again.
+                // Not caused by this call: the whole write is retried.
                 Reason::LostRace => error,
                 _ => error.in_call(i),
             })?;
@@ -298,7 +298,7 @@ async fn run(tx: &mut Tx<'_>, ready: &[Ready]) -> Result<Vec<Answer>> {
             return Err(Violations::of(
                 "calls",
                 "结果过大，请分批",
-                "have answers that are too large together; send fewer",
+                "have answers that are too large in total; send fewer calls",
             ));
         }
         answers.push(answer);

@@ -1,4 +1,4 @@
-//! What a kind of record does with other records, and how typed records are written.
+//! How kinds of record depend on other records, and how typed records are written.
 
 use std::future::Future;
 
@@ -12,9 +12,9 @@ use crate::record::{Moment, Record};
 use crate::record_kind::RecordKind;
 use crate::write::{Answer, Draft, Tx};
 
-/// What a kind of record does with other records. Nothing, unless it says so.
+/// How a kind of record depends on and changes other records. By default not at all.
 pub trait Behavior: Record {
-    /// What a change needs from other records or does to them, in the same transaction. `before`
+    /// Validates a change against other records and changes them, in the same transaction. `before`
     /// is `None` when the record is new.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ pub trait Behavior: Record {
     /// answer at once, so that what they need of the office is read once.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     fn show(
         _records: &mut [Self::Message],
         _at: Moment,
@@ -123,7 +123,7 @@ impl Tx<'_> {
         Ok(draft.after)
     }
 
-    /// Keeps the change of a record that was read in this write.
+    /// Updates a record that was read in this write.
     ///
     /// # Errors
     /// What [`Behavior::settle`] refuses.

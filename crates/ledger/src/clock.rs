@@ -1,27 +1,27 @@
-//! The time, which tests and trials may set.
+//! The clock, which tests and trials can replace.
 
 use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-/// Tells the time.
+/// A source of the current time.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
 impl Clock {
-    /// The machine's clock.
+    /// The system clock.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads it")]
     pub fn system() -> Self {
         Self::new(Utc::now)
     }
 
-    /// A clock of one's own.
+    /// A clock that calls a function.
     pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// The present instant, in the microseconds that databases keep.
+    /// The current time, truncated to microseconds, the precision of the databases.
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)().trunc_subsecs(6)
     }

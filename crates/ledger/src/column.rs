@@ -13,11 +13,11 @@ use taizhang_contracts::date::instant;
 /// What a field holds, and so how a filter may compare it.
 #[derive(Debug, Clone, Copy)]
 pub enum Type {
-    /// A text.
+    /// A string.
     Text,
-    /// A whole number.
+    /// An integer.
     Number,
-    /// Yes or no.
+    /// A boolean.
     Bool,
     /// An enum: its proto name, such as `MeetingKind`, and the number of a value's full name, such
     /// as `MEETING_KIND_ON_SITE`.
@@ -35,7 +35,7 @@ pub struct Field {
     pub path: &'static str,
     /// Its column in the table, such as `source_kind`.
     pub column: &'static str,
-    /// What it holds.
+    /// Its type.
     pub holds: Type,
 }
 

@@ -36,18 +36,18 @@ pub struct Database {
     pub(crate) reader: Connections,
     /// On SQLite a single connection: there is one writer. On PostgreSQL the same ones.
     pub(crate) writer: Connections,
-    /// For what may be read a little late.
+    /// For late reads.
     replica: Option<Arc<Replica>>,
 }
 
 impl Database {
-    /// Connects to `sqlite://FILE` (made if it is not there) or `postgres://…`.
+    /// Connects to `sqlite://FILE` (created if missing) or `postgres://…`.
     ///
-    /// `statement_timeout` ends PostgreSQL's work on a statement whose caller has gone; without
-    /// one, a statement may take as long as it does.
+    /// PostgreSQL cancels a statement after `statement_timeout`, also if the caller has
+    /// disconnected; `None` means no limit.
     ///
     /// # Errors
-    /// If the database can't be reached, or the URL is of another kind.
+    /// If the database can't be reached, or the URL has another scheme.
     pub async fn connect(
         url: &str,
         pool: u32,
@@ -72,7 +72,7 @@ impl Database {
         }
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(DbErr::Custom(
-                "a database is sqlite://FILE or postgres://…".into(),
+                "a database URL is sqlite://FILE or postgres://…".into(),
             ));
         }
         let connections = postgres(common(url, pool), pool, statement_timeout).await?;
@@ -83,7 +83,8 @@ impl Database {
         })
     }
 
-    /// Begins the transaction of a batch in an office, and the same database seen from within.
+    /// Begins a batch transaction in an office; returns it with a database whose reads and writes
+    /// go through it.
     pub(crate) async fn begin_batch(
         &self,
         office: &Office,
@@ -97,28 +98,28 @@ impl Database {
         Ok((within, batch))
     }
 
-    /// Which of the two it is.
+    /// SQLite or PostgreSQL.
     pub fn backend(&self) -> DbBackend {
         self.writer.get_database_backend()
     }
 
-    /// Where to write; for migrations.
+    /// The pool for writes; for migrations.
     pub fn writer(&self) -> &DatabaseConnection {
         &self.writer.pool.connection
     }
 
-    /// Where to read.
+    /// The pool for reads.
     pub fn reader(&self) -> &DatabaseConnection {
         &self.reader.pool.connection
     }
 }
 
-/// How many prepared statements a connection keeps.
+/// The number of prepared statements that a connection caches.
 const STATEMENTS: usize = 512;
-/// How long a call waits for a connection.
+/// The longest wait for a connection from the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// So many connections to PostgreSQL; a quarter of them is for transactions of several statements.
+/// `pool` connections to PostgreSQL, a quarter of them for transactions of several statements.
 async fn postgres(
     mut options: ConnectOptions,
     pool: u32,
@@ -130,7 +131,7 @@ async fn postgres(
             return options;
         };
         let timeout = timeout.as_millis().to_string();
-        // A transaction that holds an office's lock and does nothing is ended as a slow one is.
+        // An idle transaction may hold an office's lock, so it has the same limit as a slow one.
         let limited = ["statement_timeout", "idle_in_transaction_session_timeout"];
         options.options(limited.map(|name| (name, timeout.clone())))
     });
@@ -157,10 +158,10 @@ fn common(url: &str, pool: u32) -> ConnectOptions {
     options
 }
 
-/// KiB of SQLite's pages that a connection may keep; a batch's changes fit into the writer's.
+/// SQLite's page cache in KiB; the changes of a batch fit into the writer's.
 const WRITER_CACHE: u32 = 16 << 10;
 const READER_CACHE: u32 = 2 << 10;
-/// How long SQLite's write-ahead log grows before it goes into the database: pages of 4 KiB.
+/// SQLite checkpoints when its write-ahead log has this many pages of 4 KiB.
 const CHECKPOINT: &str = "8000";
 
 fn sqlite(url: &str, pool: u32, cached: u32) -> ConnectOptions {

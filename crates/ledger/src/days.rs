@@ -1,5 +1,5 @@
-//! Days that callers give: they record what happened, so they don't lie in the future, and they
-//! follow one another.
+//! Validates the days that callers give for steps of a record: never in the future, and not before
+//! the day of the step before.
 
 use chrono::NaiveDate;
 use taizhang_contracts::common::Date;
@@ -7,10 +7,10 @@ use taizhang_contracts::{Result, Violations};
 
 use crate::record::Moment;
 
-/// What is said of a day that is yet to come.
+/// The error text for a day in the future, in Chinese and English.
 pub const FUTURE: (&str, &str) = ("不得晚于今天", "must not be in the future");
 
-/// A day of a record as chrono's; `None` if it has none.
+/// Converts a day to chrono's type; `None` if it is absent.
 pub fn naive(date: Option<Date>) -> Option<NaiveDate> {
     date.and_then(|d| d.naive())
 }

@@ -1,5 +1,5 @@
-//! Indicators, declared once as data. Figure and evidence come from the same declaration, so they
-//! can't disagree.
+//! Indicators, declared as data. The SQL of a figure and of its evidence is derived from the same
+//! declaration, so they can't disagree.
 
 mod gather_figures;
 mod list_evidence;
@@ -17,23 +17,23 @@ use crate::record_kind::RecordKind;
 pub(crate) use gather_figures::gather_figures;
 pub(crate) use list_evidence::list_evidence;
 
-/// Records that fulfil a condition, placed in a period by a day of theirs.
+/// The records that meet a condition, with the columns that place them in a period.
 #[derive(Debug, Clone)]
 struct Case {
     when: Condition,
     placed: Placed,
 }
 
-/// What places a record in a period, by columns.
+/// The columns that place a record in a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Placed {
-    /// A day in it.
+    /// A day, which must be in the period.
     By(&'static str),
-    /// Days from the first to the last, some of which are in it.
+    /// A first and a last day, whose range must overlap the period.
     Over(&'static str, &'static str),
 }
 
-/// The days that are counted, and the present one.
+/// The period, and today.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Days {
     pub(crate) first: NaiveDate,
@@ -41,7 +41,7 @@ pub(crate) struct Days {
     pub(crate) today: NaiveDate,
 }
 
-/// How records become a value, by columns.
+/// The measure of an indicator, by columns.
 #[derive(Debug, Clone, Copy)]
 enum How {
     Count,
@@ -50,7 +50,7 @@ enum How {
     Days,
 }
 
-/// Something that a service can count.
+/// An indicator of a service.
 #[derive(Debug, Clone)]
 pub struct Indicator {
     id: &'static str,
@@ -96,8 +96,8 @@ pub fn distinct<E: Record>(
     declare(id, label, unit, definition, How::Distinct(of.as_str()))
 }
 
-/// Counts the days from a first to a last one, both included, that lie in the period and have come:
-/// what spans two years counts in each with its own days.
+/// Counts the days from a first to a last one, both included, that are in the period and not in the
+/// future: a record that spans two years counts in each with the days in it.
 pub fn days<E: Record>(
     id: &'static str,
     label: &'static str,
@@ -131,7 +131,8 @@ fn declare<E: Record>(
     }
 }
 
-/// An indicator being declared; it is one once it is [placed](Declaration::placed_by).
+/// The builder of an [`Indicator`], completed by [`Declaration::placed_by`] or
+/// [`Declaration::placed_over`].
 #[derive(Debug)]
 pub struct Declaration<E> {
     indicator: Indicator,
@@ -140,8 +141,8 @@ pub struct Declaration<E> {
 }
 
 impl<E: Record> Declaration<E> {
-    /// Only records that fulfil the condition over the columns of their table; several must all be
-    /// fulfilled.
+    /// Counts only records that meet the condition over the columns of their table. Several
+    /// conditions are combined by AND.
     #[must_use]
     pub fn when(mut self, condition: impl IntoCondition) -> Self {
         self.when = self.when.add(condition.into_condition());
@@ -182,8 +183,8 @@ impl Indicator {
         self
     }
 
-    /// Counts what any of the others counts. They must be of the same records, and no record may
-    /// be in two of them.
+    /// The sum of other indicators. They must be over the same kind of record, and no record may be
+    /// counted by two of them.
     pub fn total(
         id: &'static str,
         label: &'static str,
@@ -208,7 +209,7 @@ impl Indicator {
         self.id
     }
 
-    /// As the contract tells it.
+    /// Its message in the contract.
     pub fn message(&self) -> statistics::Indicator {
         let measure = match self.how {
             How::Count => Measure::Count,
@@ -292,7 +293,7 @@ fn julian_day(day: Expr) -> Expr {
 }
 
 impl Days {
-    /// The last day that is counted: of what still lasts, no day to come.
+    /// The last day that is counted: the end of the period or today, whichever is earlier.
     fn until(self) -> Expr {
         Expr::val(std::cmp::min(self.last, self.today))
     }
@@ -319,14 +320,14 @@ impl Placed {
         }
     }
 
-    /// The column that has an index of its own.
+    /// The indexed column.
     fn column(self) -> &'static str {
         match self {
             Self::By(day) | Self::Over(day, _) => day,
         }
     }
 
-    /// A condition that the index answers, and that holds for all records that are counted.
+    /// A necessary condition that the index can answer.
     fn indexed(self, days: Days) -> Expr {
         match self {
             Self::By(day) => column(day).between(days.first, days.last),

@@ -4,16 +4,16 @@
 //! `AND`, or mere juxtaposition, and `OR` join them; as AIP-160 has it, `OR` binds tighter than
 //! `AND`. `NOT` or `-` negates, parentheses group.
 //!
-//! - Texts take all operators; `:` looks for a part of the text, case counts. With `=` and `!=` an
-//!   asterisk stands for any characters, `\*` in quotes for itself.
+//! - Texts take all operators; `:` finds a substring, case-sensitive. With `=` and `!=` an asterisk
+//!   is a wildcard, and `\*` in quotes a literal asterisk.
 //! - Numbers, days and instants take all operators; `:` is `=`.
 //! - Enums take `=`, `!=` and `:`, with a value's full or short name (`ON_SITE`).
 //! - Booleans take `=` and `!=`.
-//! - `field:*` asks whether there is a value: not an empty text, not an unspecified enum.
+//! - `field:*` tests for presence: not an empty text, not an unspecified enum.
 //!
-//! A record without a value equals nothing: `x = 1` passes it over, `x != 1` and `NOT x = 1` find
-//! it. Of AIP-160 there are no functions, no bare values that search all fields, and no
-//! parentheses to the right of an operator.
+//! An absent value equals nothing: `x = 1` does not match such a record, `x != 1` and `NOT x = 1`
+//! do. Not supported of AIP-160: functions, bare values that search all fields, and parentheses to
+//! the right of an operator.
 
 mod compile;
 mod parse;
@@ -22,53 +22,53 @@ mod tests;
 
 pub(crate) use compile::compile;
 
-/// How many characters a filter may have.
+/// The most characters of a filter.
 const MAX_LENGTH: usize = 2_000;
-/// How many parentheses may be open at once.
+/// The deepest nesting of parentheses.
 const MAX_DEPTH: usize = 20;
-/// How many comparisons a filter may have.
+/// The most comparisons of a filter.
 const MAX_COMPARISONS: usize = 100;
 
-/// What a filter says.
+/// The syntax tree of a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Expr {
-    /// All of these, two or more.
+    /// A conjunction of two or more.
     And(Vec<Self>),
-    /// Any of these, two or more.
+    /// A disjunction of two or more.
     Or(Vec<Self>),
-    /// The contrary.
+    /// A negation.
     Not(Box<Self>),
-    /// A field compared with a value.
+    /// A comparison of a field with a value.
     Compare(Comparison),
 }
 
-/// A field compared with a value.
+/// A comparison of a field with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Comparison {
     /// The field's path, such as `source.kind`.
-    field: Placed<String>,
+    field: Positioned<String>,
     /// The operator.
-    op: Placed<Op>,
+    op: Positioned<Op>,
     /// The value.
-    value: Placed<Pattern>,
+    value: Positioned<Pattern>,
 }
 
-/// A part of a filter and where it stands. Two are equal that say the same, wherever they stand.
+/// A node with its position in the text. Equality ignores the position.
 #[derive(Debug, Clone)]
-struct Placed<T> {
-    /// The position of its first character, from 1.
+struct Positioned<T> {
+    /// The index of its first character, from 1.
     at: usize,
-    /// The part.
-    part: T,
+    /// The node.
+    node: T,
 }
 
-impl<T: PartialEq> PartialEq for Placed<T> {
+impl<T: PartialEq> PartialEq for Positioned<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.part == other.part
+        self.node == other.node
     }
 }
 
-impl<T: Eq> Eq for Placed<T> {}
+impl<T: Eq> Eq for Positioned<T> {}
 
 /// A comparison's operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ enum Op {
 }
 
 impl Op {
-    /// All of them; none comes after one that it begins with.
+    /// All operators, in matching order: `!=`, `<=` and `>=` come before their prefixes.
     const ALL: [Self; 7] = [
         Self::Equal,
         Self::NotEqual,
@@ -101,7 +101,7 @@ impl Op {
         Self::Has,
     ];
 
-    /// How it is written.
+    /// Its symbol.
     const fn symbol(self) -> &'static str {
         match self {
             Self::Equal => "=",
@@ -128,12 +128,12 @@ impl Pattern {
         }
     }
 
-    /// Whether it is nothing but an asterisk, or several.
+    /// Whether it consists of asterisks only.
     fn is_any(&self) -> bool {
         self.0.len() > 1 && self.0.iter().all(String::is_empty)
     }
 
-    /// The same with anything around it.
+    /// The pattern that matches texts which contain this one.
     fn anywhere(&self) -> Self {
         Self([&[String::new()], self.0.as_slice(), &[String::new()]].concat())
     }

@@ -1,7 +1,7 @@
-//! The history of an office's records: one row per change, never changed itself.
+//! The history of an office's records: one row per change, append-only.
 //!
-//! The primary key makes the writes of an office follow one another: two that have seen the same
-//! last entry can't both write the next.
+//! The primary key `(office, seq)` serializes the writes of an office: of two that have read the
+//! same last entry only one can insert the next.
 
 use sea_orm::entity::prelude::*;
 use sea_orm::{Iterable, Value};
@@ -43,7 +43,7 @@ pub struct Model {
     /// The digest of that request.
     #[sea_orm(column_type = "Blob", nullable)]
     pub request_digest: Option<Vec<u8>>,
-    /// The digest over this entry and the one before it.
+    /// The HMAC over this entry and the `mac` of the one before.
     #[sea_orm(column_type = "Blob")]
     pub mac: Vec<u8>,
 }

@@ -1,5 +1,5 @@
-//! Copying what a service keeps out of one database and into another. What is copied are the
-//! histories; the records are made from their last entries, as the audit wants them.
+//! Copies a service's data from one database to another, for backups. Only the histories are
+//! copied; the record tables are rebuilt from the last entry of each record.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::database::{Database, Transaction, insert_entries};
 use crate::history::{self, Model as Entry};
 use crate::row::{self, Row};
 
-/// How many rows are read or written at once.
+/// The number of rows of one read or write.
 pub const BATCH: u64 = 500;
 
-/// The most values that both databases take with one statement.
+/// The most bound values of one statement on both databases.
 const MOST_VALUES: usize = 30_000;
 
 /// The end of an office's history.
@@ -26,11 +26,11 @@ pub struct End {
     pub office: String,
     /// The number of its last entry.
     pub seq: i64,
-    /// The digest over all of them.
+    /// The `mac` of its last entry, which covers all of them.
     pub digest: Vec<u8>,
 }
 
-/// Where the history of each office ends, in the order of their names.
+/// The end of each office's history, ordered by office.
 async fn ends(on: &impl ConnectionTrait) -> Result<Vec<End>, DbErr> {
     let sql = "SELECT h.office, h.seq, h.mac FROM history h JOIN \
         (SELECT office, MAX(seq) AS seq FROM history GROUP BY office) l \
@@ -49,7 +49,7 @@ async fn ends(on: &impl ConnectionTrait) -> Result<Vec<End>, DbErr> {
     Ok(ends)
 }
 
-/// Where the history of each office of a database ends, in the order of their names.
+/// The end of each office's history in a database, ordered by office.
 ///
 /// # Errors
 /// If the database can't be read.
@@ -57,31 +57,30 @@ pub async fn ends_of(database: &Database) -> Result<Vec<End>, DbErr> {
     ends(database.reader()).await
 }
 
-/// One state of a database, to read from while others write.
+/// A snapshot of a database that stays readable while others write.
 #[derive(Debug)]
 pub struct Snapshot(Transaction);
 
 impl Snapshot {
-    /// Makes ready to take the state; [`Snapshot::take`] takes it.
+    /// Begins the transaction; [`Snapshot::take`] takes the snapshot.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn prepare(database: &Database) -> Result<Self, DbErr> {
         database.reader.snapshot().await.map(Self)
     }
 
-    /// From now on what is read is the state of this moment: both databases take it with the first
-    /// statement that reads a table.
+    /// Takes the snapshot: both databases do with the first statement that reads a table.
     ///
     /// # Errors
-    /// If the database is away, or has no history.
+    /// If the database is unavailable, or has no history.
     pub async fn take(&self) -> Result<(), DbErr> {
         let sql = "SELECT 1 FROM history LIMIT 1";
         let statement = Statement::from_string(self.0.get_database_backend(), sql);
         self.0.query_one_raw(statement).await.map(|_| ())
     }
 
-    /// Where the history of each office ends, in the order of their names.
+    /// The end of each office's history, ordered by office.
     ///
     /// # Errors
     /// If the database can't be read.
@@ -89,7 +88,7 @@ impl Snapshot {
         ends(&self.0).await
     }
 
-    /// The next entries of an office, in order; none at the end.
+    /// The next [`BATCH`] entries of an office, in order; empty at the end.
     ///
     /// # Errors
     /// If the database can't be read.
@@ -104,7 +103,8 @@ impl Snapshot {
     }
 }
 
-/// An empty database that is being filled. Nothing of it is there before [`Filling::finish`].
+/// The restore of histories into an empty database, in one transaction that [`Filling::finish`]
+/// commits.
 pub struct Filling {
     transaction: Transaction,
     backend: DbBackend,
@@ -113,7 +113,7 @@ pub struct Filling {
 }
 
 impl Filling {
-    /// Begins, and holds off other writers; `None` if the database has a history already.
+    /// Begins the transaction and locks out other writers; `None` if the database has a history.
     ///
     /// # Errors
     /// If the database can't be read.
@@ -139,14 +139,14 @@ impl Filling {
         }))
     }
 
-    /// Adds entries to the history as they are.
+    /// Inserts entries into the history unchanged.
     ///
     /// # Errors
     /// If the database refuses.
     pub async fn add(&mut self, entries: Vec<Entry>) -> Result<(), DbErr> {
         for entry in &entries {
             if !self.kinds.iter().any(|k| k.collection == entry.collection) {
-                let unknown = format!("there is no collection {} here", entry.collection);
+                let unknown = format!("the service has no collection {}", entry.collection);
                 return Err(DbErr::Custom(unknown));
             }
             self.offices.insert(entry.office.clone());
@@ -154,14 +154,14 @@ impl Filling {
         insert_entries(&self.transaction, entries).await
     }
 
-    /// Makes the records that the history tells of, and commits. `progress` is told of every batch
-    /// of records.
+    /// Rebuilds the record tables from the history, and commits. Calls `progress` with the number
+    /// of records of each batch.
     ///
     /// # Errors
-    /// If an entry holds no record of its kind, or the database refuses.
+    /// If an entry's body can't be decoded, or the database refuses.
     pub async fn finish(self, mut progress: impl FnMut(u64)) -> Result<(), DbErr> {
         if self.backend == DbBackend::Postgres {
-            // It has never seen this table full, and would plan for an empty one.
+            // Without statistics the planner would assume an empty table.
             self.transaction
                 .execute_unprepared("ANALYZE history")
                 .await?;
@@ -204,7 +204,7 @@ impl Filling {
                     (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
                 let body: Vec<u8> = row.try_get_by_index(2)?;
                 let Ok(values) = kind.values(&body) else {
-                    let unread = format!("{}/{id} can't be read", kind.collection);
+                    let unread = format!("{}/{id} can't be decoded", kind.collection);
                     return Err(DbErr::Custom(unread));
                 };
                 rows.push(Row::new(kind, office, &id, version, values));

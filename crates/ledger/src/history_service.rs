@@ -1,4 +1,4 @@
-//! `HistoryService`, once for all services.
+//! `HistoryService`, one implementation for all services.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl HistoryService {
             _ => 0,
         };
         let limit = page_limit(q.page_size);
-        // The version before the first one that is shown is read too, to compare with.
+        // The version before the first one of the page is read too, to compare with.
         let versions = history::Entity::find()
             .filter(history::Column::Office.eq(context.office.id()))
             .filter(history::Column::Collection.eq(kind.collection))

@@ -36,7 +36,7 @@ impl Ledger {
         }
     }
 
-    /// The same ledger over the database as it is seen from within a transaction.
+    /// The same ledger over a database that goes through a batch transaction.
     pub(crate) fn within(&self, database: Database) -> Self {
         Self {
             database,
@@ -44,7 +44,7 @@ impl Ledger {
         }
     }
 
-    /// Now, and where.
+    /// The current time and the office's time zone.
     pub fn moment(&self) -> Moment {
         Moment {
             now: self.clock.now(),
@@ -64,7 +64,7 @@ impl Ledger {
     /// An office's only record of this type, or its defaults.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn singleton<E: Record>(&self, office: &Office) -> Result<E::Message> {
         match self.body(E::KIND, office, E::KIND.collection).await? {
             Some(body) => decode(&body),
@@ -83,11 +83,11 @@ impl Ledger {
         body.map_err(refusal)
     }
 
-    /// The records that fulfil a condition over declared columns, deleted ones aside, in the order
-    /// of their ids; at most `limit`.
+    /// The records that meet a condition over declared columns, deleted ones aside, in the order of
+    /// their ids; at most `limit`.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn select<E: Record>(
         &self,
         office: &Office,
@@ -111,11 +111,11 @@ impl Ledger {
         rows.map_err(refusal)?.iter().map(body).collect()
     }
 
-    /// Hands over every record that fulfils a condition over declared columns, deleted ones aside,
-    /// in the order of their ids; reads so many at once.
+    /// Calls a function with every record that meets a condition over declared columns, deleted ones
+    /// aside, in the order of their ids; reads `page` records at once.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn each<E: Record>(
         &self,
         office: &Office,
@@ -142,7 +142,7 @@ impl Ledger {
     }
 }
 
-/// The bodies of an office's records that fulfil a condition.
+/// The bodies of an office's records that meet a condition.
 pub(crate) fn select_bodies(
     kind: &RecordKind,
     office: &Office,
@@ -185,7 +185,7 @@ pub(crate) fn decode<R: Resource>(body: &[u8]) -> Result<R> {
     R::from_bytes(body).map_err(Error::internal)
 }
 
-/// What an office's only record of this type holds before anyone wrote it.
+/// The default of a singleton that was never written.
 pub(crate) fn default_singleton<E: Record>(office: &Office, at: Moment) -> E::Message {
     let mut record = E::Message::default();
     E::initial(&mut record, at);
@@ -199,8 +199,8 @@ pub(crate) fn default_singleton<E: Record>(office: &Office, at: Moment) -> E::Me
     record
 }
 
-/// Parses the name in a field of a call; its office is the call's, as `Context::enter` saw to.
-/// Gives the id; for a singleton its collection.
+/// Parses the name in a field of a request, whose office [`Context::enter`] has checked. Returns
+/// the id; for a singleton its collection.
 pub(crate) fn own_id(kind: &RecordKind, field: &str, name: &str) -> Result<String> {
     let parsed = taizhang_contracts::name::split(name);
     let own = parsed.filter(|(_, collection, id)| {

@@ -1,5 +1,5 @@
-//! Keeping records: the standard methods, paging, idempotency, history and figures, once for
-//! every kind of record.
+//! Storage of records: the standard methods, paging, idempotency, history and figures, one
+//! implementation for every kind of record.
 //!
 //! A service declares the tables of its records ([`entity!`]), what they are ([`Record`]) and do
 //! ([`Behavior`]), their transitions ([`transition`]) and its indicators ([`figures`]); the

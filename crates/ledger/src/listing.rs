@@ -83,7 +83,7 @@ impl Ledger {
     }
 }
 
-/// What a list is asked for.
+/// The parameters of a list.
 struct ListQuery<'q> {
     kind: &'static RecordKind,
     page_size: i32,
@@ -99,11 +99,11 @@ struct Page {
     next_page_token: String,
 }
 
-/// The most bytes of records on one page, so that an answer stays well below what clients take in
-/// unless told otherwise (4 MiB). A page may be short (AIP-158).
+/// The most bytes of records on one page, so that an answer stays well below the 4 MiB that clients
+/// accept by default. A page may be short (AIP-158).
 const PAGE_BYTES: usize = 2 << 20;
 
-/// How many of the records make a page; at least one, if there is one.
+/// The number of records that fit on a page; at least one, if there is one.
 fn fitting(bodies: &[Vec<u8>], limit: u64) -> usize {
     let mut bytes = 0;
     let mut count = 0;
@@ -146,8 +146,8 @@ fn keyset(select: &mut SelectStatement, order: &[(Field, Direction)], after: Opt
     select.cond_where(beyond);
 }
 
-/// A field as the order by it sees it. What may be null is ordered as if it held the least value,
-/// so that the order is total and a position can be compared with it.
+/// The expression to order by. NULL is replaced by the least value of the type, so that the order
+/// is total and a position can be compared.
 fn ordered(field: &Field) -> Expr {
     let column = Expr::col(Alias::new(field.column));
     match least(field) {
@@ -164,7 +164,7 @@ fn least(field: &Field) -> Option<Value> {
     }
 }
 
-/// Where a row stands in the order. Its values follow the body.
+/// The position of a row: the values that follow its body.
 fn position(row: &QueryResult, order: &[(Field, Direction)]) -> Result<Vec<Value>> {
     let read = |i: usize, field: &Field| -> Result<Value, sea_orm::DbErr> {
         Ok(match field.holds {

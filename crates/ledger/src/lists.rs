@@ -1,8 +1,8 @@
-//! Lists of a record that grow by its methods.
+//! The bound of a record's lists that grow by custom methods.
 
 use taizhang_contracts::{Error, Result};
 
-/// Refuses one entry more in a list that is full.
+/// Refuses another entry if a list is full.
 ///
 /// # Errors
 /// RULE_REFUSES, rule LIST_FULL.

@@ -1,4 +1,4 @@
-//! The shorthand for what every gRPC service writes.
+//! The macro that implements a gRPC service over the ledger.
 
 /// Serves a gRPC service by methods of the handler's `ledger`, a line a method:
 /// `rpc(Request) -> Answer: method;` or `rpc(Request) -> Answer: method(rule);`. What follows in

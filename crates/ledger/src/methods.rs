@@ -1,8 +1,8 @@
-//! The standard methods, once for every kind of record, and the custom ones that change one record
-//! by a rule.
+//! The standard methods, one implementation for every kind of record, and custom methods that change
+//! one record by a rule.
 //!
-//! What a request asks for becomes a [`RecordWrite`], which runs without the Rust types of request
-//! and record; only the rules between them are typed.
+//! A request becomes a [`RecordWrite`], which runs without the Rust types of request and record;
+//! only the rules are typed.
 
 use std::sync::Arc;
 
@@ -19,22 +19,22 @@ use crate::record::{Moment, Record};
 use crate::record_kind::RecordKind;
 use crate::write::{Answer, Draft, RequestKey, Tx, Work};
 
-/// What one call does to one record.
+/// The write of one call to one record.
 pub(crate) struct RecordWrite {
     kind: &'static RecordKind,
     target: Target,
     draft: MakeDraft,
 }
 
-/// Which record a call is about.
+/// The record that a call writes.
 enum Target {
-    /// A new one, with the id that the caller gave.
+    /// A new record, with the id from the request if there is one.
     New(Option<String>),
-    /// The one of this name, in this field of the request.
+    /// An existing record, by its name in a field of the request.
     Stored { field: &'static str, name: String },
 }
 
-/// Makes the record as it is to be, from the stored one if there is one.
+/// Computes the new version of the record from the stored one, if there is one.
 type MakeDraft = Box<dyn Fn(Option<&[u8]>, Moment) -> Result<Box<dyn Draft>> + Send + Sync>;
 
 impl RecordWrite {
@@ -59,7 +59,7 @@ impl RecordWrite {
         }
         let name = draft.name();
         tx.answer(kind, &name)
-            .ok_or_else(|| Error::internal("a write kept no change"))
+            .ok_or_else(|| Error::internal("a write made no change"))
     }
 }
 
@@ -90,7 +90,7 @@ impl Ledger {
         Ok(Response::new(record))
     }
 
-    /// AIP-134.
+    /// AIP-134: changes the fields of the mask.
     ///
     /// # Errors
     /// Those of [`Context::enter`] and [`Ledger::write`]; INVALID_ARGUMENT for an unknown path or a
@@ -132,7 +132,7 @@ impl Ledger {
         self.write_record::<E, Q>(request, delete::<E, Q>).await
     }
 
-    /// AIP-164: takes a deletion back. A record that is not deleted is ALREADY_EXISTS.
+    /// AIP-164: restores a deleted record. A record that is not deleted is ALREADY_EXISTS.
     ///
     /// # Errors
     /// Those of [`Ledger::change`].
@@ -203,7 +203,7 @@ impl Ledger {
     /// the answer. It may run more than once, each time from the start.
     ///
     /// # Errors
-    /// What `work` refuses; REQUEST_ID_REUSED; LOST_RACE; if the database is away.
+    /// What `work` refuses; REQUEST_ID_REUSED; LOST_RACE; if the database is unavailable.
     pub async fn write<'a, E, Q, F>(
         &'a self,
         context: &'a Context,
@@ -458,7 +458,7 @@ where
     }
 }
 
-/// A new record that is good as a whole; its fields were admitted with the request.
+/// A new record that passes [`Record::check`]; its fields were validated with the request.
 fn checked<E: Record>(field: &str, record: Option<E::Message>) -> Result<E::Message> {
     let mut v = Violations::default();
     let record = record.unwrap_or_default();

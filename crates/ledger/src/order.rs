@@ -1,22 +1,22 @@
-//! Orders of lists: AIP-132's `order_by` over the declared fields of a record.
+//! The `order_by` of lists (AIP-132) over the declared fields of a record.
 
 use taizhang_contracts::{Result, Violations};
 
 use crate::column::Field;
 
-/// How many fields an order may have.
+/// The most fields of an `order_by`.
 const MAX_FIELDS: usize = 5;
 
-/// Which way a field is ordered.
+/// The direction of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
-    /// Smallest first, which is what is meant when nothing is said.
+    /// Smallest first, the default.
     Ascending,
     /// Largest first.
     Descending,
 }
 
-/// Reads an order such as `priority desc, due_day`; a blank one is empty.
+/// Parses an `order_by` such as `priority desc, due_day`; a blank one is empty.
 ///
 /// # Errors
 /// INVALID_FIELDS, naming the field that is unknown, given twice or followed by anything but `asc`
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_keep_their_order_and_direction() {
+    fn fields_are_parsed_in_order_with_their_direction() {
         use Direction::{Ascending, Descending};
         assert_eq!(read("").unwrap(), []);
         assert_eq!(read(" \t ").unwrap(), []);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_field() {
         assert!(refusal("a, x desc").contains("'x'") && refusal("x").contains("c.d"));
         assert!(refusal("a, b, a desc").contains("a twice"));
         assert!(refusal("a down").contains("after a"));

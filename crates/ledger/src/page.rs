@@ -1,4 +1,4 @@
-//! Page tokens: a position that only this service can have made, for this very request (AIP-158).
+//! Page tokens (AIP-158): a position, authenticated by an HMAC over it and the request.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ use crate::secret::Key;
 
 const MAC: usize = 16;
 
-/// Writes a position into a token. `request` is everything that the next request must repeat.
+/// Encodes a position as a token. `request` is what the next request must repeat.
 pub(crate) fn token(key: &Key, request: &[&str], position: &[Value]) -> String {
     let position = Json::Array(position.iter().map(json).collect()).to_string();
     let mac = mac(key, request, position.as_bytes());
@@ -20,10 +20,10 @@ pub(crate) fn token(key: &Key, request: &[&str], position: &[Value]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// The position in a token; `None` for the first page.
+/// Decodes and verifies a token; `None` for the first page.
 ///
 /// # Errors
-/// INVALID_PAGE_TOKEN if the token was not made here, or for another request.
+/// INVALID_PAGE_TOKEN if the HMAC does not match the token and the request.
 pub(crate) fn position(key: &Key, request: &[&str], token: &str) -> Result<Option<Vec<Value>>> {
     if token.is_empty() {
         return Ok(None);
@@ -37,7 +37,7 @@ fn read(key: &Key, request: &[&str], token: &str) -> Option<Vec<Value>> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let (given, position) = bytes.split_at_checked(MAC)?;
     let expected = mac(key, request, position);
-    // Compared without stopping at the first difference.
+    // Compared in constant time.
     let differs = given
         .iter()
         .zip(&expected[..MAC])
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_holds_for_its_own_request_only() {
+    fn a_token_is_bound_to_its_request() {
         let key = Key::new(b"secret");
         let day = NaiveDate::from_ymd_opt(2022, 12, 31).unwrap();
         let here: Vec<Value> = vec!["会".into(), 7i64.into(), true.into(), day.into()];

@@ -1,7 +1,7 @@
-//! Turns the tables of a service into PostgreSQL's hash partitions by office.
+//! Converts the tables of a service into PostgreSQL tables that are hash-partitioned by office.
 //!
-//! Every key begins with the office and every statement names it, so nothing else changes: a
-//! statement finds the partition that its office is in.
+//! Every key begins with the office and every statement has a condition on it, so PostgreSQL prunes
+//! to one partition and no query changes.
 
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement,
@@ -11,7 +11,7 @@ use sea_orm::{
 use crate::RecordKind;
 use crate::database::Database;
 
-/// What was found or done about one table.
+/// The result for one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
@@ -22,12 +22,12 @@ pub struct Table {
     pub moved: Option<u64>,
 }
 
-/// Partitions the tables of these kinds and of the history, each in a transaction of its own.
-/// `progress` is told of each table. A table that is partitioned already stays as it is, so that
-/// one can go on after a failure.
+/// Partitions the tables of these kinds and the history, each in a transaction of its own. Calls
+/// `progress` after each table. Skips tables that are partitioned already, so it can be run again
+/// after a failure.
 ///
 /// # Errors
-/// On SQLite; if a table has what would be lost; if the database refuses.
+/// On SQLite; if a table has a trigger, which would be lost; if the database refuses.
 pub async fn partition(
     database: &Database,
     kinds: &[RecordKind],
@@ -59,7 +59,7 @@ pub async fn partition(
     Ok(())
 }
 
-/// How many partitions a table has; 0 if it has none.
+/// The number of partitions of a table; 0 if it is not partitioned.
 async fn partitions_of(on: &DatabaseTransaction, table: &str) -> Result<u64, DbErr> {
     let sql = "SELECT COUNT(*) FROM pg_inherits WHERE inhparent = $1::regclass";
     let rows = asked(on, sql, table).await?;
@@ -67,21 +67,21 @@ async fn partitions_of(on: &DatabaseTransaction, table: &str) -> Result<u64, DbE
     Ok(count.unsigned_abs())
 }
 
-/// Puts a partitioned table with the same columns, keys and indexes in a table's place.
+/// Replaces a table by a partitioned one with the same columns, keys, indexes and rows.
 async fn move_rows(on: &DatabaseTransaction, table: &str, partitions: u64) -> Result<u64, DbErr> {
     let sql = "SELECT tgname FROM pg_trigger WHERE tgrelid = $1::regclass AND NOT tgisinternal";
     if let Some(trigger) = texts(on, sql, table).await?.first() {
         let lost = format!("{table} has a trigger, {trigger}, which would be lost");
         return Err(DbErr::Custom(lost));
     }
-    // As statements that make them again.
+    // The DDL that recreates keys and indexes.
     let keys = "SELECT format('ALTER TABLE %I ADD CONSTRAINT %I %s', $1, conname, \
         pg_get_constraintdef(oid)) FROM pg_constraint \
         WHERE conrelid = $1::regclass AND contype = 'p'";
     let indexes = "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = $1::regclass \
         AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid)";
-    // PostgreSQL knows exclusions of one partition only. As the office is among what they compare,
-    // that is enough. Their index gets the partition's name.
+    // PostgreSQL has exclusion constraints on single partitions only, which is enough as they
+    // compare the office too. Their index gets the partition's name.
     let exclusions = "SELECT format('ALTER TABLE {partition} ADD CONSTRAINT {partition}_%s %s', \
         conname, pg_get_constraintdef(oid)) FROM pg_constraint \
         WHERE conrelid = $1::regclass AND contype = 'x'";
@@ -105,7 +105,7 @@ async fn move_rows(on: &DatabaseTransaction, table: &str, partitions: u64) -> Re
         .await?;
     }
     let moved = run(format!("INSERT INTO {table} SELECT * FROM {old}")).await?;
-    // Its keys and indexes have the names that are wanted next.
+    // Dropped first, since its keys and indexes have the names of the new ones.
     run(format!("DROP TABLE {old}")).await?;
     for sql in on_the_whole {
         run(sql).await?;

@@ -9,7 +9,7 @@ use taizhang_contracts::{Resource, Violations, date};
 use crate::column::Field;
 use crate::record_kind::RecordKind;
 
-/// A sea-orm entity that keeps a message of the contracts. [`entity!`](crate::entity) implements it.
+/// A sea-orm entity that stores a message of the contracts. [`entity!`](crate::entity) implements it.
 pub trait Table: EntityTrait {
     /// The message that is a row's `body`.
     type Message: Resource;
@@ -24,21 +24,21 @@ pub trait Table: EntityTrait {
     fn values(record: &Self::Message) -> Vec<Value>;
 }
 
-/// A kind of record: its title, what it begins with, and the rules between its fields. What it does
+/// A kind of record: its title, its initial values, and the rules between its fields. What it does
 /// with other records is its [`Behavior`](crate::Behavior).
 pub trait Record: Table {
     /// The kind without its Rust type.
     const KIND: &'static RecordKind = &RecordKind::of::<Self>();
 
-    /// What a person calls the record.
+    /// The record's title for people.
     fn title(_record: &Self::Message) -> &str {
         ""
     }
 
-    /// Sets what a record holds before anyone wrote it: the first state, or a singleton's defaults.
+    /// Sets the initial values: the first state, or a singleton's defaults.
     fn initial(_record: &mut Self::Message, _at: Moment) {}
 
-    /// Checks rules between fields, beyond those that the contract's options tell.
+    /// Checks rules between fields, in addition to the rules in the contract's options.
     fn check(_record: &Self::Message, _v: &mut Violations) {}
 }
 
@@ -57,7 +57,7 @@ impl Moment {
         date::local_day(self.now, self.zone)
     }
 
-    /// The day that a caller gave, or today if it gave none. Its fields were admitted before.
+    /// The day that a caller gave, or today if it gave none.
     pub fn day_or_today(&self, day: Option<&Date>) -> NaiveDate {
         day.and_then(Date::naive).unwrap_or_else(|| self.today())
     }

@@ -1,4 +1,4 @@
-//! The gRPC services that every service serves.
+//! The gRPC services that are common to all services.
 
 use tonic::service::Routes;
 

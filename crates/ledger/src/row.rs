@@ -1,4 +1,4 @@
-//! Rows as writes leave them.
+//! The rows that writes insert and update.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use sea_orm::{DbErr, Value};
 use crate::history;
 use crate::record_kind::RecordKind;
 
-/// A record's row as a change leaves it; its first version is inserted, a later one updated.
+/// A record's row after a change; version 1 is inserted, a later one updated.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) kind: &'static RecordKind,
     pub(crate) office: String,
     pub(crate) id: String,
     pub(crate) is_new: bool,
-    /// What the kind's columns hold, in their order.
+    /// The values of the kind's columns, in their order.
     pub(crate) values: Vec<Value>,
 }
 
@@ -39,7 +39,7 @@ impl Row {
         }
     }
 
-    /// Updates what is there.
+    /// The UPDATE of an existing row.
     pub(crate) fn update(&self) -> UpdateStatement {
         let columns = self.kind.columns.iter().zip(&self.values).skip(KEY);
         Query::update()
@@ -57,7 +57,7 @@ pub(crate) const KEY: usize = 2;
 /// Inserts new rows of one kind.
 ///
 /// # Errors
-/// If a row has not as many values as its kind has columns.
+/// If a row has another number of values than its kind has columns.
 pub(crate) fn insert(rows: &[&Row]) -> Result<InsertStatement, DbErr> {
     let mut insert = Query::insert();
     if let Some(first) = rows.first() {

@@ -1,9 +1,9 @@
-//! The tables: the history, which every service has, and what record tables have in common.
+//! Migrations that all services share: the history table and the common part of record tables.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-/// Makes the history table. The first migration of every service.
+/// Creates the history table. The first migration of every service.
 pub struct History;
 
 impl MigrationName for History {
@@ -68,19 +68,19 @@ impl MigrationTrait for History {
 /// The type of a declared column in a migration.
 #[derive(Debug, Clone, Copy)]
 pub enum ColumnType {
-    /// A text, never null.
+    /// A string, not null.
     Text,
-    /// A whole number, never null. Enums too.
+    /// An integer or enum, not null.
     Number,
-    /// Yes or no, never null.
+    /// A boolean, not null.
     Bool,
-    /// A day, null if there is none.
+    /// A local day, nullable.
     Day,
-    /// An instant, null if there is none.
+    /// An instant, nullable.
     Instant,
 }
 
-/// Makes a record's table: what every record has, and its declared columns.
+/// Creates a record table with the common and the declared columns.
 ///
 /// # Errors
 /// If the database refuses.
@@ -122,7 +122,7 @@ pub async fn create_record_table(
     manager.create_table(create).await
 }
 
-/// Gives a record's table another column, which holds a default in the rows that are there.
+/// Adds a column to a record table; existing rows get a default.
 ///
 /// # Errors
 /// If the database refuses.
@@ -144,7 +144,7 @@ pub async fn add_column(
     manager.alter_table(alter).await
 }
 
-/// Removes an index of a record's table.
+/// Drops an index of a record table.
 ///
 /// # Errors
 /// If the database refuses.
@@ -157,7 +157,7 @@ pub async fn drop_index(
     manager.drop_index(drop).await
 }
 
-/// Makes an index of a record's table over the office and these columns.
+/// Creates an index of a record table over the office and these columns.
 ///
 /// # Errors
 /// If the database refuses.
@@ -182,7 +182,7 @@ pub async fn create_index(
     manager.create_index(index).await
 }
 
-/// Runs statements that only one kind of database knows.
+/// Runs statements on one backend only.
 ///
 /// # Errors
 /// If the database refuses.
@@ -202,7 +202,7 @@ pub async fn execute_on(
     Ok(())
 }
 
-/// The migrations that a database has had, by name; none if it is fresh.
+/// The names of the migrations applied to a database; empty for a new one.
 ///
 /// # Errors
 /// If the database can't be read.

@@ -1,4 +1,4 @@
-//! The ledger's key: authenticates history entries and page tokens.
+//! The ledger key: authenticates history entries, page tokens and backups.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -6,7 +6,7 @@ use sha2::Sha256;
 /// A 256-bit digest.
 pub(crate) type Digest = [u8; 32];
 
-/// The key of a deployment's ledgers. All processes of one service need the same.
+/// The ledger key of a deployment. All processes of a service need the same one.
 #[derive(Clone)]
 pub struct Key {
     history: Digest,
@@ -15,7 +15,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Derives the keys for each use from one secret.
+    /// Derives one key for each use from a secret.
     pub fn new(secret: &[u8]) -> Self {
         Self {
             history: authenticate(secret, &[b"taizhang history"]),
@@ -34,14 +34,14 @@ impl Key {
         authenticate(&self.pages, parts)
     }
 
-    /// The digest with which a backup shows that whoever made it has this key.
+    /// The digest of a backup.
     pub fn backup(&self, parts: &[&[u8]]) -> [u8; 32] {
         authenticate(&self.backups, parts)
     }
 }
 
-/// HMAC-SHA256 over the parts, each with its length before it, so that no two lists of parts give
-/// the same text.
+/// HMAC-SHA256 over the parts, each prefixed by its length, so that different lists of parts never
+/// give the same input.
 fn authenticate(key: &[u8], parts: &[&[u8]]) -> Digest {
     // HMAC takes keys of any length, so this can't fail; an empty digest would match nothing.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {

@@ -1,4 +1,4 @@
-//! `StatisticsService`, once for all services that count.
+//! `StatisticsService`, one implementation for all services that have indicators.
 
 use std::sync::Arc;
 

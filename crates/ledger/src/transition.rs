@@ -1,23 +1,24 @@
-//! State machines as data. One table gives the code, the tests and the diagram in the docs.
+//! State machines as tables, from which the code, the tests and the diagrams in `docs/` are derived.
 
 use std::fmt::{Debug, Write};
 
 use taizhang_contracts::{Error, Reason, Result};
 
-/// A row of a state machine: a method takes a record from one of some states to another.
+/// A row of a state machine: a method changes the state from one of several to another.
 #[derive(Debug)]
 pub struct Transition<S: 'static> {
-    /// The method, such as `HoldMeeting`; if it is called on another record, with that in brackets.
+    /// The method, such as `HoldMeeting`; if it is called on another record, followed by which, in
+    /// parentheses.
     pub method: &'static str,
-    /// What the office calls it, such as 会议召开.
+    /// The office's term, such as 会议召开.
     pub label: &'static str,
     /// The states in which it may be called.
     pub from: &'static [S],
-    /// The state that it leads to; none if the state stays.
+    /// The state after it; `None` if the state stays.
     pub to: Option<S>,
 }
 
-/// A method that leads from any of some states to another.
+/// A method that changes the state.
 pub const fn leads<S: Copy>(
     method: &'static str,
     label: &'static str,
@@ -32,7 +33,7 @@ pub const fn leads<S: Copy>(
     }
 }
 
-/// A method that may be called in some states and leaves them as they are.
+/// A method that is allowed in some states and does not change them.
 pub const fn keeps<S: Copy>(
     method: &'static str,
     label: &'static str,
@@ -53,33 +54,33 @@ pub struct Machine<S: 'static> {
     pub resource: &'static str,
     /// The state of a new record.
     pub initial: S,
-    /// Every transition there is.
+    /// All transitions.
     pub transitions: &'static [Transition<S>],
-    /// The name of a state in the contract; its part after the prefix is shown.
+    /// The name of a state in the contract, including the prefix of its enum.
     pub name: fn(&S) -> &'static str,
 }
 
-/// A state machine whose states are told by their names in the contract.
+/// A state machine with its states as names, without the type.
 #[derive(Debug, Clone)]
 pub struct Plain {
     /// The resource whose states these are.
     pub resource: &'static str,
     /// The state of a new record.
     pub initial: &'static str,
-    /// Every transition there is.
+    /// All transitions.
     pub rows: Vec<Row>,
 }
 
-/// A row of such a state machine; see [`Transition`].
+/// A row of a [`Plain`] state machine; see [`Transition`].
 #[derive(Debug, Clone)]
 pub struct Row {
     /// The method.
     pub method: &'static str,
-    /// What the office calls it.
+    /// The office's term.
     pub label: &'static str,
     /// The states in which it may be called.
     pub from: Vec<&'static str>,
-    /// The state that it leads to; none if the state stays.
+    /// The state after it; `None` if the state stays.
     pub to: Option<&'static str>,
 }
 
@@ -87,8 +88,8 @@ impl<S: Copy + PartialEq + Debug> Machine<S> {
     /// The state after a method.
     ///
     /// # Errors
-    /// FAILED_PRECONDITION, reason WRONG_STATE, if the method does not go with the state; it names
-    /// the states in which it would.
+    /// FAILED_PRECONDITION, reason WRONG_STATE, if the method is not allowed in the state; the error
+    /// names the states in which it is.
     pub fn next(&self, method: &str, state: S) -> Result<S> {
         let mut allowed = Vec::new();
         for row in self.transitions.iter().filter(|row| row.method == method) {
@@ -116,14 +117,14 @@ impl<S: Copy + PartialEq + Debug> Machine<S> {
             .with("allowed", allowed.replace('、', ",")))
     }
 
-    /// A state's name without the prefix of its enum.
+    /// The name of a state without the prefix of its enum.
     fn short(&self, state: &S) -> &'static str {
         let name = (self.name)(state);
         let prefix = format!("{}_STATE_", screaming(self.resource));
         name.strip_prefix(prefix.as_str()).unwrap_or(name)
     }
 
-    /// The same without its type, for what treats all machines alike.
+    /// The machine without its type, for code that handles all machines.
     pub fn plain(&self) -> Plain {
         let rows = self.transitions.iter().map(|row| Row {
             method: row.method,
@@ -138,7 +139,7 @@ impl<S: Copy + PartialEq + Debug> Machine<S> {
         }
     }
 
-    /// The diagram, in Mermaid's language.
+    /// The diagram in Mermaid syntax.
     pub fn diagram(&self) -> String {
         let mut out = format!(
             "stateDiagram-v2\n    [*] --> {}\n",

@@ -22,7 +22,7 @@ use crate::ledger::{Ledger, decode};
 use crate::page;
 use crate::record_kind::RecordKind;
 
-/// How many changes are read at once, and so held for a slow reader.
+/// The number of changes read at once, and so buffered for a slow reader.
 const PAGE: u64 = 50;
 /// How often a stream polls for commits of other processes.
 const POLL: Duration = Duration::from_secs(1);
@@ -33,8 +33,8 @@ const MARGIN: Duration = Duration::from_millis(500);
 pub type Messages<T> = BoxStream<'static, Result<T, Status>>;
 
 impl Ledger {
-    /// Each change after the token once and in order, until shortly before the call's deadline or
-    /// until the service stops. The first and the last message only tell the position.
+    /// Streams each change after the token once and in order, until shortly before the call's
+    /// deadline or until the service stops. The first and the last message have only the position.
     ///
     /// # Errors
     /// Those of [`Context::enter`]; INVALID_PAGE_TOKEN.
@@ -93,7 +93,7 @@ impl Ledger {
     }
 }
 
-/// Where a stream is.
+/// The stage of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Begins,
@@ -146,7 +146,7 @@ impl Feed {
 
     /// Reads the next changes; none if there are none up to the last entry.
     async fn read(&mut self) -> Result<Vec<history::Model>> {
-        // What is committed while we read wakes us afterwards.
+        // A commit during the read must wake the next wait.
         self.commits.mark_unchanged();
         let office = &self.context.office;
         let collection = self.kind.collection;
@@ -160,7 +160,7 @@ impl Feed {
         Ok(entries)
     }
 
-    /// Waits until there may be something to read, or the end has come.
+    /// Waits until there may be a new entry, or the stream ends.
     async fn wait(&mut self) {
         let poll = Instant::now() + POLL;
         let wake = self.end.map_or(poll, |end| end.min(poll));
@@ -239,7 +239,7 @@ impl<E: Behavior, Q: Watch<Resource = E::Message>> Watcher<E, Q> {
     }
 }
 
-/// A little before the call's deadline, so that the last message still arrives.
+/// The end of the stream, a little before the call's deadline, so that the last message arrives.
 fn end_before(until: Until) -> Option<Instant> {
     until.0.checked_sub(MARGIN.min(until.remaining() / 4))
 }

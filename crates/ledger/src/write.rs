@@ -1,10 +1,10 @@
 //! One write: its attempts, its commit, and its answer.
 //!
-//! The writes of an office follow one another. A write knows the last entry of the office's
-//! history before it reads anything; it commits as the next one; and the history's primary key
-//! lets only one write be that. So whatever a write has read is still true when it commits, on
-//! both databases and with any number of processes. A write that loses this race begins again
-//! within a transaction that holds the office's lock against all processes, and so can't lose again.
+//! The writes of an office are serialized by optimistic locking. A write reads the last `seq` of the
+//! office's history before anything else and commits the next one, which the history's primary key
+//! lets only one write do. So whatever a write has read is unchanged when it commits, on both
+//! databases and with any number of processes. A write that loses this race is retried within a
+//! transaction that holds the office's lock against all processes, and so can't lose again.
 
 mod request_key;
 mod tx;
@@ -26,13 +26,13 @@ use tx::Pending;
 pub use tx::Tx;
 pub(crate) use tx::{Draft, taken};
 
-/// How often a write begins again before it gives up as [`Reason::LostRace`].
+/// The most attempts of a write before it fails with [`Reason::LostRace`].
 const ATTEMPTS: usize = 20;
 
-/// What one call of a write is answered with.
+/// The answer of one call of a write.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// The record's name; empty in an answer that is given again.
+    /// The record's name; empty in the answer of a retry.
     pub(crate) name: String,
     /// The encoded record.
     pub(crate) body: Vec<u8>,
@@ -50,10 +50,10 @@ enum Attempt {
     Refused(Error),
 }
 
-/// What an attempt is made with.
+/// The state that an attempt begins with.
 struct Begun {
     head: Head,
-    /// The ledger seen from within a batch's transaction, and that transaction.
+    /// The batch transaction, and the ledger that reads through it.
     batch: Option<(Ledger, Arc<BatchTransaction>)>,
 }
 
@@ -61,7 +61,7 @@ impl Ledger {
     /// Runs a write; holds the office's lock from the first attempt to the last.
     ///
     /// # Errors
-    /// What `work` refuses; REQUEST_ID_REUSED; LOST_RACE; if the database is away.
+    /// What `work` refuses; REQUEST_ID_REUSED; LOST_RACE; if the database is unavailable.
     pub(crate) async fn commit<'a>(
         &'a self,
         context: &'a Context,
@@ -71,8 +71,8 @@ impl Ledger {
         let lock = self.locks.of(&context.office);
         let mut known = lock.lock().await;
         for attempt in 0..ATTEMPTS {
-            // Taken out, so that a call that is cancelled leaves no stale head behind. A batch
-            // takes long enough to lose for certain.
+            // Taken out, so that a cancelled call leaves no stale head behind. A batch takes so
+            // long that without the lock it would lose the race.
             let in_batch = attempt > 0 || key.is_batch();
             let begun = self.begin(&context.office, known.take(), in_batch).await?;
             let attempt = self.attempt(context, &key, begun, &mut known, work).await;
@@ -84,7 +84,7 @@ impl Ledger {
                 Attempt::Refused(error) => Err(error),
                 Attempt::Lost => Ok(()),
             };
-            // The first of two identical calls may be why this one failed.
+            // The cause may be an identical call that was committed first.
             if let Some(answers) = self.answered(context, &key).await? {
                 return Ok(answers);
             }
@@ -124,7 +124,7 @@ impl Ledger {
             Ok(answers) => answers,
             Err(error) => {
                 rollback(transaction).await;
-                // A batch may have written already what turned out to be taken.
+                // The batch may have failed after it wrote the conflicting row itself.
                 if key.is_batch() && error.reason() == Reason::LostRace {
                     return self.lost(context, key, &changes).await;
                 }
@@ -164,7 +164,7 @@ impl Ledger {
         }
     }
 
-    /// How a call ends that only asked whether it would succeed: as the real one would.
+    /// Ends a `validate_only` call as the real one would end.
     async fn validated(
         &self,
         context: &Context,
@@ -200,7 +200,7 @@ impl Ledger {
     ) -> (Head, Vec<history::Model>) {
         let time = self.clock.now();
         let ids = key.ids().unwrap_or_default();
-        // The last change of the record that a call is answered with bears the call's request id.
+        // The call's request id is stored with the last change of the record that is its answer.
         let mut answering = vec![None; ids.len()];
         for (i, change) in changes.iter().enumerate() {
             let answer = answers.get(change.call).map_or("", |answer| &answer.name);
@@ -238,7 +238,7 @@ impl Ledger {
         (head, entries)
     }
 
-    /// An error if an id that the caller gave to a new record is taken.
+    /// An error if the id of a new record, given by the caller, is taken.
     async fn first_taken(
         &self,
         context: &Context,
@@ -259,7 +259,7 @@ impl Ledger {
         Ok(None)
     }
 
-    /// The answers that an earlier request with this id got.
+    /// The answers of an earlier request with this request id.
     async fn answered(&self, context: &Context, key: &RequestKey) -> Result<Option<Vec<Answer>>> {
         let Some(ids) = key.ids() else {
             return Ok(None);

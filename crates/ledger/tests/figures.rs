@@ -1,5 +1,5 @@
-//! Every measure over random records, on SQLite and PostgreSQL: a figure is the sum of its
-//! evidence, and what one counts by hand. Also those measures that no service uses yet.
+//! Every measure over random records, on SQLite and PostgreSQL: a figure equals the sum of its
+//! evidence and a count in Rust.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -133,12 +133,12 @@ fn indicators() -> Vec<Indicator> {
     ]
 }
 
-/// The ledger's present day, in the midst of the facilities' days: days to come do not count.
+/// The ledger's today, in the middle of the facilities' days: future days do not count.
 fn today() -> NaiveDate {
     NaiveDate::from_ymd_opt(2022, 1, 3).unwrap()
 }
 
-/// The value and the records of an indicator, counted by hand.
+/// The value and the number of records of an indicator, counted in Rust.
 fn by_hand(id: &str, all: &[Facility], first: NaiveDate, last: NaiveDate) -> (i64, i64) {
     let within = |date: &Option<Date>| {
         let day = date.as_ref().and_then(Date::naive);
@@ -175,7 +175,7 @@ fn by_hand(id: &str, all: &[Facility], first: NaiveDate, last: NaiveDate) -> (i6
     (value, of.len() as i64)
 }
 
-/// Facilities out of a small world: values repeat, and some are absent.
+/// A random facility: values repeat, and some are absent.
 fn facility() -> impl Strategy<Value = Facility> {
     let first = NaiveDate::from_ymd_opt(2021, 12, 20).unwrap();
     let some_day =
@@ -204,7 +204,7 @@ fn facility() -> impl Strategy<Value = Facility> {
         })
 }
 
-/// A call as the runtime lets it in.
+/// A request as the runtime passes it on.
 fn call<T>(message: T) -> Request<T> {
     let caller = Caller {
         system: "tests".into(),

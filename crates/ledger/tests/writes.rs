@@ -1,4 +1,4 @@
-//! What one write sees of its own changes, and what writes have to do with each other.
+//! Visibility of a write's own changes, and isolation of concurrent writes.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -115,7 +115,7 @@ async fn a_write_sees_its_own_changes_by_name_and_gives_no_number_twice() {
                     };
                     last = tx.insert::<facilities::Entity>(None, numbered).await?;
                 }
-                // What was there before is seen by columns, what was made just now by its name.
+                // Queries over columns see the state before, reads by name the new record.
                 assert_eq!(tx.greatest(facilities::COLUMN.seats, all()).await?, before);
                 let name = Name::parse(&last.name).unwrap();
                 let found = tx.find::<facilities::Entity>(&name).await?.unwrap();
@@ -165,14 +165,14 @@ async fn rename(
 
 const OFFICES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
 
-/// Writes that come in at one time are one transaction; what is wrong with one is its own affair.
+/// Concurrent writes share a transaction, and a failed one does not fail the others.
 async fn writes_at_one_time_fail_each_for_itself(url: &str) {
     let timeout = Duration::from_secs(10);
     let ledgers = [ledger(url, timeout).await, ledger(url, timeout).await];
     for office in OFFICES {
         create(&ledgers[0], office, Some("taken")).await.unwrap();
     }
-    // Of one office's history the first process no longer knows the end.
+    // The first process has a stale head of this office.
     create(&ledgers[1], "c", None).await.unwrap();
     let id = |office| (office == "f").then_some("taken");
     let at_once = OFFICES.map(|office| create(&ledgers[0], office, id(office)));
@@ -202,7 +202,7 @@ async fn writes_at_one_time_fail_each_for_itself(url: &str) {
         };
         assert_eq!(there.len(), expected, "{office}");
     }
-    // The same with changes of what is there.
+    // The same with updates.
     create(&ledgers[1], "d", None).await.unwrap();
     let at_once = OFFICES.map(|office| rename(&ledgers[0], office, "taken", office));
     for (office, answer) in OFFICES.into_iter().zip(join_all(at_once).await) {
@@ -259,7 +259,7 @@ async fn an_office_that_waits_for_another_process_holds_up_no_other() {
     postgres.remove().await;
 }
 
-/// Passes connections on, until it falls silent: what is connected then stays so and hears nothing.
+/// A TCP proxy that can stop forwarding without closing its connections.
 struct Wire {
     port: u16,
     silent: watch::Sender<bool>,
@@ -274,7 +274,7 @@ impl Wire {
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let mut far = TcpStream::connect(&address).await.unwrap();
-                // Of those that come later it is not known that it was ever silent.
+                // Later connections are forwarded.
                 let mut silent = told.subscribe();
                 tokio::spawn(async move {
                     tokio::select! {

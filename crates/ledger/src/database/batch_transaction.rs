@@ -30,12 +30,12 @@ struct State {
 }
 
 impl BatchTransaction {
-    /// Begins with the office's lock, which no other process has then.
+    /// Begins, and takes the office's lock against all processes.
     pub(super) async fn begin(pool: &Pool, office: &Office) -> Result<Self, DbErr> {
         let transaction = pool.begin().await?;
         if pool.get_database_backend() == DbBackend::Postgres {
-            // Other writes take it shared, since the history's key keeps them apart. On SQLite the
-            // transaction is the lock.
+            // Other writes take it shared; the history's primary key serializes those. On SQLite the
+            // write transaction itself is the lock.
             let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
             let lock =
                 Statement::from_sql_and_values(DbBackend::Postgres, sql, [office.id().into()]);
@@ -67,7 +67,7 @@ impl BatchTransaction {
         }
     }
 
-    /// All rows of a query, which sees what was put.
+    /// All rows of a query, which sees the pending rows.
     pub(super) async fn all(&self, query: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut state = self.0.lock().await;
         state.flush().await?.query_all_raw(query).await
@@ -93,8 +93,8 @@ impl BatchTransaction {
 }
 
 impl State {
-    /// The transaction with all that was pending: changed rows first, which may make room for new
-    /// ones.
+    /// Writes the pending rows: changed ones before new ones, since a change may free a unique value
+    /// or a booked slot.
     async fn flush(&mut self) -> Result<&Transaction, DbErr> {
         let ended = || DbErr::Custom("the transaction has ended".into());
         let transaction = self.transaction.as_ref().ok_or_else(ended)?;

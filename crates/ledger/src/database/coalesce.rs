@@ -1,8 +1,7 @@
 //! Coalesces calls that arrive at the same time into one statement.
 //!
-//! A statement costs the database and us more than the row that it is about. While one runs, calls
-//! with the same key queue up, and the next statement takes them all. Nothing waits for calls that
-//! have not arrived.
+//! Most of the cost is per statement, not per row. While one runs, calls with the same key queue up,
+//! and the next statement takes them all. Nothing waits for calls that have not arrived.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,7 +20,7 @@ type Queued<I, T> = (I, oneshot::Sender<Outcome<T>>);
 /// Queues by key; of each key one statement runs at a time.
 #[derive(Debug)]
 pub(super) struct Coalesce<K, I, T> {
-    /// How many of so many queued items one statement takes: at least one.
+    /// The number of items that one statement takes, at least 1, by the number queued.
     batch: fn(usize) -> usize,
     /// Whether to yield to the scheduler before each statement, so that calls that have arrived
     /// but have not been polled yet join it: worth it where a statement is short.

@@ -14,13 +14,13 @@ use super::transaction::Transaction;
 use crate::record_kind::RecordKind;
 use crate::row::RowChange;
 
-/// A pool with what makes reads by key and writes of one change cheap, or one transaction of a batch.
+/// A pool with keyed reads and group commit, or one batch transaction.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     pub(super) pool: Pool,
     keyed_reads: Option<KeyedReads>,
     group_commit: GroupCommit,
-    /// The transaction that all statements go through while a batch is under way.
+    /// The batch transaction that all statements go through, if there is one.
     batch: Option<Arc<BatchTransaction>>,
 }
 
@@ -62,8 +62,7 @@ impl Connections {
         row.map(|row| row.try_get_by_index(0)).transpose()
     }
 
-    /// Writes changes in one transaction; a single one together with those that come in at the
-    /// same time.
+    /// Writes changes in one transaction; a single one by group commit.
     pub(crate) async fn write(&self, mut changes: Vec<RowChange>) -> Result<(), DbErr> {
         match changes.pop() {
             Some(only) if changes.is_empty() => self.group_commit.write(only).await,
@@ -74,7 +73,7 @@ impl Connections {
         }
     }
 
-    /// Begins a transaction of several statements, which writes. On SQLite no other does then.
+    /// Begins a write transaction of several statements. On SQLite it excludes other writers.
     pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
         self.pool.begin().await
     }

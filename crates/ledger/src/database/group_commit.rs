@@ -1,7 +1,8 @@
-//! Group commit: writes of one change that come in at one time share a transaction.
+//! Group commit: writes of one change that arrive at the same time share a transaction.
 //!
-//! They are of different offices, or else the history refuses all but one. What the database
-//! refuses together is then written one by one, so that no write fails because of another.
+//! They are of different offices, since the office's lock admits one write at a time. If the
+//! transaction fails because of one change, each is written by itself, so that no write fails
+//! because of another.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -17,11 +18,11 @@ use super::refusals::is_one_changes_fault;
 use crate::history;
 use crate::row::{self, RowChange};
 
-/// How many changes one transaction takes at most.
+/// The most changes of one transaction.
 const MOST: usize = 64;
 
-/// How long a write waits for an office that another process is writing in, before it lets others
-/// pass.
+/// How long a group waits for an office's lock that another process holds, before its changes are
+/// written one by one.
 const LOCK_TIMEOUT_MS: u32 = 200;
 
 /// Coalesces writes of one table; new records and changed ones apart.
@@ -52,8 +53,8 @@ impl GroupCommit {
     }
 
     async fn write_all(&self, changes: &[RowChange]) -> Vec<Result<(), DbErr>> {
-        // In one order everywhere, so that two processes never wait for each other. (The history is
-        // written before the records, which only the writer of the office's next entry locks.)
+        // Sorted, so that two processes lock in the same order and can't deadlock. Rows of records
+        // are locked only by the writer of the office's next entry.
         let mut sorted: Vec<&RowChange> = changes.iter().collect();
         sorted.sort_by(|a, b| a.row.office.cmp(&b.row.office));
         match self.commit(&sorted).await {
@@ -116,7 +117,7 @@ fn statement(changes: &[&RowChange]) -> Statement {
         values.extend(change.entry.values().skip(1));
     }
     let offices: Vec<String> = rows.iter().map(|row| format!("(${row}::text)")).collect();
-    // The lock is read, and so taken, before anything is written.
+    // The CTE is read by the INSERT into history, so the lock is taken before anything is written.
     let mut sql = format!(
         "WITH locked AS (SELECT count(pg_advisory_xact_lock_shared(hashtextextended(office, 0))) \
          FROM (SELECT set_config('lock_timeout', '{LOCK_TIMEOUT_MS}', true)) t, \

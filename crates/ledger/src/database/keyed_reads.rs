@@ -1,4 +1,4 @@
-//! Reads of records by their keys: those that come in at one time are one statement.
+//! Keyed reads: those that arrive at the same time are one statement.
 //!
 //! By hand, since sea-orm has no statement over many keys of several offices that tells which key
 //! a row belongs to. The line GetMeeting of docs/benchmarks.md shows what it is worth.
@@ -11,7 +11,7 @@ use sea_orm::{DbBackend, DbErr, QueryResult, Statement, Value};
 use super::coalesce::Coalesce;
 use super::kept_connections::KeptConnections;
 
-/// How many keys one statement takes at most.
+/// The most keys of one statement.
 const MOST: usize = 256;
 
 type Body = Option<Vec<u8>>;

@@ -20,7 +20,7 @@ impl Pool {
         Self { connection, kept }
     }
 
-    /// Begins a transaction of several statements, which writes. On SQLite no other does then.
+    /// Begins a write transaction of several statements. On SQLite it excludes other writers.
     pub(crate) async fn begin(&self) -> Result<Transaction, DbErr> {
         match self.get_database_backend() {
             DbBackend::Sqlite => self.begin_sqlite("BEGIN IMMEDIATE").await,

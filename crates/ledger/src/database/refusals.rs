@@ -1,18 +1,18 @@
-//! What an error of the database means to callers.
+//! Maps errors of the database to errors of the API.
 
 use sea_orm::{DbErr, RuntimeErr};
 use taizhang_contracts::{Error, Reason};
 
 /// What a failed statement means.
 pub(crate) enum Fault {
-    /// A key is taken, a constraint refuses, or the database chose this transaction to give way:
-    /// what was read is no longer true.
+    /// A unique key or constraint is violated, or the transaction was aborted by a deadlock or
+    /// serialization failure: what was read is stale.
     Conflict,
     /// Anything else, as callers see it.
     Refused(Error),
 }
 
-/// Tells apart what a retry from the start can cure.
+/// Classifies an error by whether a retry from the start can succeed.
 pub(crate) fn fault(error: DbErr) -> Fault {
     match refusal(error) {
         error if error.reason() == Reason::LostRace => Fault::Conflict,
@@ -42,7 +42,7 @@ pub(crate) fn refusal(error: DbErr) -> Error {
 }
 
 fn unavailable(error: &DbErr) -> Error {
-    tracing::warn!(%error, "the database is away");
+    tracing::warn!(%error, "the database is unavailable");
     Error::new(Reason::Unavailable)
 }
 
@@ -59,7 +59,7 @@ fn sqlstate(error: &DbErr) -> Option<String> {
     Some(sqlx_error(error)?.as_database_error()?.code()?.into_owned())
 }
 
-/// Whether the database refused something for what one change of it may be the cause of.
+/// Whether a single change of a group may be the cause of the error.
 pub(super) fn is_one_changes_fault(error: &DbErr) -> bool {
     let Some(code) = sqlstate(error) else {
         return false;

@@ -1,8 +1,8 @@
-//! A read replica: a standby of the database that PostgreSQL keeps in step, a little behind.
+//! A read replica: a streaming standby of PostgreSQL, for late reads.
 //!
-//! Once a second we ask the database how far its log is, and the standby how far it has come. So it
-//! is known for each moment how old the standby's state may be at the most. One that is too old,
-//! away, or a standby of something else is not asked: the database itself answers then.
+//! Once a second the primary's WAL position and the position that the standby has replayed are
+//! compared, which gives an upper bound of the standby's lag. If the lag is too large, or the standby
+//! is unreachable or not one of this primary, late reads go to the primary.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,28 +14,28 @@ use tokio::time::{sleep, timeout};
 
 use super::{Connections, Database, common, postgres, refusal};
 
-/// How old what is read from a replica may be at the most.
+/// The largest lag of a replica that is read from.
 const OLDEST: Duration = Duration::from_secs(10);
-/// How often we look how far it is, and how long a look may take.
+/// The interval of the lag probe, and its timeout.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How a replica stood when it was first looked at.
+/// The state of a replica at the first probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// It is a standby of the database.
+    /// It is a standby of this primary.
     Good,
-    /// It is no standby of this database.
+    /// It is not a standby of this primary.
     Other,
     /// It can't be reached.
     Away,
 }
 
-/// A standby, for reading.
+/// A standby and its lag.
 #[derive(Debug)]
 pub(super) struct Replica {
     connections: Connections,
     service: &'static str,
-    /// What was committed before this moment is there; `None` while it is not asked.
+    /// Everything committed before this moment is replayed; `None` while it must not be read.
     holds: Mutex<Option<Instant>>,
 }
 
@@ -44,7 +44,7 @@ impl Replica {
         self.holds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How old its state is at the most; `None` if it must not be asked.
+    /// The upper bound of its lag; `None` if it must not be read.
     fn age(&self) -> Option<Duration> {
         let age = self.holds().map(|since| since.elapsed());
         age.filter(|age| *age <= OLDEST)
@@ -55,14 +55,14 @@ impl Replica {
             .increment(1);
     }
 
-    /// What a failed read means: the time is over, or the database itself is to be asked.
+    /// Handles a failed read: an error if the deadline has passed, else the primary is read.
     fn failed(&self, error: DbErr) -> Result<()> {
         let error: Error = refusal(error);
         match error.reason() {
             Reason::DeadlineExceeded => return Err(error),
-            // Until the next look finds it.
+            // Not read until the next successful probe.
             Reason::Unavailable => *self.holds() = None,
-            // Such as rows that it had to give up while we read, or a table not there yet.
+            // Such as a conflict with recovery, or a table that is not replicated yet.
             _ => {}
         }
         Ok(())
@@ -70,8 +70,8 @@ impl Replica {
 }
 
 impl Database {
-    /// The same database with a standby for what may be read a little late, and how that stands.
-    /// Metrics tell of it under the service's name.
+    /// Adds a standby for late reads; returns its state too. Metrics are labelled with the service's
+    /// name.
     ///
     /// # Errors
     /// If the URL can't be used.
@@ -83,7 +83,7 @@ impl Database {
         statement_timeout: Duration,
     ) -> Result<(Self, Standing), DbErr> {
         let mut options = common(url, pool);
-        // One that is away now may come.
+        // A standby that is unreachable now may come up later.
         options.connect_lazy(true);
         let replica = Arc::new(Replica {
             connections: postgres(options, pool, Some(statement_timeout)).await?,
@@ -101,8 +101,8 @@ impl Database {
         Ok((self, standing))
     }
 
-    /// Reads what may be a little late: on the replica if there is one that is good and answers,
-    /// else where everything is read. `read` is told how old the state may be.
+    /// A late read: on the replica if its lag is small enough, else, or if that fails, on the
+    /// primary. `read` gets the connections and the upper bound of the lag.
     pub(crate) async fn read_late<T, F>(
         &self,
         read: impl Fn(Connections, Duration) -> F,
@@ -127,7 +127,7 @@ impl Database {
         primary().await.map_err(refusal)
     }
 
-    /// All rows of a query, a little late if there is a replica.
+    /// All rows of a query, as a late read.
     pub(crate) async fn late_rows(&self, query: Statement) -> Result<Vec<QueryResult>> {
         self.read_late(|on, _| {
             let query = query.clone();
@@ -137,23 +137,23 @@ impl Database {
     }
 }
 
-/// How far a database's log is, and which database it is.
+/// The identity of a database and its WAL position.
 #[derive(Debug, PartialEq, Eq)]
 struct Place {
     database: String,
     log: Option<i64>,
 }
 
-/// Looks how far the replica is.
+/// Measures the lag of the replica.
 struct Watcher {
     primary: Connections,
     replica: Weak<Replica>,
-    /// How far the database's log was at some moments, as far as the replica is not there.
+    /// Earlier positions of the primary that the replica has not replayed yet.
     ahead: VecDeque<(Instant, i64)>,
 }
 
 impl Watcher {
-    /// Looks until the replica is needed no more.
+    /// Probes until the replica is dropped.
     async fn watch(mut self) {
         let mut was_good = false;
         while let Some(replica) = self.replica.upgrade() {
@@ -166,10 +166,10 @@ impl Watcher {
             match (was_good, age.is_some()) {
                 (true, false) => tracing::warn!(
                     service = replica.service,
-                    "the replica is away or too far behind; the primary answers for it"
+                    "the replica is unreachable or too far behind; late reads go to the primary"
                 ),
                 (false, true) => {
-                    tracing::info!(service = replica.service, "the replica answers");
+                    tracing::info!(service = replica.service, "late reads go to the replica");
                 }
                 _ => {}
             }
@@ -187,7 +187,7 @@ impl Watcher {
             return Standing::Away;
         };
         let Some(primary) = primary else {
-            // How far it is behind can't be told. It was found to be good, or it is not asked.
+            // The lag is unknown; the replica is read only while the last one measured is small enough.
             return Standing::Good;
         };
         let (Some(log), Some(replayed), true) = (
@@ -206,8 +206,8 @@ impl Watcher {
     }
 }
 
-/// The last moment whose place in the log has been replayed. It and those before are done with, and
-/// so are those that are too old to be of use.
+/// The last moment whose WAL position has been replayed. Removes the replayed positions, and those
+/// older than [`OLDEST`].
 fn reached(ahead: &mut VecDeque<(Instant, i64)>, replayed: i64) -> Option<Instant> {
     let mut last = None;
     while let Some((moment, log)) = ahead.front().copied() {
@@ -221,10 +221,10 @@ fn reached(ahead: &mut VecDeque<(Instant, i64)>, replayed: i64) -> Option<Instan
     last
 }
 
-/// How far a standby has come; null once it was promoted, since a promoted standby has diverged.
+/// The position that a standby has replayed; null once it was promoted, since it has diverged then.
 const REPLAYED: &str = "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END";
 
-/// Which database it is, and how far its log is; `None` if it does not say so in time.
+/// The identity and WAL position of a database; `None` on an error or timeout.
 async fn place(on: &Connections, log: &str) -> Option<Place> {
     let sql = format!(
         "SELECT system_identifier::text || '/' || current_database(), ({log} - '0/0')::bigint \
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replica_holds_what_was_committed_before_the_last_place_that_it_reached() {
+    fn the_last_replayed_position_is_found() {
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
         let mut ahead = VecDeque::from([(at(0), 10), (at(1), 10), (at(2), 30)]);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn places_that_are_too_old_are_forgotten() {
+    fn positions_that_are_too_old_are_removed() {
         let Some(long_ago) = Instant::now().checked_sub(OLDEST * 2) else {
             return;
         };

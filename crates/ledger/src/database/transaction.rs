@@ -1,4 +1,4 @@
-//! Transactions that end only as the database says they ended.
+//! Transactions whose end is always confirmed by the database.
 //!
 //! On SQLite, `BEGIN`, `COMMIT` and `ROLLBACK` are statements like any other here, and not calls of
 //! sqlx's transaction manager. After a failed write SQLite rolls back by itself; the manager then
@@ -153,7 +153,7 @@ impl Session {
         sqlx::query(sql).execute(connection).await.map(|_| ())
     }
 
-    /// What a statement gave. After a constraint has refused it the transaction goes on.
+    /// The result of a statement. The transaction survives a constraint violation only.
     fn checked<T>(&mut self, done: Result<T, sqlx::Error>) -> Result<T, DbErr> {
         done.map_err(|error| {
             if !is_constraint(&error) {

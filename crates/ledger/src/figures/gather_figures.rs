@@ -18,7 +18,7 @@ use crate::record_kind::RecordKind;
 /// The values of `wanted` in the period, in the same order.
 ///
 /// # Errors
-/// If the database is away.
+/// If the database is unavailable.
 pub(crate) async fn gather_figures(
     ledger: &Ledger,
     context: &Context,
@@ -93,7 +93,7 @@ async fn scan(
         let counted = indicator.condition(days);
         select.expr(value(indicator, &counted, backend, days));
         select.expr(match indicator.how {
-            // The records are the value.
+            // The value is the number of records.
             How::Count => Expr::cust("CAST(-1 AS BIGINT)"),
             How::Sum(_) | How::Distinct(_) | How::Days => count(&counted),
         });

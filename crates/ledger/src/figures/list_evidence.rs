@@ -18,7 +18,7 @@ use crate::page;
 /// One page of the records behind a figure, by day.
 ///
 /// # Errors
-/// INVALID_PAGE_TOKEN; if the database is away.
+/// INVALID_PAGE_TOKEN; if the database is unavailable.
 pub(crate) async fn list_evidence(
     ledger: &Ledger,
     office: &Office,
@@ -86,7 +86,7 @@ pub(crate) async fn list_evidence(
     })
 }
 
-/// The records that are counted, each with its id, the day that places it, what it adds, and its
+/// The records that are counted, each with its id, the day that places it, its contribution, and its
 /// body.
 fn counted(indicator: &Indicator, office: &Office, days: Days, ledger: &Ledger) -> SelectStatement {
     let backend = ledger.backend();
@@ -105,7 +105,7 @@ fn counted(indicator: &Indicator, office: &Office, days: Days, ledger: &Ledger) 
         How::Sum(number) => select.expr_as(column(number), adds),
         How::Days => select.expr_as(indicator.lasting(backend, days), adds),
         How::Distinct(of) => {
-            // The first record of each value counts for all of them; no value is not one.
+            // The first record of each value contributes 1, the others 0; NULL is not a value.
             select.expr_window_as(
                 Func::cust(Alias::new("ROW_NUMBER")),
                 WindowStatement::partition_by(Alias::new(of))

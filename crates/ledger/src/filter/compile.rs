@@ -1,4 +1,4 @@
-//! From [`Expr`] to SQL that means the same on SQLite and PostgreSQL.
+//! Compiles an [`Expr`] to SQL with the same meaning on SQLite and PostgreSQL.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use sea_orm::sea_query::extension::sqlite::SqliteExpr;
@@ -7,15 +7,14 @@ use sea_orm::{Condition, DbBackend, Value};
 use taizhang_contracts::Result;
 
 use super::parse::{parse, wrong};
-use super::{Comparison, Expr, Op, Pattern, Placed};
+use super::{Comparison, Expr, Op, Pattern, Positioned};
 use crate::column::{Field, Type, micros};
 
-/// The condition that a filter's records meet; a blank filter is met by all.
-///
-/// Every value is a bound parameter.
+/// Compiles a filter to a condition; a blank filter matches all records. Every value is a bound
+/// parameter.
 ///
 /// # Errors
-/// INVALID_FIELDS, telling where the filter is wrong and what was expected.
+/// INVALID_FIELDS, with the position of the error and what was expected.
 pub(crate) fn compile(text: &str, fields: &[Field], backend: DbBackend) -> Result<Condition> {
     parse(text)?.map_or_else(
         || Ok(Condition::all()),
@@ -23,10 +22,10 @@ pub(crate) fn compile(text: &str, fields: &[Field], backend: DbBackend) -> Resul
     )
 }
 
-/// The condition that an expression holds, or that it doesn't.
+/// The condition that an expression is true, or, if not `holds`, that it is false.
 ///
-/// Negation goes down to the comparisons, for only there is it known which absent value makes SQL
-/// shrug with NULL. Above them there is only AND and OR, where NULL counts as false does.
+/// Negation is pushed down to the comparisons (De Morgan): there NULL is handled explicitly. With
+/// only AND and OR above them, NULL has the effect of false.
 fn condition(expr: &Expr, holds: bool, fields: &[Field], backend: DbBackend) -> Result<Condition> {
     let (parts, all) = match expr {
         Expr::Compare(comparison) => return compare(comparison, holds, fields, backend),
@@ -45,12 +44,12 @@ fn condition(expr: &Expr, holds: bool, fields: &[Field], backend: DbBackend) -> 
 }
 
 fn compare(
-    said: &Comparison,
+    comparison: &Comparison,
     holds: bool,
     fields: &[Field],
     backend: DbBackend,
 ) -> Result<Condition> {
-    let Placed { at, part: path } = &said.field;
+    let Positioned { at, node: path } = &comparison.field;
     let Some(field) = fields.iter().find(|field| field.path == path) else {
         let known: Vec<_> = fields.iter().map(|field| field.path).collect();
         let (zh, en) = (known.join("、"), known.join(", "));
@@ -61,34 +60,38 @@ fn compare(
             format!("no field {path}; expected one of {en}"),
         ));
     };
-    takes(field, &said.op)?;
+    takes(field, &comparison.op)?;
     let column = sql::Expr::col(Alias::new(field.column));
     let test = match field.holds {
-        Type::Text => test_text(column.clone(), said, backend)?,
-        Type::Enum(..) if asks_presence(said) => column.clone().ne(0),
-        _ if asks_presence(said) => column.clone().is_not_null(),
-        _ => test(column.clone(), said.op.part, value(field, &said.value)?),
+        Type::Text => test_text(column.clone(), comparison, backend)?,
+        Type::Enum(..) if asks_presence(comparison) => column.clone().ne(0),
+        _ if asks_presence(comparison) => column.clone().is_not_null(),
+        _ => test(
+            column.clone(),
+            comparison.op.node,
+            value(field, &comparison.value)?,
+        ),
     };
-    Ok(if holds == (said.op.part != Op::NotEqual) {
+    Ok(if holds == (comparison.op.node != Op::NotEqual) {
         Condition::all().add(test)
     } else {
         Condition::any().add(test.not()).add(column.is_null())
     })
 }
 
-fn asks_presence(said: &Comparison) -> bool {
-    said.op.part == Op::Has && said.value.part.is_any()
+fn asks_presence(comparison: &Comparison) -> bool {
+    comparison.op.node == Op::Has && comparison.value.node.is_any()
 }
 
 /// # Errors
 /// INVALID_FIELDS if the field doesn't take the operator.
-fn takes(field: &Field, op: &Placed<Op>) -> Result<()> {
+fn takes(field: &Field, op: &Positioned<Op>) -> Result<()> {
     let taken: &[Op] = match field.holds {
         Type::Enum(..) => &[Op::Equal, Op::NotEqual, Op::Has],
         Type::Bool => &[Op::Equal, Op::NotEqual],
         _ => &Op::ALL,
     };
-    if taken.contains(&op.part) {
+    if taken.contains(&op.node) {
         return Ok(());
     }
     let taken: Vec<_> = taken.iter().map(|op| op.symbol()).collect();
@@ -98,7 +101,7 @@ fn takes(field: &Field, op: &Placed<Op>) -> Result<()> {
     Err(wrong(op.at, zh, en))
 }
 
-/// The test that a value passes; that of `!=` is that of `=`.
+/// The SQL comparison; `!=` gives that of `=`, which the caller negates.
 fn test(column: sql::Expr, op: Op, value: Value) -> sql::Expr {
     match op {
         Op::Equal | Op::NotEqual | Op::Has => column.eq(value),
@@ -109,23 +112,23 @@ fn test(column: sql::Expr, op: Op, value: Value) -> sql::Expr {
     }
 }
 
-fn test_text(column: sql::Expr, said: &Comparison, backend: DbBackend) -> Result<sql::Expr> {
-    let Comparison { op, value, .. } = said;
-    Ok(match (op.part, value.part.plain()) {
-        (Op::Has, _) if value.part.is_any() => column.ne(""),
-        (Op::Has, _) => matches(column, &value.part.anywhere(), backend),
-        (Op::Equal | Op::NotEqual, None) => matches(column, &value.part, backend),
+fn test_text(column: sql::Expr, comparison: &Comparison, backend: DbBackend) -> Result<sql::Expr> {
+    let Comparison { op, value, .. } = comparison;
+    Ok(match (op.node, value.node.plain()) {
+        (Op::Has, _) if value.node.is_any() => column.ne(""),
+        (Op::Has, _) => matches(column, &value.node.anywhere(), backend),
+        (Op::Equal | Op::NotEqual, None) => matches(column, &value.node, backend),
         (op @ (Op::Equal | Op::NotEqual), Some(text)) => test(column, op, text.into()),
         (op, Some(text)) => test(in_code_order(column, backend), op, text.into()),
         (_, None) => {
             let zh = r#"* 只能与 = != : 同用，本字请写作 "\*""#;
-            let en = r#"* goes only with = != and :; write "\*" for itself"#;
+            let en = r#"* is allowed with = != and : only; write "\*" for a literal asterisk"#;
             return Err(wrong(value.at, zh, en));
         }
     })
 }
 
-/// Texts compare by their characters' codes: SQLite's way, but PostgreSQL's only if asked.
+/// Texts are ordered by code point: SQLite's default, on PostgreSQL the collation `C`.
 fn in_code_order(column: sql::Expr, backend: DbBackend) -> sql::Expr {
     match backend {
         DbBackend::Postgres => sql::Expr::cust_with_expr(r#"$1 COLLATE "C""#, column),
@@ -133,8 +136,7 @@ fn in_code_order(column: sql::Expr, backend: DbBackend) -> sql::Expr {
     }
 }
 
-/// The test that a text has the pieces in this order, with anything between them. SQLite's LIKE
-/// ignores case, so there it is GLOB.
+/// Matches a pattern with wildcards. SQLite's LIKE ignores case, so there GLOB is used.
 fn matches(column: sql::Expr, Pattern(pieces): &Pattern, backend: DbBackend) -> sql::Expr {
     let literal = |special: &[char], escape: fn(char) -> String| -> Vec<String> {
         let literal = |c| {
@@ -159,9 +161,9 @@ fn matches(column: sql::Expr, Pattern(pieces): &Pattern, backend: DbBackend) -> 
 }
 
 /// The value to bind for a field.
-fn value(field: &Field, value: &Placed<Pattern>) -> Result<Value> {
+fn value(field: &Field, value: &Positioned<Pattern>) -> Result<Value> {
     value
-        .part
+        .node
         .plain()
         .and_then(|text| bound(field.holds, text))
         .ok_or_else(|| {
@@ -176,7 +178,7 @@ fn value(field: &Field, value: &Placed<Pattern>) -> Result<Value> {
                 ),
                 Type::Instant => (
                     "RFC 3339 时刻，如 2022-01-31T09:00:00+08:00".into(),
-                    "an instant of RFC 3339 such as 2022-01-31T09:00:00+08:00".into(),
+                    "an RFC 3339 instant such as 2022-01-31T09:00:00+08:00".into(),
                 ),
             };
             let path = field.path;
@@ -221,12 +223,12 @@ fn day(text: &str) -> Option<NaiveDate> {
 
 fn instant(text: &str) -> Option<DateTime<Utc>> {
     let instant = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
-    // A leap second has more nanoseconds than a second; not every database knows it.
+    // chrono represents a leap second by 10^9 nanoseconds or more; PostgreSQL has none.
     (in_range(instant.date_naive()) && instant.timestamp_subsec_nanos() < 1_000_000_000)
         .then(|| micros(instant))
 }
 
-/// The years that the contracts know.
+/// The years that the contracts allow.
 fn in_range(day: NaiveDate) -> bool {
     (1..=9999).contains(&day.year())
 }

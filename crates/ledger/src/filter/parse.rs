@@ -1,13 +1,13 @@
-//! From text to [`Expr`], by recursive descent along the grammar of AIP-160.
+//! A recursive-descent parser from text to [`Expr`], by the grammar of AIP-160.
 
 use taizhang_contracts::{Error, Result, Violations};
 
-use super::{Comparison, Expr, MAX_COMPARISONS, MAX_DEPTH, MAX_LENGTH, Op, Pattern, Placed};
+use super::{Comparison, Expr, MAX_COMPARISONS, MAX_DEPTH, MAX_LENGTH, Op, Pattern, Positioned};
 
-/// Reads a filter; a blank one is `None`.
+/// Parses a filter; a blank one gives `None`.
 ///
 /// # Errors
-/// INVALID_FIELDS, telling where the filter is wrong and what was expected.
+/// INVALID_FIELDS, with the position of the error and what was expected.
 pub(super) fn parse(text: &str) -> Result<Option<Expr>> {
     let text: Vec<char> = text.chars().take(MAX_LENGTH + 1).collect();
     if text.len() > MAX_LENGTH {
@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Expr>> {
     }
 }
 
-/// The error that something at a position is wrong.
+/// A syntax or type error at a position.
 pub(super) fn wrong(at: usize, zh: impl AsRef<str>, en: impl AsRef<str>) -> Error {
     let zh = format!("第{at}个字符处：{}", zh.as_ref());
     Violations::of("filter", zh, format!("at character {at}: {}", en.as_ref()))
@@ -58,7 +58,7 @@ struct Parser {
     comparisons: usize,
 }
 
-/// Every method that reads a part of the grammar also skips the space after it.
+/// Every method that parses a token also skips the whitespace after it.
 impl Parser {
     /// `factor {[AND] factor}`
     fn expression(&mut self) -> Result<Expr> {
@@ -111,11 +111,11 @@ impl Parser {
 
     /// `field operator value`
     fn comparison(&mut self) -> Result<Expr> {
-        let field = Placed {
+        let field = Positioned {
             at: self.at(),
-            part: self.word(|c, _| c == ':'),
+            node: self.word(|c, _| c == ':'),
         };
-        if field.part.is_empty() || field.part.starts_with('-') || is_keyword(&field.part) {
+        if field.node.is_empty() || field.node.starts_with('-') || is_keyword(&field.node) {
             self.next = field.at - 1;
             return Err(self.expected("字段、NOT、- 或 (", "a field, NOT, - or ("));
         }
@@ -136,13 +136,13 @@ impl Parser {
                 &format!("an operator: {symbols}"),
             ));
         };
-        let value = Placed {
+        let value = Positioned {
             at: self.at(),
-            part: self.value()?,
+            node: self.value()?,
         };
         Ok(Expr::Compare(Comparison {
             field,
-            op: Placed { at, part: op },
+            op: Positioned { at, node: op },
             value,
         }))
     }
@@ -152,7 +152,7 @@ impl Parser {
         if let Some(quote @ ('"' | '\'')) = self.peek() {
             return self.quoted(quote);
         }
-        // Times have colons: a bare value with a colon begins with a digit.
+        // Instants contain colons: a bare value that begins with a digit may contain one.
         let word = self.word(|c, first| c == ':' && !first.is_ascii_digit());
         if word.is_empty() || is_keyword(&word) {
             self.next = start;
@@ -195,8 +195,8 @@ impl Parser {
         ))
     }
 
-    /// The characters up to a space, parenthesis, quotation mark, operator, or what `ends` a word
-    /// that has a first character.
+    /// The characters up to whitespace, a parenthesis, a quotation mark, an operator, or one for
+    /// which `ends` is true, given the character and the word's first one.
     fn word(&mut self, ends: impl Fn(char, char) -> bool) -> String {
         let rest = &self.text[self.next..];
         let first = rest.first().copied().unwrap_or_default();
@@ -207,7 +207,7 @@ impl Parser {
         word
     }
 
-    /// Takes a keyword if it comes next, as a word of its own.
+    /// Consumes a keyword if it is the next word.
     fn keyword(&mut self, keyword: &str) -> bool {
         let start = self.next;
         let found = self.word(|c, _| c == ':') == keyword;
@@ -217,7 +217,7 @@ impl Parser {
         found
     }
 
-    /// Takes a symbol if it comes next.
+    /// Consumes a symbol if it comes next.
     fn take(&mut self, symbol: &str) -> bool {
         let found = symbol
             .chars()
@@ -261,7 +261,7 @@ fn is_keyword(word: &str) -> bool {
     matches!(word, "AND" | "OR" | "NOT")
 }
 
-/// The only part, or all of them joined.
+/// A single part as it is, several joined.
 fn one_or(mut parts: Vec<Expr>, join: impl FnOnce(Vec<Expr>) -> Expr) -> Expr {
     match parts.pop() {
         Some(only) if parts.is_empty() => only,

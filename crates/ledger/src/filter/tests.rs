@@ -12,7 +12,7 @@ use sea_orm::{
 };
 use taizhang_contracts::Reason;
 
-use super::{Comparison, Expr, MAX_COMPARISONS, MAX_DEPTH, MAX_LENGTH, Op, Pattern, Placed};
+use super::{Comparison, Expr, MAX_COMPARISONS, MAX_DEPTH, MAX_LENGTH, Op, Pattern, Positioned};
 use super::{compile, parse::parse};
 use crate::column::{Field, Type};
 
@@ -44,7 +44,7 @@ fn kind(name: &str) -> Option<i32> {
         .and_then(|i| i32::try_from(i).ok())
 }
 
-// What an expression looks like as text.
+// Printing expressions.
 
 impl fmt::Display for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +67,7 @@ impl fmt::Display for Expr {
             Self::Not(inner) if matches!(**inner, Self::Compare(_)) => write!(f, "NOT {inner}"),
             Self::Not(inner) => write!(f, "NOT ({inner})"),
             Self::Compare(Comparison { field, op, value }) => {
-                write!(f, "{} {} {}", field.part, op.part.symbol(), value.part)
+                write!(f, "{} {} {}", field.node, op.node.symbol(), value.node)
             }
         }
     }
@@ -91,14 +91,14 @@ impl fmt::Display for Pattern {
     }
 }
 
-// What is read.
+// Parsing.
 
-/// A filter as read, printed in full.
+/// A filter, parsed and printed with all parentheses and operators.
 fn read(text: &str) -> String {
     parse(text).unwrap().unwrap().to_string()
 }
 
-/// What the caller of a refused filter is told.
+/// The English error text for an invalid filter.
 fn refusal(text: &str) -> String {
     let error = compile(text, &FIELDS, DbBackend::Sqlite).unwrap_err();
     assert_eq!(error.reason(), Reason::InvalidFields);
@@ -106,7 +106,7 @@ fn refusal(text: &str) -> String {
         unreachable!("one violation")
     };
     assert_eq!(violation.field, "filter");
-    // Both languages name the same place.
+    // Both languages give the same position.
     let at = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).take(4).collect() };
     assert_eq!(at(&violation.zh), at(&violation.en), "{violation:?}");
     violation.en.clone()
@@ -117,7 +117,7 @@ fn accepted(text: &str) -> bool {
 }
 
 #[test]
-fn blank_is_no_filter() {
+fn a_blank_filter_is_none() {
     for text in ["", "  \t\n", "\u{3000}"] {
         assert_eq!(parse(text).unwrap(), None);
         assert!(
@@ -142,7 +142,7 @@ fn or_binds_tighter_than_and() {
 }
 
 #[test]
-fn the_grammar_of_aip_160() {
+fn the_grammar_is_that_of_aip_160() {
     for (text, read_as) in [
         ("a=1", r#"a = "1""#),
         ("a\n= 1\t b!=2", r#"a = "1" AND b != "2""#),
@@ -172,7 +172,7 @@ fn the_grammar_of_aip_160() {
 }
 
 #[test]
-fn errors_say_where_and_what_was_expected() {
+fn errors_give_position_and_expectation() {
     for (text, told) in [
         (
             "title",
@@ -247,13 +247,19 @@ fn errors_say_where_and_what_was_expected() {
         ("day=2022-1-3", "day takes a day"),
         ("day=+2022-1-31", "day takes a day"),
         ("day=0000-01-01", "day takes a day"),
-        ("time>2022-01-31", "time takes an instant of RFC 3339"),
-        ("time>2022-01-31T09:00:00", "time takes an instant"),
-        ("time>9999-12-31T23:59:59-01:00", "time takes an instant"),
-        ("time=2016-12-31T23:59:60Z", "time takes an instant"),
+        ("time>2022-01-31", "time takes an RFC 3339 instant"),
+        ("time>2022-01-31T09:00:00", "time takes an RFC 3339 instant"),
+        (
+            "time>9999-12-31T23:59:59-01:00",
+            "time takes an RFC 3339 instant",
+        ),
+        (
+            "time=2016-12-31T23:59:60Z",
+            "time takes an RFC 3339 instant",
+        ),
         (
             "title < 'a*'",
-            r#"at character 9: * goes only with = != and :; write "\*" for itself"#,
+            r#"at character 9: * is allowed with = != and : only; write "\*" for a literal asterisk"#,
         ),
     ] {
         assert!(refusal(text).contains(told), "{text}: {}", refusal(text));
@@ -276,11 +282,11 @@ fn values_of_every_type() {
 }
 
 #[test]
-fn bounds() {
+fn length_depth_and_comparisons_are_limited() {
     let nested = |depth| format!("{}seats=1{}", "(".repeat(depth), ")".repeat(depth));
     assert!(accepted(&nested(MAX_DEPTH)));
     assert!(refusal(&nested(MAX_DEPTH + 1)).contains("at most 20 parentheses"));
-    // Depth counts what is open, not what has been closed.
+    // Depth counts open parentheses only.
     assert!(accepted(&vec![nested(1); MAX_DEPTH + 1].join(" ")));
 
     let many = |count| vec!["-seats=1"; count].join(" ");
@@ -295,7 +301,7 @@ fn bounds() {
 }
 
 #[test]
-fn values_are_bound_and_never_spliced() {
+fn values_are_bound_parameters() {
     let evil = "'); DROP TABLE records; --";
     for backend in [DbBackend::Sqlite, DbBackend::Postgres] {
         for op in ["=", "!=", ":", "<"] {
@@ -307,7 +313,7 @@ fn values_are_bound_and_never_spliced() {
     }
 }
 
-// What is found: SQL against the plain meaning of an expression.
+// Evaluation: the compiled SQL against an evaluator in Rust.
 
 #[derive(Debug, Clone, Default)]
 struct Row {
@@ -325,14 +331,14 @@ impl Row {
             Expr::And(parts) => parts.iter().all(|part| self.meets(part)),
             Expr::Or(parts) => parts.iter().any(|part| self.meets(part)),
             Expr::Not(inner) => !self.meets(inner),
-            Expr::Compare(said) => self.compares(said),
+            Expr::Compare(comparison) => self.compares(comparison),
         }
     }
 
-    fn compares(&self, said: &Comparison) -> bool {
-        let (op, value) = (said.op.part, &said.value.part);
+    fn compares(&self, comparison: &Comparison) -> bool {
+        let (op, value) = (comparison.op.node, &comparison.value.node);
         let text = value.plain().unwrap_or_default();
-        match said.field.part.as_str() {
+        match comparison.field.node.as_str() {
             "title" => self
                 .title
                 .as_ref()
@@ -374,7 +380,7 @@ fn ordered<T: PartialOrd>(op: Op, have: Option<T>, value: T) -> bool {
     })
 }
 
-/// Whether a text consists of the pieces, with anything in between.
+/// Whether a text matches a pattern.
 fn like(text: &str, Pattern(pieces): &Pattern) -> bool {
     let (first, rest) = pieces.split_first().unwrap();
     let Some(text) = text.strip_prefix(first.as_str()) else {
@@ -400,7 +406,7 @@ fn select(filter: &str, backend: DbBackend) -> sea_orm::Statement {
 }
 
 async fn connect(url: &str) -> DatabaseConnection {
-    // One connection, so that a database in memory or a temporary table stays.
+    // One connection, so that an in-memory database or a temporary table persists.
     let options = ConnectOptions::new(url)
         .max_connections(1)
         .min_connections(1)
@@ -423,7 +429,7 @@ async fn connect(url: &str) -> DatabaseConnection {
     db
 }
 
-/// The numbers of the rows that a filter finds.
+/// The numbers of the rows that a filter matches.
 async fn found(db: &DatabaseConnection, rows: &[Row], filter: &str) -> Vec<i32> {
     let delete = Query::delete().from_table(Alias::new("records")).to_owned();
     db.execute(&delete).await.unwrap();
@@ -454,9 +460,9 @@ async fn found(db: &DatabaseConnection, rows: &[Row], filter: &str) -> Vec<i32> 
     found
 }
 
-/// Holds filters and rows against a database: first every special character in every place of a
-/// pattern, then what chance makes.
-fn means_the_same(url: &str) {
+/// Compares the results of filters on a database with the evaluator: first every special character
+/// at every position of a pattern, then random rows and filters.
+fn agrees_with_the_evaluator(url: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let db = runtime.block_on(connect(url));
     let check = |rows: &[Row], expr: &Expr| {
@@ -493,20 +499,20 @@ fn means_the_same(url: &str) {
 }
 
 #[test]
-fn sqlite_finds_what_is_meant() {
-    means_the_same("sqlite::memory:");
+fn sqlite_agrees_with_the_evaluator() {
+    agrees_with_the_evaluator("sqlite::memory:");
 }
 
 #[test]
-fn postgres_finds_what_is_meant() {
+fn postgres_agrees_with_the_evaluator() {
     let server = std::env::var("TAIZHANG_TEST_POSTGRES")
         .expect("TAIZHANG_TEST_POSTGRES names no PostgreSQL server: run the tests by ./test");
-    means_the_same(&format!("{server}/postgres"));
+    agrees_with_the_evaluator(&format!("{server}/postgres"));
 }
 
-// Chance.
+// Generators.
 
-/// Few characters, so that texts meet often; those that mean something to some language.
+/// Texts of few characters, so that they often match: those with a meaning in SQL or filters.
 fn text() -> impl Strategy<Value = String> + Clone {
     "[aA水库*%_?\\[\\]\\\\'\" ]{0,3}"
 }
@@ -543,15 +549,15 @@ fn row() -> impl Strategy<Value = Row> {
 
 fn comparison(field: &str, op: Op, pieces: Vec<String>) -> Expr {
     Expr::Compare(Comparison {
-        field: placed(field.into()),
-        op: placed(op),
-        value: placed(Pattern(pieces)),
+        field: positioned(field.into()),
+        op: positioned(op),
+        value: positioned(Pattern(pieces)),
     })
 }
 
-/// Nowhere: what is read stands elsewhere and yet is the same.
-fn placed<T>(part: T) -> Placed<T> {
-    Placed { at: 0, part }
+/// A node at position 0; equality ignores the position.
+fn positioned<T>(node: T) -> Positioned<T> {
+    Positioned { at: 0, node }
 }
 
 fn compared(
@@ -564,7 +570,7 @@ fn compared(
         .boxed()
 }
 
-/// What a filter for [`FIELDS`] can say.
+/// Any expression over [`FIELDS`].
 fn expr() -> impl Strategy<Value = Expr> {
     fn plain<T: ToString + fmt::Debug>(
         value: impl Strategy<Value = T> + 'static,
@@ -576,7 +582,7 @@ fn expr() -> impl Strategy<Value = Expr> {
         let prefix = if full { "SOURCE_KIND_" } else { "" };
         format!("{prefix}{short}")
     });
-    // Written in Peking's time, stored in Greenwich's.
+    // Written in UTC+8, stored in UTC.
     let instants = an_instant().prop_map(|time| {
         let zone = chrono::FixedOffset::east_opt(8 * 3600).unwrap();
         time.with_timezone(&zone).to_rfc3339()

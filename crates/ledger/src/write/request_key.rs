@@ -5,7 +5,7 @@ use taizhang_contracts::Write;
 
 use crate::secret::Digest;
 
-/// What identifies a retry: under which id, for what.
+/// What identifies a retry: the request id and the digest of the request.
 pub(crate) struct RequestKey {
     method: &'static str,
     id: Option<String>,
@@ -63,8 +63,8 @@ impl RequestKey {
         &self.digest
     }
 
-    /// The request ids of the calls' answers: the last bears the caller's own, those before it bear
-    /// their index as well.
+    /// The request ids of the calls' answers: the last has the caller's own, those before it have
+    /// their index appended.
     pub(super) fn ids(&self) -> Option<Vec<String>> {
         let id = self.id.as_ref()?;
         let last = self.calls.unwrap_or(1).saturating_sub(1);

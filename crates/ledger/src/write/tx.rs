@@ -1,4 +1,4 @@
-//! What a write has read, and what it changes.
+//! The reads and changes of a write.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,27 +17,27 @@ use crate::record::{Moment, Record};
 use crate::record_kind::RecordKind;
 use crate::row::Row;
 
-/// A write under way: reads at once, and keeps its changes for the commit.
+/// A write in progress: reads immediately, and collects its changes for the commit.
 ///
-/// Within one call, reading by name sees what the call has itself changed, and a number is given
-/// once; whatever looks for records by their columns sees them as they were before the call. A call
-/// of a batch sees in either way what the calls before it have changed.
+/// Within one call, reads by name see the call's own changes, and a number is assigned once; queries
+/// over columns see the records as they were before the call. In a batch, both see the changes of
+/// the calls before.
 pub struct Tx<'a> {
     ledger: &'a Ledger,
     /// In a batch: the ledger as seen from within its transaction, and the transaction.
     batch: Option<(Ledger, Arc<BatchTransaction>)>,
-    /// How many of the changes have been given to that transaction.
+    /// How many of the changes have been written to that transaction.
     flushed: usize,
-    /// Which call of a batch is under way; 0 outside of one.
+    /// The index of the current call of a batch; 0 outside of one.
     call: usize,
-    /// The method that is under way.
+    /// The method of the current call.
     method: &'static str,
     context: &'a Context,
     at: Moment,
     changes: Vec<Pending>,
     /// The index of each record's last change.
     indexes: HashMap<(&'static str, String), usize>,
-    /// The last number given, for each query that asked for the greatest.
+    /// The last number assigned, by the query for the greatest.
     numbers: HashMap<String, i64>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Pending {
     pub(super) call: usize,
     pub(super) method: &'static str,
     pub(super) name: String,
-    /// Whether the record is new and the caller gave its id, which may be taken.
+    /// Whether the record is new and its id was given by the caller, so may be taken.
     pub(super) id_given: bool,
     pub(super) version: i64,
     pub(super) body: Vec<u8>,
@@ -60,11 +60,11 @@ pub(crate) trait Draft: Send {
     fn kind(&self) -> &'static RecordKind;
     /// Its name.
     fn name(&self) -> String;
-    /// What it has of what every record has; of the record before, if it is changed.
+    /// The common fields; those of the version before, if it is changed.
     fn stored(&self) -> Stored<'_>;
     /// When it was deleted, if it is.
     fn delete_time(&self) -> Option<prost_types::Timestamp>;
-    /// Sets what every record has.
+    /// Sets the common fields.
     fn stamp(&mut self, stored: Stored<'_>);
     /// Applies [`Behavior::settle`](crate::Behavior::settle).
     fn settle<'s>(&'s mut self, tx: &'s mut Tx<'_>) -> BoxFuture<'s, Result<()>>;
@@ -93,29 +93,29 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// The changes, and how many of them have been given to the batch's transaction.
+    /// The changes, and how many of them have been written to the batch transaction.
     pub(super) fn into_changes(self) -> (Vec<Pending>, usize) {
         (self.changes, self.flushed)
     }
 
-    /// When the write takes place.
+    /// The time of the write.
     pub fn at(&self) -> Moment {
         self.at
     }
 
-    /// The office that it is about.
+    /// The office that it writes to.
     pub fn office(&self) -> &'a Office {
         &self.context.office
     }
 
-    /// The ledger, for what is read the same way inside of a write and outside.
+    /// The ledger, for reads that are the same within a write and outside.
     pub fn ledger(&self) -> &Ledger {
         self.batch
             .as_ref()
             .map_or(self.ledger, |(ledger, _)| ledger)
     }
 
-    /// Begins another call of a batch: from now on all reading sees what those before have changed.
+    /// Begins the next call of a batch: all reads see the changes of the calls before.
     pub(crate) async fn begin_call(&mut self, call: usize, method: &'static str) {
         if let Some((_, transaction)) = &self.batch {
             for change in self.changes.iter().skip(self.flushed) {
@@ -130,8 +130,8 @@ impl<'a> Tx<'a> {
     pub(crate) async fn body(&self, kind: &RecordKind, id: &str) -> Result<Option<Vec<u8>>> {
         match self.pending(kind, id) {
             Some(change) => Ok(Some(change.body.clone())),
-            // It is as it was committed, since the office's lock is held. Read outside of a batch's
-            // transaction, which would have to write its pending rows first.
+            // Unchanged in this batch, and the office's lock is held, so it is as committed. Read
+            // outside of the batch transaction, which would have to write its pending rows first.
             None => self.ledger.body(kind, self.office(), id).await,
         }
     }
@@ -139,7 +139,7 @@ impl<'a> Tx<'a> {
     /// Reads a record, also a deleted one.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn find<E: Record>(&self, name: &Name<E::Message>) -> Result<Option<E::Message>> {
         let body = self.body(E::KIND, name.id()).await?;
         body.map(|body| ledger::decode(&body)).transpose()
@@ -148,7 +148,7 @@ impl<'a> Tx<'a> {
     /// The office's only record of this type, or its defaults, as it was before the write.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn singleton<E: Record>(&self) -> Result<E::Message> {
         self.ledger().singleton::<E>(self.office()).await
     }
@@ -171,7 +171,7 @@ impl<'a> Tx<'a> {
     /// Like [`Ledger::select`].
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn select<E: Record>(
         &self,
         condition: Condition,
@@ -184,7 +184,7 @@ impl<'a> Tx<'a> {
     /// Like [`Ledger::each`].
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn each<E: Record>(
         &self,
         condition: Condition,
@@ -195,11 +195,11 @@ impl<'a> Tx<'a> {
         ledger.each::<E>(office, condition, page, take).await
     }
 
-    /// The next number of a column among the records that fulfil a condition, deleted ones
-    /// included, from 1 without gaps: the writes of an office follow one another.
+    /// The next number of a column among the records that meet a condition, deleted ones included,
+    /// from 1 without gaps, since the writes of an office are serialized.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn next_number<E: EntityTrait>(
         &mut self,
         column: NumericColumn<E>,
@@ -222,7 +222,7 @@ impl<'a> Tx<'a> {
     /// The greatest value of a number's column; 0 if there is no record.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub async fn greatest<E: EntityTrait>(
         &self,
         column: NumericColumn<E>,
@@ -239,8 +239,8 @@ impl<'a> Tx<'a> {
         Ok(number.flatten().unwrap_or(0))
     }
 
-    /// Stamps, settles and keeps a new record under the id that the caller gave, or else one of our
-    /// own.
+    /// Stamps and settles a new record and adds it to the changes. The id is the caller's or a new
+    /// UUIDv7.
     pub(crate) async fn insert_draft(
         &mut self,
         id: Option<&str>,
@@ -265,7 +265,7 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// Stamps, settles and keeps the change of a record.
+    /// Stamps and settles a changed record and adds it to the changes.
     pub(crate) async fn update_draft(&mut self, draft: &mut dyn Draft) -> Result<()> {
         let before = draft.stored();
         let (version, name) = (version(before.etag) + 1, before.name.to_owned());
@@ -317,7 +317,7 @@ impl<'a> Tx<'a> {
     }
 }
 
-/// An id that a caller gave to a new record is taken.
+/// The error that the id of a new record is taken.
 pub(crate) fn taken(kind: &RecordKind, name: &str) -> Error {
     Error::new(Reason::AlreadyExists)
         .saying(
@@ -332,7 +332,7 @@ fn etag(version: i64) -> String {
     format!("v{version}")
 }
 
-/// The version that an etag stands for; 0 for one that is not ours.
+/// The version of an etag; 0 for one that is malformed.
 fn version(etag: &str) -> i64 {
     etag.strip_prefix('v')
         .and_then(|v| v.parse().ok())

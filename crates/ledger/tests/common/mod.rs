@@ -1,4 +1,4 @@
-//! Databases of a test's own.
+//! A database for each test.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 
