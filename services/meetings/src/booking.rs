@@ -1,7 +1,8 @@
 //! Bookings of rooms and video lines (场地和线路预订).
 //!
-//! That two live bookings of one facility never overlap is a constraint of the database (see
-//! `migration.rs`). The rule here says so first, and names the meeting that holds the slot.
+//! A constraint of the database prevents overlapping live bookings of a facility (see
+//! `migration.rs`). The rule here refuses them before, with the name of the meeting that holds the
+//! slot.
 
 use chrono::TimeDelta;
 use prost_types::Timestamp;
@@ -104,7 +105,7 @@ impl Behavior for bookings::Entity {
     }
 }
 
-/// What can be booked, and for what.
+/// Refuses a facility that can't be booked, and a meeting that is neither planned nor convened.
 fn bookable(facility: &Facility, meeting: &Meeting) -> Result<()> {
     if !matches!(
         facility.kind(),
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rooms_and_lines_are_booked_for_coming_meetings() {
+    fn rooms_and_lines_can_be_booked_for_planned_or_convened_meetings() {
         let of_kind = |kind: FacilityKind| Facility {
             kind: kind.into(),
             ..Default::default()

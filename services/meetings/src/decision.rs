@@ -1,4 +1,4 @@
-//! What meetings decided (决定事项).
+//! Decisions of meetings (决定事项).
 
 use taizhang_contracts::common::Date;
 use taizhang_contracts::meetings::decision_service_server::DecisionService;
@@ -54,7 +54,7 @@ impl Behavior for decisions::Entity {
     }
 }
 
-/// The day on which a meeting decides.
+/// The day of a meeting's decisions: the day on which it was held.
 fn decided_on(meeting: &Meeting) -> Result<Option<Date>> {
     if meeting::was_held(meeting) {
         return Ok(meeting.held_on);
@@ -63,7 +63,7 @@ fn decided_on(meeting: &Meeting) -> Result<Option<Date>> {
         "DECIDED_BY_A_HELD_MEETING",
         &meeting.name,
         "会议尚未召开，不能登记决定事项",
-        "only a meeting that was held decides",
+        "only a meeting that was held has decisions",
     ))
 }
 
@@ -85,7 +85,7 @@ mod tests {
     use taizhang_contracts::meetings::MeetingState;
 
     #[test]
-    fn only_a_meeting_that_was_held_decides() {
+    fn only_a_meeting_that_was_held_has_decisions() {
         let day = Date {
             year: 2022,
             month: 3,

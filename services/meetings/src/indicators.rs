@@ -1,4 +1,4 @@
-//! What the office's meetings, lectures and facilities add up to.
+//! The indicators of meetings, lectures and facilities.
 
 use sea_orm::sea_query::Expr;
 use taizhang_contracts::common::Level;

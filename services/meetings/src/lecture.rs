@@ -71,7 +71,7 @@ fn hold(lecture: &mut Lecture, q: &HoldLectureRequest, at: Moment) -> Result<()>
             "LECTURE_DAY_HAS_COME",
             "lecture.date",
             "宣讲日期未到",
-            "the day of the lecture has not come",
+            "the lecture's day is in the future",
         ));
     }
     if q.audience_count > 0 {
@@ -106,7 +106,7 @@ mod tests {
     use chrono::TimeDelta;
 
     #[test]
-    fn a_lecture_is_held_from_its_day_on() {
+    fn a_lecture_can_be_held_from_its_day_on() {
         let at = Moment {
             now: Default::default(),
             zone: chrono_tz::Asia::Shanghai,

@@ -1,5 +1,5 @@
-//! The meetings service (会议): meetings from the plan to the minutes, what they decide, the rooms
-//! and lines they use, the series they are made from, and lectures.
+//! The meetings service (会议): meetings from the plan to the minutes, decisions, facilities and
+//! bookings, series, and lectures.
 
 mod booking;
 mod calendar;

@@ -21,7 +21,7 @@ use crate::{Meetings, calendar};
 pub(crate) use rules::was_held;
 pub use states::MACHINE;
 
-/// The most bookings that one meeting can hold.
+/// The most bookings of one meeting.
 const MOST_BOOKINGS: u64 = 1000;
 
 entity! {
@@ -59,7 +59,7 @@ impl Record for meetings::Entity {
 }
 
 impl Behavior for meetings::Entity {
-    /// A meeting that is called off, put off or deleted holds no slot any more.
+    /// Releases the bookings of a meeting that is cancelled, postponed or deleted.
     async fn settle(
         meeting: &mut Meeting,
         _before: Option<&Meeting>,

@@ -46,7 +46,7 @@ impl MigrationTrait for Records {
             ],
         )
         .await?;
-        // Every figure over meetings reads this index alone.
+        // A covering index: every figure over meetings is an index-only scan.
         create_index(
             m,
             "meetings",
@@ -174,7 +174,7 @@ const NO_OVERLAP_ON_POSTGRES: &[&str] = &[
      WHERE (state = 1 AND delete_time IS NULL)",
 ];
 
-/// SQLite has one writer at a time, so what a trigger sees is all there is.
+/// SQLite has one writer at a time, so a trigger sees all bookings.
 const NO_OVERLAP_ON_SQLITE: &[&str] = &[
     "CREATE TRIGGER bookings_no_overlap_insert BEFORE INSERT ON bookings \
      WHEN NEW.state = 1 AND NEW.delete_time IS NULL AND EXISTS (SELECT 1 FROM bookings \

@@ -1,4 +1,4 @@
-//! Meetings that recur (会议系列).
+//! Series of recurring meetings (会议系列).
 
 mod recurrence;
 
@@ -41,7 +41,7 @@ impl Record for meeting_series::Entity {
 }
 
 impl Behavior for meeting_series::Entity {
-    /// Makes the meetings of the days that the series was extended by.
+    /// Creates the meetings of the days that the series was extended by.
     async fn settle(
         series: &mut MeetingSeries,
         before: Option<&MeetingSeries>,
@@ -59,7 +59,7 @@ impl Behavior for meeting_series::Entity {
             return Err(Violations::of(
                 "until",
                 format!("一次最多生成{MOST}次会议"),
-                format!("at most {MOST} meetings are made by one call"),
+                format!("at most {MOST} meetings can be created by one call"),
             ));
         }
         for day in days {
@@ -70,14 +70,13 @@ impl Behavior for meeting_series::Entity {
     }
 }
 
-trait Makes {
+trait SeriesMeetings {
     fn days(&self, made: Option<NaiveDate>, until: NaiveDate) -> Vec<NaiveDate>;
     fn meeting(&self, day: NaiveDate, at: Moment) -> Meeting;
 }
 
-impl Makes for MeetingSeries {
-    /// The days after those made and up to `until` on which a meeting falls; one more than allowed
-    /// is enough.
+impl SeriesMeetings for MeetingSeries {
+    /// The days of the recurrence after `made` and up to `until`; at most one more than allowed.
     fn days(&self, made: Option<NaiveDate>, until: NaiveDate) -> Vec<NaiveDate> {
         let (Some(rule), Some(first)) = (
             self.recurrence.and_then(|r| r.rule),
@@ -128,7 +127,7 @@ fn extend(series: &mut MeetingSeries, q: &ExtendMeetingSeriesRequest, _at: Momen
         return Err(Violations::of(
             "until",
             "应晚于已生成至的日期",
-            "must be later than the day up to which meetings were made",
+            "must be later than the day up to which meetings were created",
         ));
     }
     series.made_until = Some(until.into());

@@ -1,4 +1,4 @@
-//! Activities of different receptions that meet in time and want the same leader or the same place.
+//! Clashes: activities of different receptions that overlap and need the same leader or place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,19 +14,19 @@ use crate::Receptions;
 use crate::reception::live;
 use crate::reception::receptions;
 
-/// The longest period that is looked at, in days.
+/// The longest period of one request, in days.
 const LONGEST: i64 = 366;
-/// The most receptions that are looked at, and the most clashes that are told.
+/// The most receptions that are read, and the most clashes in an answer.
 const MOST_RECEPTIONS: u64 = 5000;
 const MOST_CLASHES: usize = 1000;
 
-/// How long an activity without an end is taken to be.
-const USUAL: TimeDelta = TimeDelta::hours(1);
+/// The assumed length of an activity without an end.
+const DEFAULT_LENGTH: TimeDelta = TimeDelta::hours(1);
 
 /// FindClashes.
 ///
 /// # Errors
-/// INVALID_ARGUMENT without a period, or for one with too much in it; if the database is away.
+/// INVALID_ARGUMENT without a period, or for one with too much in it; if the database is unavailable.
 pub(crate) async fn find(
     service: &Receptions,
     context: &Context,
@@ -60,7 +60,7 @@ pub(crate) async fn find(
     Ok(FindClashesResponse { clashes })
 }
 
-/// One activity, and whose it is.
+/// An activity and its reception.
 struct Activity<'a> {
     reception: &'a str,
     item: &'a ItineraryItem,
@@ -68,18 +68,18 @@ struct Activity<'a> {
     end: DateTime<Utc>,
 }
 
-/// What two activities can both want.
+/// A leader or a place.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Wanted<'a> {
+enum Resource<'a> {
     Leader(&'a str),
     Place(&'a str),
 }
 
-/// Goes through the activities of a period by their start, and keeps for each leader and each place
-/// those that have not ended yet: only they can clash with the next.
+/// A sweep over the activities of a period by their start: for each leader and place it keeps those
+/// that have not ended yet, with which the next can clash.
 fn clashes(receptions: &[Reception], period: (NaiveDate, NaiveDate), at: Moment) -> Vec<Clash> {
     let activities = activities(receptions, period, at);
-    let mut open: BTreeMap<Wanted<'_>, Vec<usize>> = BTreeMap::new();
+    let mut open: BTreeMap<Resource<'_>, Vec<usize>> = BTreeMap::new();
     let mut found = BTreeSet::new();
     for (i, next) in activities.iter().enumerate() {
         for wanted in wants(next.item) {
@@ -94,7 +94,7 @@ fn clashes(receptions: &[Reception], period: (NaiveDate, NaiveDate), at: Moment)
             found.extend(others.map(|j| (i, *j)));
             open.push(i);
         }
-        // No need to look further: it is more than is told.
+        // Too many for an answer already.
         if found.len() > MOST_CLASHES {
             break;
         }
@@ -103,7 +103,7 @@ fn clashes(receptions: &[Reception], period: (NaiveDate, NaiveDate), at: Moment)
     found.into_iter().filter_map(pair).collect()
 }
 
-/// The activities that begin in a period, in the order of time.
+/// The activities that begin in a period, ordered by start.
 fn activities<'a>(
     receptions: &'a [Reception],
     (first, last): (NaiveDate, NaiveDate),
@@ -120,7 +120,7 @@ fn activities<'a>(
                 reception,
                 item,
                 start,
-                end: end.unwrap_or(start + USUAL),
+                end: end.unwrap_or(start + DEFAULT_LENGTH),
             })
         })
         .collect();
@@ -128,10 +128,10 @@ fn activities<'a>(
     activities
 }
 
-fn wants(item: &ItineraryItem) -> impl Iterator<Item = Wanted<'_>> {
+fn wants(item: &ItineraryItem) -> impl Iterator<Item = Resource<'_>> {
     let (leader, place) = (item.host_leader.trim(), item.place.trim());
-    let leader = (!leader.is_empty()).then_some(Wanted::Leader(leader));
-    let place = (!place.is_empty()).then_some(Wanted::Place(place));
+    let leader = (!leader.is_empty()).then_some(Resource::Leader(leader));
+    let place = (!place.is_empty()).then_some(Resource::Place(place));
     leader.into_iter().chain(place)
 }
 
@@ -165,7 +165,7 @@ mod tests {
         DateTime::from_timestamp(1_750_000_000 + minute * 60, 0).unwrap()
     }
 
-    /// The start and the length in minutes, and which leader and place it wants.
+    /// The start and length in minutes, and the indexes of the leader and the place.
     type Plan = (i64, i64, usize, usize);
 
     fn item((start, length, leader, place): Plan) -> ItineraryItem {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_touches_does_not_clash_and_both_wants_are_told_once() {
+    fn adjacent_activities_do_not_clash_and_a_pair_is_one_clash() {
         let found = found(&receptions(&[
             (0, (0, 60, 1, 1)),
             (0, (10, 60, 1, 1)),
@@ -231,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_sweep_finds_what_comparing_all_with_all_finds(
+        fn the_sweep_equals_the_comparison_of_all_pairs(
             items in prop::collection::vec(
                 (0..4_usize, (0..200_i64, 1..60_i64, 0..3_usize, 0..3_usize)), 0..40),
         ) {

@@ -1,4 +1,4 @@
-//! What the office's receptions add up to.
+//! The indicators of receptions.
 
 use sea_orm::sea_query::Expr;
 use taizhang_contracts::reception::{
@@ -8,7 +8,7 @@ use taizhang_ledger::figures::{Declaration, Indicator, count, days, sum};
 
 use crate::{reception::receptions, support_assignment::support_assignments};
 
-/// The delegation has come.
+/// The delegation has arrived.
 fn took_place() -> Expr {
     let states = [
         ReceptionState::Receiving,

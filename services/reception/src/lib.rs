@@ -1,5 +1,5 @@
-//! The reception service (政务接待): delegations from their letter to their settlement, held to the
-//! regulations of their day, and the teams from above that the office supports.
+//! The reception service (政务接待): receptions from the letter to the settlement, checked against the
+//! regulations in force on their day, and support assignments.
 
 mod clashes;
 mod indicators;

@@ -48,7 +48,7 @@ impl MigrationTrait for Records {
             ],
         )
         .await?;
-        // Figures place receptions by one of two days, and read one of these indexes for each.
+        // Covering indexes for figures, one for each day that places receptions in a period.
         create_index(
             m,
             "receptions",
@@ -72,7 +72,7 @@ impl MigrationTrait for Records {
             &["settled_on", "total_cost_fen", "state", "delete_time"],
         )
         .await?;
-        // Another reception on the same letter is found here.
+        // For the lookup of other receptions on the same letter.
         create_index(
             m,
             "receptions",

@@ -1,4 +1,4 @@
-//! The reception list and the programme as the office prints them, in Markdown.
+//! The reception list and the programme in Markdown, as the office prints them.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ use crate::reception::receptions;
 /// PrintReception.
 ///
 /// # Errors
-/// NOT_FOUND; if the database is away.
+/// NOT_FOUND; if the database is unavailable.
 pub(crate) async fn print(
     service: &Receptions,
     context: &Context,
@@ -156,13 +156,13 @@ fn table<const N: usize>(
     out.push('\n');
 }
 
-/// A text of a caller's as Markdown that shows it and does nothing else.
+/// A caller's text, escaped for Markdown.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
-            // These are what Markdown and HTML give a meaning to.
+            // Characters with a meaning in Markdown or HTML.
             '\\' | '|' | '*' | '_' | '`' | '~' | '[' | ']' | '<' | '>' | '#' | '!' | '&' => {
                 out.push('\\');
                 out.push(c);
@@ -184,7 +184,7 @@ fn day(date: Option<Date>) -> String {
     naive(date).map_or_else(String::new, |day| day.format("%Y年%-m月%-d日").to_string())
 }
 
-/// From when until when; the end's day only if it is another one.
+/// The start and the end; the day of the end only if it is another one.
 fn period(item: &ItineraryItem, at: Moment) -> String {
     let local = |time: Option<_>| time.and_then(instant).map(|t| t.with_timezone(&at.zone));
     let Some(start) = local(item.start_time.as_ref()) else {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_everything_that_the_rules_ask_for() {
+    fn the_list_has_everything_that_the_rules_require() {
         let at = |text: &str| Some(timestamp(text.parse().unwrap()));
         let reception = Reception {
             title: "省水利厅调研组".into(),
@@ -290,7 +290,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_callers_typed_never_makes_a_row_or_a_cell(text in "\\PC*[|\\\\\n\r]*\\PC*") {
+        fn callers_texts_never_add_a_row_or_a_cell(text in "\\PC*[|\\\\\n\r]*\\PC*") {
             let mut out = String::new();
             table(&mut out, "表", ["甲", "乙"], std::iter::once([plain(&text), String::new()]));
             let row = out.lines().nth(4).unwrap();

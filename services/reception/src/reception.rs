@@ -61,8 +61,8 @@ impl Record for receptions::Entity {
 }
 
 impl Behavior for receptions::Entity {
-    /// Works out what follows from the fields, and holds the reception to the regulations: a step
-    /// is refused if any of its rules, or of those before, refuses.
+    /// Computes the derived fields and checks the regulations: a step is refused if any rule of it
+    /// or of the steps before refuses.
     async fn settle(
         reception: &mut Reception,
         before: Option<&Reception>,
@@ -84,7 +84,7 @@ impl Behavior for receptions::Entity {
     }
 }
 
-/// The receptions that were neither refused nor called off.
+/// The receptions that were neither refused nor cancelled.
 pub(crate) fn live() -> Condition {
     let dropped = [ReceptionState::Refused, ReceptionState::Cancelled];
     Condition::all().add(receptions::COLUMN.state.is_not_in(dropped))
@@ -93,7 +93,7 @@ pub(crate) fn live() -> Condition {
 /// CheckReception.
 ///
 /// # Errors
-/// NOT_FOUND; if the database is away.
+/// NOT_FOUND; if the database is unavailable.
 async fn check(
     service: &Receptions,
     context: &Context,

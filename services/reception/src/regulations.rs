@@ -1,8 +1,8 @@
-//! The regulations on receptions, as data: a row for each rule and each text that it stood in.
+//! The regulations on receptions, as data: a row for each rule in each regulation that has it.
 //!
-//! A reception is judged by the rows in force on its day of arrival, and a step of it by the rows of
-//! that step and those before. What was read in the regulation's text refuses; what is only
-//! remembered, or local, warns, unless the office lets it refuse.
+//! A reception is checked against the rows in force on its day of arrival; a step, against the rows of
+//! that step and those before. Rules verified in the text of the regulation refuse; others warn,
+//! unless the office enforces them.
 
 mod case;
 mod checks;
@@ -17,33 +17,33 @@ use taizhang_contracts::{Error, Reason, Result};
 pub(crate) use case::Case;
 pub use table::RULES;
 
-/// A rule, as it stood in one regulation.
+/// A rule of one regulation.
 #[derive(Debug)]
 pub struct Rule {
-    /// Its id. Where a newer regulation says it anew, two rows have the same one.
+    /// Its id, which is the same in a newer regulation that replaces the rule.
     pub id: &'static str,
     /// Its number in the guide to the domain.
     pub number: &'static str,
-    /// Where it stands.
+    /// Its source and validity.
     pub stands: Stands,
-    /// The step at which it is asked.
+    /// The step at which it is first checked.
     pub step: Step,
-    /// What it says, and what would cure it, in Chinese.
+    /// The rule and the remedy, in Chinese.
     pub zh: (&'static str, &'static str),
     /// The same in English.
     pub en: (&'static str, &'static str),
-    /// The paths of the fields that do not keep it.
+    /// Returns the paths of the fields that break it.
     pub(crate) check: fn(&Case<'_>) -> Vec<String>,
 }
 
-/// Where a rule stands, since when, and how well that is known.
+/// The regulation of a rule, its validity, and how well it is known.
 #[derive(Debug, Clone, Copy)]
 pub struct Stands {
     /// The regulation.
     pub regulation: Regulation,
     /// The article; 0 if it is not known.
     pub article: u8,
-    /// The last day on which it holds, as year, month and day; `None` if there is no end.
+    /// The last day on which it is in force; `None` if there is no end.
     pub until: Option<Day>,
     /// How well it is known.
     pub source: Source,
@@ -59,7 +59,7 @@ pub enum Regulation {
     Receptions2013,
     /// 《党政机关厉行节约反对浪费条例》, revised.
     Frugality2025,
-    /// What many places practise beyond the national texts (地方做法).
+    /// Local practice in addition to the national regulations (地方做法).
     LocalPractice,
 }
 
@@ -79,8 +79,8 @@ impl Regulation {
         }
     }
 
-    /// The first day on which it is taken to be in force. For 2025 that is the day of publication;
-    /// the day set in the text is still to be checked.
+    /// The first day on which it is assumed to be in force. For 2025 this is the day of publication;
+    /// the day in the text is still to be verified.
     pub const fn from(self) -> Day {
         match self {
             Self::Receptions2013 | Self::LocalPractice => (2013, 12, 8),
@@ -92,27 +92,27 @@ impl Regulation {
 /// How well a rule is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// Read in the text of the regulation.
+    /// Verified in the text of the regulation.
     Verified,
-    /// From memory, to be checked against the text.
+    /// From memory, to be verified in the text.
     Remembered,
-    /// A practice or an amount that differs from place to place.
+    /// A local practice or amount.
     Local,
 }
 
-/// The steps at which rules are asked, in their order.
+/// The steps at which rules are checked, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// What a plan must keep: approving, beginning and ending a reception (审批).
+    /// Rules of the plan: checked when a reception is approved, begun and ended (审批).
     Approval,
-    /// What a list must keep: signing it (审签).
+    /// Rules of the list: checked when it is signed (审签).
     Signature,
-    /// What a settlement must keep: settling and filing it (结算).
+    /// Rules of the settlement: checked when a reception is settled and archived (结算).
     Settlement,
 }
 
 impl Step {
-    /// The step that a reception takes next; a reception that does not take place takes none.
+    /// The next step of a reception; `None` if it was refused or cancelled.
     pub(crate) fn ahead(state: ReceptionState) -> Option<Self> {
         match state {
             ReceptionState::Unspecified
@@ -129,7 +129,7 @@ impl Step {
 }
 
 impl Rule {
-    /// Whether it holds on a day.
+    /// Whether it is in force on a day.
     pub fn is_in_force(&self, day: NaiveDate) -> bool {
         let day = (day.year(), day.month(), day.day());
         self.stands.regulation.from() <= day && self.stands.until.is_none_or(|until| day <= until)
@@ -144,7 +144,7 @@ impl Rule {
     }
 }
 
-/// A place at which a reception does not keep a rule.
+/// A field of a reception that breaks a rule.
 #[derive(Debug)]
 pub(crate) struct Finding {
     pub(crate) rule: &'static Rule,
@@ -152,8 +152,8 @@ pub(crate) struct Finding {
     pub(crate) refuses: bool,
 }
 
-/// Refuses a step for which there is a finding that refuses; names every rule that does, each by
-/// the first place at which it is not kept.
+/// Refuses a step if a finding refuses it. The error names every such rule, each with its first
+/// field.
 ///
 /// # Errors
 /// RULE_REFUSES.
@@ -167,7 +167,7 @@ pub(crate) fn refuse(findings: &[Finding]) -> Result<()> {
     let (zh, en) = first.rule.texts();
     let error = Error::new(Reason::RuleRefuses).saying(
         format!("不符合接待规定{count}条：{zh}"),
-        format!("{count} rules on receptions are not kept: {en}"),
+        format!("{count} rules on receptions are broken: {en}"),
     );
     Err(rules.into_iter().fold(error, |error, finding| {
         let (zh, en) = finding.rule.texts();
@@ -176,7 +176,7 @@ pub(crate) fn refuse(findings: &[Finding]) -> Result<()> {
 }
 
 impl Rule {
-    /// What it says, where, and what would cure it.
+    /// The rule, its regulation and article, and the remedy.
     fn texts(&self) -> (String, String) {
         let (title_zh, title_en) = self.stands.regulation.titles();
         let (article_zh, article_en) = self.article();

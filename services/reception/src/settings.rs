@@ -1,4 +1,4 @@
-//! What is local to an office in receptions (接待设置).
+//! The settings of an office for receptions (接待设置).
 
 use chrono::NaiveDate;
 use taizhang_contracts::Violations;
@@ -46,7 +46,7 @@ impl Record for reception_settings::Entity {
             let mut before = settings.yearly_budgets.iter().take(i);
             if before.any(|b| (b.year, b.business) == (budget.year, budget.business)) {
                 v.item("yearly_budgets", i, |v| {
-                    v.add("year", "与前面的重复", "is the same as one before");
+                    v.add("year", "与前面的重复", "is a duplicate");
                 });
             }
         }
@@ -55,13 +55,13 @@ impl Record for reception_settings::Entity {
 
 impl Behavior for reception_settings::Entity {}
 
-/// Whether what holds from a day until another holds on a day.
+/// Whether the range from a day until another one, both included and optional, contains a day.
 pub(crate) fn holds(from: Option<Date>, until: Option<Date>, day: NaiveDate) -> bool {
     naive(from).is_some_and(|from| from <= day) && naive(until).is_none_or(|until| day <= until)
 }
 
-/// Names every entry that ends before it begins, or holds on a day on which one before it with the
-/// same key holds too.
+/// Adds a violation for every entry that ends before it begins, or overlaps with an earlier entry of
+/// the same key.
 fn apart<T, K: PartialEq>(
     v: &mut Violations,
     list: &str,
@@ -92,7 +92,7 @@ fn apart<T, K: PartialEq>(
                 v.add(
                     "valid_from",
                     "与前面同一项的有效期重叠",
-                    "overlaps with one before for the same thing",
+                    "overlaps with an earlier entry of the same kind",
                 );
             });
         }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn one_thing_has_one_standard_on_each_day() {
+    fn standards_of_the_same_kind_do_not_overlap() {
         let settings = ReceptionSettings {
             meal_standards: vec![
                 standard(2, day(2024, 1, 1), day(2024, 12, 31)),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_rule_and_a_second_budget_are_named() {
+    fn an_unknown_rule_and_a_second_budget_are_refused() {
         let enforced = |rule_id: &str| EnforcedRule {
             rule_id: rule_id.into(),
             valid_from: day(2024, 1, 1),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_does_so_on_its_first_and_last_day() {
+    fn first_and_last_day_are_included() {
         let (from, until) = (day(2025, 1, 1), day(2025, 1, 31));
         let on = |month, d| NaiveDate::from_ymd_opt(2025, month, d).unwrap_or_default();
         assert!(holds(from, until, on(1, 1)) && holds(from, until, on(1, 31)));

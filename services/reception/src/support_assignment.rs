@@ -99,13 +99,13 @@ fn update(before: &SupportAssignment, after: &SupportAssignment, _at: Moment) ->
             "FIRST_DAY_STANDS",
             "support_assignment.first_day",
             "保障开始后首日不可更改",
-            "once the support has begun, its first day stands",
+            "the first day can't be changed after the support has begun",
         ));
     }
     Ok(())
 }
 
-/// BeginSupportAssignment: the planned first day becomes the true one.
+/// BeginSupportAssignment: replaces the planned first day by the actual one.
 fn begin(
     assignment: &mut SupportAssignment,
     q: &BeginSupportAssignmentRequest,
@@ -121,7 +121,7 @@ fn begin(
     Ok(())
 }
 
-/// CompleteSupportAssignment: the planned last day becomes the true one.
+/// CompleteSupportAssignment: replaces the planned last day by the actual one.
 fn complete(
     assignment: &mut SupportAssignment,
     q: &CompleteSupportAssignmentRequest,
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// Planned from the 5th to the 10th.
+    /// An assignment planned from the 5th to the 10th.
     fn planned() -> SupportAssignment {
         SupportAssignment {
             first_day: june(5),
@@ -196,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn both_the_first_and_the_last_day_count() {
+    fn the_first_and_the_last_day_both_count() {
         let day = |d| naive(june(d));
         assert_eq!(days(day(5), day(5)), 1);
         assert_eq!(days(day(5), day(10)), 6);
     }
 
     #[test]
-    fn the_true_days_take_the_place_of_the_planned_ones() {
+    fn actual_days_replace_the_planned_ones() {
         let mut assignment = planned();
         let q = BeginSupportAssignmentRequest {
             begun_on: june(6),
@@ -225,14 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn who_begins_after_the_planned_end_has_one_day() {
+    fn an_assignment_that_begins_after_its_planned_end_has_one_day() {
         let mut assignment = planned();
         begin(&mut assignment, &Default::default(), at(15)).unwrap();
         assert_eq!(assignment.first_day, assignment.last_day);
     }
 
     #[test]
-    fn the_first_day_stands_once_it_has_begun() {
+    fn the_first_day_can_not_change_after_the_beginning() {
         let mut before = planned();
         let mut after = before.clone();
         after.first_day = june(4);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_not_called_off() {
+    fn a_completed_assignment_is_not_cancelled() {
         let mut assignment = planned();
         let q = CancelSupportAssignmentRequest {
             reason: "改期".into(),

@@ -1,4 +1,4 @@
-//! The annual summary (年度工作总结): gathered, examined, sealed.
+//! Annual reports (年度工作总结): gathered, reviewed and finalized.
 
 pub(crate) mod states;
 
@@ -39,7 +39,7 @@ impl Record for annual_reports::Entity {
 }
 
 impl Behavior for annual_reports::Entity {
-    /// What is final stays as it is, and stays.
+    /// Refuses to change or delete a final report.
     async fn settle(
         _report: &mut AnnualReport,
         before: Option<&AnnualReport>,
@@ -59,7 +59,7 @@ impl Behavior for annual_reports::Entity {
     }
 }
 
-/// What a draft takes over from one gathering.
+/// The result of gathering that is stored in a draft.
 #[derive(Clone)]
 struct Draft {
     figures: Gathered,
@@ -79,8 +79,8 @@ impl Draft {
 }
 
 impl Reporting {
-    /// Gathers a year and writes its text. Nothing is kept yet: the network is asked before the
-    /// ledger's write begins, and never within it.
+    /// Gathers a year's figures and renders the text. Stores nothing: sources are called before
+    /// the ledger's write begins, never within it.
     async fn draft(
         &self,
         context: &Context,
@@ -89,7 +89,7 @@ impl Reporting {
     ) -> Result<Draft> {
         let office = &context.office;
         let template = self.ledger.singleton::<templates::Entity>(office).await?;
-        // The beginning: what is recorded from here on may not be counted.
+        // The time before gathering: later records may not be counted.
         let gather_time = date::timestamp(self.ledger.moment().now);
         let wanted = template::references(&template.text);
         let figures = self.gather(context, year, before, wanted).await?;
@@ -118,7 +118,8 @@ async fn create(
                     ..Default::default()
                 };
                 report.set_state(MACHINE.initial);
-                // A failure is told in here, so that a retry of what succeeded never sees one.
+                // Returned here, within the write, so that a retry of a successful call gets its answer
+                // even if gathering fails now.
                 draft.as_ref().map_err(Clone::clone)?.put_into(&mut report);
                 let id = Some(q.annual_report_id.as_str()).filter(|id| !id.is_empty());
                 tx.insert::<annual_reports::Entity>(id, report).await
@@ -144,8 +145,8 @@ fn text(
     })
 }
 
-/// Gathering comes before the write. Whether the report may be refreshed the ledger says within
-/// it, to which a retry is known; so a failure of the gathering is told there too.
+/// Gathers before the write. The state is checked within the write, and a failure to gather is
+/// returned there too, so that a retry of a successful call gets its answer.
 async fn refresh(
     reporting: &Reporting,
     context: &Context,
@@ -158,7 +159,7 @@ async fn refresh(
     let draft = if report.state() == AnnualReportState::Draft {
         reporting.draft(context, report.year, Some(&report)).await
     } else {
-        // Told only if it became a draft since.
+        // Returned only if the report became a draft meanwhile.
         Err(Error::new(Reason::LostRace))
     };
     let rule = move |report: &mut AnnualReport, _: &RefreshAnnualReportRequest, _: Moment| {

@@ -1,4 +1,4 @@
-//! What the records would give differently today (核对).
+//! Compares a report with figures gathered today (核对).
 
 use taizhang_contracts::reporting::{
     AnnualReport, AnnualReportState, CompareAnnualReportResponse, FigureDifference, ReportValue,
@@ -7,8 +7,8 @@ use taizhang_contracts::reporting::{
 use crate::digest::digest;
 use crate::gather::Gathered;
 
-/// The figures of a report that differ from today's, in the report's order, and whether a final
-/// report is still what was sealed.
+/// The figures of a report that differ from today's, in the report's order, and whether the digest of
+/// a final report still matches.
 pub(crate) fn compare(report: &AnnualReport, today: &Gathered) -> CompareAnnualReportResponse {
     let differences = report
         .figures
@@ -18,7 +18,7 @@ pub(crate) fn compare(report: &AnnualReport, today: &Gathered) -> CompareAnnualR
                 .figures
                 .iter()
                 .find(|f| f.indicator == figure.indicator)
-                .map_or_else(gone, |f| f.current.clone().unwrap_or_default());
+                .map_or_else(not_provided, |f| f.current.clone().unwrap_or_default());
             let reported = figure.current.clone().unwrap_or_default();
             (reported.value != current.value).then(|| FigureDifference {
                 indicator: figure.indicator.clone(),
@@ -35,8 +35,8 @@ pub(crate) fn compare(report: &AnnualReport, today: &Gathered) -> CompareAnnualR
     }
 }
 
-/// No source has the indicator any more.
-fn gone() -> ReportValue {
+/// The value of an indicator that no source has today.
+fn not_provided() -> ReportValue {
     ReportValue {
         missing_reason: "没有来源提供该指标".into(),
         ..Default::default()
@@ -61,14 +61,14 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_those_of_value_and_of_being_there() {
+    fn differences_are_changed_and_missing_values() {
         let report = AnnualReport {
             figures: vec![
                 figure("same", Some(1)),
                 figure("changed", Some(1)),
                 figure("came", None),
                 figure("went", Some(0)),
-                figure("gone", Some(2)),
+                figure("not_provided", Some(2)),
                 figure("never", None),
             ],
             ..Default::default()
@@ -88,11 +88,11 @@ mod tests {
             .into_iter()
             .map(|d| d.indicator)
             .collect();
-        assert_eq!(ids, ["changed", "came", "went", "gone"]);
+        assert_eq!(ids, ["changed", "came", "went", "not_provided"]);
     }
 
     #[test]
-    fn a_final_report_that_was_tampered_with_is_found() {
+    fn a_final_report_that_was_tampered_with_does_not_match() {
         let today = Gathered {
             figures: Vec::new(),
             missing_sources: Vec::new(),

@@ -1,26 +1,26 @@
-//! The digest that seals a final report.
+//! The digest of a final report.
 //!
 //! SHA-256 over the parts below, in this order. A text is preceded by the number of its UTF-8
 //! bytes, a list by the number of its entries, a value that may be absent by 0 or 1; all numbers
-//! are signed 64-bit, big-endian. So no two reports give the same bytes, and anyone who holds a
-//! report can compute its digest again.
+//! are signed 64-bit, big-endian. So the encoding is injective, and anyone who has a report can
+//! recompute its digest.
 //!
 //! 1. the text `taizhang.AnnualReport.1`
 //! 2. the year
 //! 3. the report's text
 //! 4. the figures, each: indicator, label, unit, source, part_of, decimals, current, previous
-//!    - current and previous, each: whether it is there, and then: value, records,
+//!    - current and previous, each: whether it is present, and then: value, records,
 //!      missing_reason, opening_source
 
 use sha2::{Digest, Sha256};
 use taizhang_contracts::reporting::{AnnualReport, ReportValue};
 
-const FORM: &str = "taizhang.AnnualReport.1";
+const FORMAT: &str = "taizhang.AnnualReport.1";
 
 /// The digest over a report's year, text and figures, in hexadecimal.
 pub(crate) fn digest(report: &AnnualReport) -> String {
     let mut parts = Parts(Sha256::new());
-    parts.text(FORM);
+    parts.text(FORMAT);
     parts.number(report.year.into());
     parts.text(&report.text);
     parts.count(report.figures.len());
@@ -107,7 +107,7 @@ mod tests {
             |r| r.figures.clear(),
             |r| r.figures[0].label = "会".into(),
             |r| {
-                // The same characters, divided otherwise.
+                // The same characters, split differently between two fields.
                 r.figures[0].label = "会".into();
                 r.figures[0].unit = "议次".into();
             },
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_the_digest_never_changes() {
+    fn the_digest_of_a_known_report_is_stable() {
         // Computed with Python's hashlib and struct from the description above.
         assert_eq!(digest(&report()), EXPECTED);
     }

@@ -1,4 +1,4 @@
-//! From a figure of a report to the records behind it, wherever they live (明细).
+//! The evidence of a report's figure, read from its source (明细).
 
 use taizhang_contracts::common::Period;
 use taizhang_contracts::reporting::{
@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 
 use crate::source::{Source, reason};
 
-/// One page of the records behind a figure, as the source that counted it tells them today.
+/// One page of the records behind a figure, as its source returns them today.
 pub(crate) async fn list(
     sources: &[Source],
     context: &Context,
@@ -58,7 +58,7 @@ pub(crate) async fn list(
             next_page_token: page.next_page_token,
             source: source.name.clone(),
         }),
-        Err(status) => Err(passed_on(&source.name, &status)),
+        Err(status) => Err(to_caller(&source.name, &status)),
     }
 }
 
@@ -74,9 +74,9 @@ fn source_of<'a>(sources: &'a [Source], figure: &ReportFigure) -> Result<&'a Sou
     })
 }
 
-/// What the caller did wrong it learns in the source's own words; for the rest it can only try
-/// again.
-fn passed_on(source: &str, status: &Status) -> Status {
+/// Maps a source's error for the caller: errors of the request are passed through, all others are
+/// UNAVAILABLE.
+fn to_caller(source: &str, status: &Status) -> Status {
     match status.code() {
         code @ (Code::PermissionDenied | Code::InvalidArgument) => {
             Status::with_details(code, status.message(), status.details().to_vec().into())
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_records_behind_a_figure_are_with_its_source() {
+    fn evidence_needs_a_configured_source() {
         let error = source_of(&[], &ReportFigure::default()).unwrap_err();
         assert_eq!(error.preconditions()[0].rule, "SOURCE_CONFIGURED");
     }

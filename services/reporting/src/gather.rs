@@ -1,6 +1,6 @@
-//! From the sources' answers to a report's figures.
+//! Gathers a report's figures from all sources.
 //!
-//! A figure that nobody gave is missing, with the reason; it is never a zero.
+//! A figure that no source returned is missing, with the reason; it is never a zero.
 
 use futures::future::{join_all, join3};
 use sea_orm::sea_query::Condition;
@@ -17,47 +17,48 @@ use crate::source::{Source, reason};
 use crate::template::is_name;
 use crate::{Reporting, source};
 
-/// The most indicators that one source may bring into a report.
+/// The most indicators that are used of one source.
 const MOST_INDICATORS: usize = 500;
-/// The longest label or unit word that is taken over, in characters.
+/// The longest label or unit word, in characters; longer ones are cut.
 const LONGEST_WORD: usize = 100;
-/// The most decimals that a source's figures can have.
+/// The most decimals of a figure.
 const MOST_DECIMALS: i32 = 9;
 /// The most opening figures of two years.
 const MOST_OPENING_FIGURES: u64 = 10_000;
-/// The most earlier reports that are asked for the indicators of a source that is away.
+/// The most earlier reports that are searched for the indicators of an unavailable source.
 const MOST_REPORTS: u64 = 20;
 
-/// The figures of a year, and what could not be had.
+/// The figures of a year, and the sources that failed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Gathered {
     pub(crate) figures: Vec<ReportFigure>,
     pub(crate) missing_sources: Vec<MissingSource>,
 }
 
-/// What one source answered.
-struct Answer {
+/// The answers of one source.
+struct SourceAnswer {
     source: String,
     indicators: Result<Vec<Indicator>, Code>,
     current: Result<Vec<Figure>, Code>,
     previous: Result<Vec<Figure>, Code>,
 }
 
-/// What is known beside the sources' answers.
+/// The data that is known without the sources.
 #[derive(Default)]
 struct Background {
     year: i32,
-    /// The figures of earlier reports, the most telling first: they name the indicators of a
-    /// source that is away.
+    /// The figures of earlier reports, by priority: they have the indicators of an unavailable
+    /// source.
     known: Vec<ReportFigure>,
     opening: Vec<OpeningFigure>,
-    /// The indicators that must appear, as they are referred to.
+    /// The indicators that the template refers to.
     wanted: Vec<String>,
 }
 
 impl Reporting {
-    /// Gathers the figures of a year from all sources at once. `before` is the report that they
-    /// are for, as it was, and `wanted` are the indicators that its text refers to.
+    /// Gathers the figures of a year from all sources concurrently. `before` is the present
+    /// version of the report, if it exists, and `wanted` are the indicators that the template
+    /// refers to.
     pub(crate) async fn gather(
         &self,
         context: &Context,
@@ -90,7 +91,7 @@ impl Reporting {
         Ok(assemble(answers, &background))
     }
 
-    /// The indicators of every source, or why they are not known.
+    /// The indicators of every source, or its error.
     pub(crate) async fn indicators(
         &self,
         context: &Context,
@@ -104,14 +105,14 @@ impl Reporting {
     }
 }
 
-async fn ask(source: &Source, context: &Context, year: i32) -> Answer {
+async fn ask(source: &Source, context: &Context, year: i32) -> SourceAnswer {
     let (indicators, current, previous) = join3(
         source.indicators(context),
         source.figures(context, year),
         source.figures(context, year - 1),
     )
     .await;
-    Answer {
+    SourceAnswer {
         source: source.name.clone(),
         indicators: indicators.map_err(|s| s.code()),
         current: current.map_err(|s| s.code()),
@@ -119,8 +120,8 @@ async fn ask(source: &Source, context: &Context, year: i32) -> Answer {
     }
 }
 
-/// Puts the answers together. Pure: what it gives depends on what it is given.
-fn assemble(answers: Vec<Answer>, background: &Background) -> Gathered {
+/// Combines the answers: a pure function.
+fn assemble(answers: Vec<SourceAnswer>, background: &Background) -> Gathered {
     let mut figures: Vec<ReportFigure> = Vec::new();
     let mut missing_sources = Vec::new();
     for answer in &answers {
@@ -147,7 +148,7 @@ fn assemble(answers: Vec<Answer>, background: &Background) -> Gathered {
     }
     for id in &background.wanted {
         if !figures.iter().any(|f| f.indicator == *id) {
-            figures.push(nobodys(id, &answers, background));
+            figures.push(unknown_indicator(id, &answers, background));
         }
     }
     Gathered {
@@ -156,8 +157,8 @@ fn assemble(answers: Vec<Answer>, background: &Background) -> Gathered {
     }
 }
 
-impl Answer {
-    /// Why part of the answer is missing, if it is.
+impl SourceAnswer {
+    /// Why an answer is missing, if one is.
     fn failure(&self) -> Option<String> {
         let code = self
             .indicators
@@ -168,16 +169,16 @@ impl Answer {
         Some(reason(&self.source, *code).0)
     }
 
-    /// The source's indicators; those last known if it does not tell them now.
+    /// The source's indicators; if it did not return them, those of earlier reports.
     fn indicators(&self, background: &Background) -> Vec<Indicator> {
         if let Ok(indicators) = &self.indicators {
             return indicators
                 .iter()
                 .take(MOST_INDICATORS)
                 .map(|i| Indicator {
-                    label: word(&i.label),
-                    unit: word(&i.unit),
-                    part_of: word(&i.part_of),
+                    label: bounded(&i.label),
+                    unit: bounded(&i.unit),
+                    part_of: bounded(&i.part_of),
                     decimals: i.decimals.clamp(0, MOST_DECIMALS),
                     ..i.clone()
                 })
@@ -213,9 +214,9 @@ impl Answer {
         }
     }
 
-    /// This year's value. What was counted stands; an opening figure only fills in where the
-    /// ledger was not kept. A zero of a kind that was never recorded counts as a zero if the
-    /// source's ledger was in use that year at all.
+    /// This year's value. A counted value takes precedence over an opening figure, which is used
+    /// only if the ledger was not kept. If no record of the kind exists, the zero is valid only if
+    /// another figure shows that the source's ledger was in use that year.
     fn current(&self, id: &str, opening: Option<&OpeningFigure>) -> ReportValue {
         let figure = match self.find(&self.current, id) {
             Ok(figure) => figure,
@@ -230,8 +231,8 @@ impl Answer {
         }
     }
 
-    /// Last year's value. An opening figure was entered because the records of that year are not
-    /// whole, so it goes before them.
+    /// Last year's value. An opening figure takes precedence over a counted value, since it was
+    /// entered because the records of that year are incomplete.
     fn previous(&self, id: &str, opening: Option<&OpeningFigure>) -> ReportValue {
         if let Some(opening) = opening {
             return entered(opening);
@@ -243,17 +244,17 @@ impl Answer {
         }
     }
 
-    /// A figure of a year, or the value that says why there is none.
+    /// A figure of a year, or a missing value with the reason.
     fn find<'a>(
         &self,
         figures: &'a Result<Vec<Figure>, Code>,
         id: &str,
     ) -> Result<&'a Figure, ReportValue> {
-        let told = |code: &Code| missing(source::reason(&self.source, *code).0);
+        let failed = |code: &Code| missing(source::reason(&self.source, *code).0);
         if let Err(code) = &self.indicators {
-            return Err(told(code));
+            return Err(failed(code));
         }
-        let figures = figures.as_ref().map_err(told)?;
+        let figures = figures.as_ref().map_err(failed)?;
         figures
             .iter()
             .find(|f| f.indicator == id)
@@ -269,8 +270,8 @@ impl Background {
     }
 }
 
-/// An indicator that the text refers to and no source tells of.
-fn nobodys(id: &str, answers: &[Answer], background: &Background) -> ReportFigure {
+/// The figure of an indicator that the template refers to and no source returned.
+fn unknown_indicator(id: &str, answers: &[SourceAnswer], background: &Background) -> ReportFigure {
     let away: Vec<&str> = answers
         .iter()
         .filter(|a| a.indicators.is_err())
@@ -299,7 +300,7 @@ fn nobodys(id: &str, answers: &[Answer], background: &Background) -> ReportFigur
 
 const NOT_KEPT: &str = "台账启用前无记录，且无期初数";
 
-/// Whether a figure says something: the ledger was kept, or it holds a number all the same.
+/// Whether a figure is usable: the ledger was kept, or the value is not zero.
 fn kept(figure: &Figure) -> bool {
     figure.kept || figure.value != 0
 }
@@ -327,8 +328,8 @@ fn missing(why: impl Into<String>) -> ReportValue {
     }
 }
 
-/// A word of a source's, in one line and bounded: a source may be another team's system.
-fn word(text: &str) -> String {
+/// A text of a source in one line of limited length: a source may be another team's system.
+fn bounded(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control())
         .take(LONGEST_WORD)

@@ -1,8 +1,8 @@
-//! The reporting service (年度工作总结): gathers figures from the services that count them, writes
-//! the annual summary from the office's template, and leads from each figure to its records.
+//! The reporting service (年度工作总结): gathers figures from the services that count them, renders
+//! the annual summary from the office's template, and returns the evidence of each figure.
 //!
-//! It knows no indicator by name. What can be counted it asks its [`Source`]s, and a county system
-//! that serves `StatisticsService` can be one more of them.
+//! It knows no indicator by name: the [`Source`]s list theirs. Any system that serves
+//! `StatisticsService` can be a source.
 
 mod annual_report;
 mod compare;
@@ -63,7 +63,7 @@ pub struct Reporting {
     sources: Arc<[Source]>,
 }
 
-/// The service's gRPC services over a ledger. The order of the sources is that of the figures.
+/// The service's gRPC services over a ledger. Figures are in the order of the sources.
 pub fn routes(ledger: Ledger, sources: Vec<Source>) -> Routes {
     let reporting = Reporting {
         ledger: ledger.clone(),

@@ -30,8 +30,8 @@ impl Record for opening_figures::Entity {
 }
 
 impl Behavior for opening_figures::Entity {
-    /// An indicator has one live opening figure in a year. The writes of an office follow one
-    /// another, so what is not there now is not there at the commit either.
+    /// Refuses a second live opening figure of an indicator and year. The writes of an office are
+    /// serialized, so the check holds at the commit.
     async fn settle(
         figure: &mut OpeningFigure,
         _before: Option<&OpeningFigure>,

@@ -20,19 +20,19 @@ pub struct Source {
     pub name: String,
     /// The channel to it.
     pub channel: Channel,
-    /// The longest that one answer may take.
+    /// The deadline of one call.
     pub deadline: Duration,
 }
 
-/// The timeout of a call to a source: its own deadline, but at most four fifths of the time that
-/// the caller has left. The last fifth is for the work after the answers, so that a late source
-/// leaves its figures missing and does not make our own answer late.
+/// The timeout of a call to a source: its own deadline, but at most four fifths of the caller's
+/// remaining time. The last fifth is reserved for the work after the answers, so that a late source
+/// leaves its figures missing instead of exceeding the caller's deadline.
 fn timeout(own: Duration, left: Option<Duration>) -> Duration {
     left.map_or(own, |left| own.min(left - left / 5))
 }
 
 impl Source {
-    /// The indicators that it can count.
+    /// Its indicators.
     pub(crate) async fn indicators(&self, context: &Context) -> Result<Vec<Indicator>, Status> {
         let parent = context.office.to_string();
         let q = ListIndicatorsRequest { parent };
@@ -64,7 +64,7 @@ impl Source {
         self.logged(self.client(context).list_evidence(q).await)
     }
 
-    /// A client for one call on behalf of the caller, whose time starts now.
+    /// A client for one call on behalf of the caller; the timeout starts here.
     fn client(&self, context: &Context) -> StatisticsServiceClient<OnBehalf> {
         let timeout = timeout(self.deadline, context.until.map(|u| u.remaining()));
         StatisticsServiceClient::new(on_behalf(context, self.channel.clone(), timeout))
@@ -84,11 +84,14 @@ impl Source {
 pub(crate) fn reason(source: &str, code: Code) -> (String, String) {
     let (zh, en) = match code {
         // The channel's own timeout shows as CANCELLED.
-        Code::DeadlineExceeded | Code::Cancelled => ("超过时限", "it is late"),
+        Code::DeadlineExceeded | Code::Cancelled => ("超过时限", "the deadline was exceeded"),
         Code::Unavailable => ("无法连接", "it can't be reached"),
         Code::PermissionDenied => ("令牌没有该来源的读取权限", "the token lacks its read scope"),
         Code::Unauthenticated => ("该来源不接受此令牌", "it does not accept the token"),
-        Code::Unimplemented => ("该来源不提供统计接口", "it serves no statistics"),
+        Code::Unimplemented => (
+            "该来源不提供统计接口",
+            "it does not serve StatisticsService",
+        ),
         Code::ResourceExhausted => ("该来源繁忙", "it is overloaded"),
         Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition | Code::OutOfRange => {
             ("该来源拒绝了取数请求", "it refused the request")

@@ -1,5 +1,4 @@
-//! The template that the text of the summary is made from (总结模板). `docs/template.md` tells its
-//! language.
+//! The template of the summary (总结模板). Its language is documented in `docs/template.md`.
 
 mod check;
 mod render;
@@ -20,7 +19,7 @@ use tonic::{Code, Status};
 use crate::Reporting;
 use crate::source::reason;
 
-/// The text until the office writes its own.
+/// The default template.
 const DEFAULT: &str = include_str!("template/default.md");
 
 entity! {
@@ -55,8 +54,8 @@ pub(crate) fn is_name(id: &str) -> bool {
         && !render::VARIABLES.contains(&id)
 }
 
-/// The verdict is told by the ledger, after the request's own errors, and not to a retry of what
-/// succeeded.
+/// Checks the template before the write; the result is returned within the write, after the errors
+/// of the request and not for a retry of a successful call.
 async fn update(
     reporting: &Reporting,
     context: &Context,
@@ -82,7 +81,7 @@ serve! {
 impl Reporting {
     /// Checks a template against the indicators of all sources.
     async fn examine(&self, context: &Context, text: &str) -> Result<()> {
-        // What is empty or too long the ledger refuses.
+        // The ledger refuses an empty or too long text.
         if text.is_empty() || text.len() > render::LONGEST_TEXT {
             return Ok(());
         }
@@ -113,11 +112,11 @@ fn refuse_if_any(problems: Vec<Failure>) -> Result<()> {
     v.finish()
 }
 
-/// Without all indicators one can't say which are unknown.
+/// The error that a template can't be checked, since a source did not list its indicators.
 fn unchecked(source: &str, code: Code) -> Error {
     let (zh, en) = reason(source, code);
     let kind = match code {
-        // Another try with the same token would not cure it.
+        // A retry with the same token can't succeed.
         Code::PermissionDenied => Reason::ScopeMissing,
         _ => Reason::Unavailable,
     };

@@ -1,4 +1,4 @@
-//! The service over its own routes, with sources that are real gRPC servers and a real database.
+//! The service over its own routes, with gRPC servers as sources and an SQLite database.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm_migration::MigratorTrait;
-use source::{Behaviour, Fake};
+use source::{FakeSource, Mode};
 use taizhang_contracts::caller::{Caller, Secret};
 use taizhang_contracts::history::ListHistoryRequest;
 use taizhang_contracts::history::history_service_client::HistoryServiceClient;
@@ -27,11 +27,11 @@ use tonic_types::StatusExt;
 
 const OFFICE: &str = "offices/demo";
 
-/// Puts the caller, and until when it waits, where the runtime puts them.
+/// Sets the extensions of a request that the runtime sets: the caller and the deadline.
 #[derive(Clone)]
-struct As(Arc<Caller>, Option<Until>);
+struct AsCaller(Arc<Caller>, Option<Until>);
 
-impl Interceptor for As {
+impl Interceptor for AsCaller {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         request.extensions_mut().insert(self.0.clone());
         if let Some(until) = self.1 {
@@ -41,9 +41,9 @@ impl Interceptor for As {
     }
 }
 
-type Way = InterceptedService<Routes, As>;
+type CallerClient = InterceptedService<Routes, AsCaller>;
 
-/// What the default text tells of beside meetings and matters.
+/// The indicators of the default template other than those of meetings and matters.
 const OTHERS: &[(&str, &str, &str)] = &[
     ("county_supervision_notices_issued", "其他", "期"),
     ("supervision_bulletins_issued", "其他", "期"),
@@ -77,22 +77,22 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("inspection_support_assignments", "其他", "次"),
 ];
 
-struct County {
-    meetings: Fake,
-    supervision: Fake,
-    /// The other services, and the rest of supervision.
-    others: Fake,
+struct TestReporting {
+    meetings: FakeSource,
+    supervision: FakeSource,
+    /// The indicators of all other services.
+    others: FakeSource,
     routes: Routes,
     _folder: tempfile::TempDir,
 }
 
-impl County {
-    async fn open() -> Self {
+impl TestReporting {
+    async fn start() -> Self {
         Self::with_deadline(Duration::from_millis(400)).await
     }
 
     async fn with_deadline(deadline: Duration) -> Self {
-        let meetings = Fake::start(
+        let meetings = FakeSource::start(
             "meetings",
             &[
                 ("meetings_total", "组织召开各类会议", "次"),
@@ -117,7 +117,7 @@ impl County {
         .await;
         meetings.count(2022, &[475, 4, 12, 1, 115, 36, 5317, 1, 0]);
         meetings.count(2021, &[462, 4, 12, 0, 110, 30, 5000, 0, 1]);
-        let supervision = Fake::start(
+        let supervision = FakeSource::start(
             "supervision",
             &[
                 (
@@ -142,10 +142,10 @@ impl County {
         )
         .await;
         supervision.count(2022, &[8, 44, 25, 77, 90, 80]);
-        let others = Fake::start("others", OTHERS).await;
+        let others = FakeSource::start("others", OTHERS).await;
         others.count(2022, &[1; OTHERS.len()]);
         others.count(2021, &[1; OTHERS.len()]);
-        let source = |name: &str, fake: &Fake| Source {
+        let source = |name: &str, fake: &FakeSource| Source {
             name: name.into(),
             channel: fake.channel(),
             deadline,
@@ -177,7 +177,7 @@ impl County {
         }
     }
 
-    fn caller(&self) -> As {
+    fn caller(&self) -> AsCaller {
         let caller = Caller {
             system: "test".into(),
             offices: vec![Office::from_id("demo").unwrap()],
@@ -185,18 +185,18 @@ impl County {
             token_id: "t1".into(),
             token: Secret("the-callers-token".into()),
         };
-        As(Arc::new(caller), None)
+        AsCaller(Arc::new(caller), None)
     }
 
-    fn reports(&self) -> AnnualReportServiceClient<Way> {
+    fn reports(&self) -> AnnualReportServiceClient<CallerClient> {
         AnnualReportServiceClient::with_interceptor(self.routes.clone(), self.caller())
     }
 
-    fn opening(&self) -> OpeningFigureServiceClient<Way> {
+    fn opening(&self) -> OpeningFigureServiceClient<CallerClient> {
         OpeningFigureServiceClient::with_interceptor(self.routes.clone(), self.caller())
     }
 
-    fn templates(&self) -> TemplateServiceClient<Way> {
+    fn templates(&self) -> TemplateServiceClient<CallerClient> {
         TemplateServiceClient::with_interceptor(self.routes.clone(), self.caller())
     }
 
@@ -342,11 +342,11 @@ fn violations(status: &Status) -> String {
 }
 
 #[tokio::test]
-async fn a_report_from_the_first_draft_with_gaps_to_the_sealed_one() {
-    let office = County::open().await;
-    office.supervision.behave(Behaviour::Late);
+async fn a_report_from_a_draft_with_gaps_to_final() {
+    let office = TestReporting::start().await;
+    office.supervision.set_mode(Mode::Late);
 
-    // The draft stands, with gaps.
+    // The draft has gaps.
     let draft = office.create("r2022").await;
     assert_eq!(draft.name, "offices/demo/annualReports/r2022");
     assert_eq!(draft.state(), AnnualReportState::Draft);
@@ -359,7 +359,7 @@ async fn a_report_from_the_first_draft_with_gaps_to_the_sealed_one() {
         draft.missing_sources[0].reason,
         "来源 supervision 未答复：超过时限"
     );
-    // The source never told of these; the template refers to them.
+    // The template refers to these; the source never listed them.
     let matters = current(&draft, "matters_registered");
     assert_eq!(matters.value, None);
     assert!(matters.missing_reason.contains("supervision"));
@@ -378,7 +378,7 @@ async fn a_report_from_the_first_draft_with_gaps_to_the_sealed_one() {
             .contains("全年立项登记督查事项［缺：matters_registered，")
     );
 
-    // A gap forbids the seal, and says which.
+    // A report with gaps is not finalized; the error names them.
     office.submit(&draft.name).await.unwrap();
     let refused = office.finalize(&draft.name).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
@@ -393,7 +393,7 @@ async fn a_report_from_the_first_draft_with_gaps_to_the_sealed_one() {
         .collect();
     assert!(subjects.contains(&"supervision") && subjects.contains(&"matters_closed"));
 
-    // In review it is not counted again; given back, it is.
+    // It can't be refreshed in review; it can after it was returned.
     assert_eq!(
         reason(&office.refresh(&draft.name).await.unwrap_err()),
         "WRONG_STATE"
@@ -410,11 +410,11 @@ async fn a_report_from_the_first_draft_with_gaps_to_the_sealed_one() {
         .unwrap()
         .into_inner();
     assert_eq!(back.return_reason, "督查数据未取得");
-    office.supervision.behave(Behaviour::Answer);
+    office.supervision.set_mode(Mode::Answer);
     let whole = office.refresh(&draft.name).await.unwrap();
     assert!(whole.missing_sources.is_empty());
     assert_eq!(current(&whole, "matters_registered").value, Some(90));
-    // Nothing was kept the year before, and that forbids nothing.
+    // Missing figures of the year before do not prevent the finalization.
     assert_eq!(previous(&whole, "matters_registered").value, None);
     assert_eq!(
         previous(&whole, "matters_registered").missing_reason,
@@ -436,7 +436,7 @@ async fn a_report_from_the_first_draft_with_gaps_to_the_sealed_one() {
         (&whole.text, &whole.figures)
     );
 
-    // What the records give now is another matter.
+    // Later changes of the sources show in the comparison only.
     assert_eq!(office.compare(&draft.name).await.differences, []);
     office
         .meetings
@@ -449,7 +449,7 @@ async fn a_report_from_the_first_draft_with_gaps_to_the_sealed_one() {
     assert_eq!(difference.reported.as_ref().unwrap().value, Some(475));
     assert_eq!(difference.current.as_ref().unwrap().value, Some(476));
 
-    // Nothing changes what is final.
+    // A final report is immutable.
     for refused in [
         office.refresh(&draft.name).await.unwrap_err(),
         office.submit(&draft.name).await.unwrap_err(),
@@ -478,7 +478,7 @@ async fn a_report_from_the_first_draft_with_gaps_to_the_sealed_one() {
         sealed
     );
 
-    // And all of it is told by the history.
+    // The history has every step.
     let q = ListHistoryRequest {
         name: draft.name.clone(),
         ..Default::default()
@@ -501,8 +501,8 @@ async fn a_report_from_the_first_draft_with_gaps_to_the_sealed_one() {
 }
 
 #[tokio::test]
-async fn a_retry_gets_the_first_answer_and_a_trial_writes_nothing() {
-    let office = County::open().await;
+async fn a_retry_gets_the_first_answer_and_validate_only_writes_nothing() {
+    let office = TestReporting::start().await;
     let mut q = new_report("r1");
     q.validate_only = true;
     let trial = office
@@ -534,8 +534,8 @@ async fn a_retry_gets_the_first_answer_and_a_trial_writes_nothing() {
         .unwrap()
         .into_inner();
     assert_eq!(again, first);
-    // Also when a source is away, and when the record has moved on.
-    office.meetings.behave(Behaviour::Fail(Code::Internal));
+    // Also if a source fails now, and if the record has changed since.
+    office.meetings.set_mode(Mode::Fail(Code::Internal));
     let refresh = RefreshAnnualReportRequest {
         name: first.name.clone(),
         request_id: uuid::Uuid::new_v4().to_string(),
@@ -547,7 +547,7 @@ async fn a_retry_gets_the_first_answer_and_a_trial_writes_nothing() {
         .await
         .unwrap()
         .into_inner();
-    // The last version of the report knows the source's indicators by their names.
+    // The indicators of the failed source are those of the report's last version.
     let meetings = figure(&refreshed, "meetings_total");
     assert_eq!(meetings.label, "组织召开各类会议");
     assert_eq!(
@@ -589,12 +589,12 @@ async fn a_retry_gets_the_first_answer_and_a_trial_writes_nothing() {
 }
 
 #[tokio::test]
-async fn another_report_knows_the_indicators_of_a_source_that_is_away() {
-    let office = County::open().await;
+async fn indicators_of_a_failed_source_come_from_another_report() {
+    let office = TestReporting::start().await;
     office.create("first").await;
     office
         .supervision
-        .behave(Behaviour::Fail(Code::PermissionDenied));
+        .set_mode(Mode::Fail(Code::PermissionDenied));
     let second = office.create("second").await;
     let matters = figure(&second, "matters_closed");
     assert_eq!(
@@ -609,12 +609,12 @@ async fn another_report_knows_the_indicators_of_a_source_that_is_away() {
 }
 
 #[tokio::test]
-async fn a_late_source_does_not_make_the_caller_late() {
-    let office = County::with_deadline(Duration::from_secs(60)).await;
-    office.supervision.behave(Behaviour::Late);
-    let As(caller, _) = office.caller();
+async fn a_late_source_does_not_exceed_the_callers_deadline() {
+    let office = TestReporting::with_deadline(Duration::from_secs(60)).await;
+    office.supervision.set_mode(Mode::Late);
+    let AsCaller(caller, _) = office.caller();
     let until = Instant::now() + Duration::from_secs(2);
-    let hurried = As(caller, Some(Until(until)));
+    let hurried = AsCaller(caller, Some(Until(until)));
     let mut reports = AnnualReportServiceClient::with_interceptor(office.routes.clone(), hurried);
     let report = reports
         .create_annual_report(new_report("r1"))
@@ -627,8 +627,8 @@ async fn a_late_source_does_not_make_the_caller_late() {
 }
 
 #[tokio::test]
-async fn opening_figures_are_one_a_year_and_shown_as_such() {
-    let office = County::open().await;
+async fn opening_figures_are_unique_by_year_and_marked() {
+    let office = TestReporting::start().await;
     office
         .enter("m2021", "matters_registered", 2021)
         .await
@@ -643,7 +643,7 @@ async fn opening_figures_are_one_a_year_and_shown_as_such() {
         .await
         .unwrap();
 
-    // A deleted one makes room, and can't come back into a room that is taken.
+    // A deleted one can be replaced, and can't be restored then.
     let name = format!("{OFFICE}/openingFigures/m2021");
     let delete = DeleteOpeningFigureRequest {
         name: name.clone(),
@@ -714,9 +714,9 @@ async fn opening_figures_are_one_a_year_and_shown_as_such() {
 
 #[tokio::test]
 async fn evidence_comes_from_the_source_with_the_callers_token() {
-    let office = County::open().await;
+    let office = TestReporting::start().await;
     let report = office.create("r1").await;
-    office.meetings.forget();
+    office.meetings.clear_evidence_asked();
 
     let page = office
         .evidence(&report.name, "meetings_total", false)
@@ -753,18 +753,18 @@ async fn evidence_comes_from_the_source_with_the_callers_token() {
         (Code::Internal, Code::Unavailable),
         (Code::Unavailable, Code::Unavailable),
     ] {
-        office.meetings.behave(Behaviour::Fail(code));
+        office.meetings.set_mode(Mode::Fail(code));
         let status = office
             .evidence(&report.name, "meetings_total", false)
             .await
             .unwrap_err();
         assert_eq!(status.code(), seen_as);
-        let own_words = status.message().contains("the source's words");
-        assert_eq!(own_words, seen_as == code && code != Code::Unavailable);
+        let passed_on = status.message().contains("the source's message");
+        assert_eq!(passed_on, seen_as == code && code != Code::Unavailable);
         let retry = status.get_error_details().retry_info().is_some();
         assert_eq!(retry, seen_as == Code::Unavailable);
     }
-    office.meetings.behave(Behaviour::Late);
+    office.meetings.set_mode(Mode::Late);
     let status = office
         .evidence(&report.name, "meetings_total", false)
         .await
@@ -773,8 +773,8 @@ async fn evidence_comes_from_the_source_with_the_callers_token() {
 }
 
 #[tokio::test]
-async fn a_template_is_checked_before_it_is_kept() {
-    let office = County::open().await;
+async fn a_template_is_checked_before_it_is_stored() {
+    let office = TestReporting::start().await;
     let get = GetTemplateRequest {
         name: format!("{OFFICE}/template"),
     };
@@ -804,9 +804,7 @@ async fn a_template_is_checked_before_it_is_kept() {
     let refused = office.put_template("{% if %}").await.unwrap_err();
     assert!(violations(&refused).starts_with("template.text: 第1行语法有误"));
 
-    office
-        .supervision
-        .behave(Behaviour::Fail(Code::Unavailable));
+    office.supervision.set_mode(Mode::Fail(Code::Unavailable));
     let away = office
         .put_template("{{ meetings_total }}")
         .await
@@ -815,13 +813,13 @@ async fn a_template_is_checked_before_it_is_kept() {
     assert!(away.get_error_details().retry_info().is_some());
     office
         .supervision
-        .behave(Behaviour::Fail(Code::PermissionDenied));
+        .set_mode(Mode::Fail(Code::PermissionDenied));
     let barred = office
         .put_template("{{ meetings_total }}")
         .await
         .unwrap_err();
     assert_eq!(barred.code(), Code::PermissionDenied);
-    office.supervision.behave(Behaviour::Answer);
+    office.supervision.set_mode(Mode::Answer);
 
     let kept = office
         .put_template("本年会议{{ meetings_total|unit }}。")
@@ -830,7 +828,7 @@ async fn a_template_is_checked_before_it_is_kept() {
     assert!(!kept.etag.is_empty());
     let report = office.create("r1").await;
     assert_eq!(report.text, "本年会议475次。\n");
-    // An empty one is refused as any empty field is.
+    // An empty text is refused like any empty required field.
     let q = UpdateTemplateRequest {
         template: Some(Template {
             name: get.name.clone(),
@@ -856,13 +854,11 @@ async fn a_template_is_checked_before_it_is_kept() {
 
 #[tokio::test]
 async fn indicators_of_all_sources_are_listed() {
-    let office = County::open().await;
+    let office = TestReporting::start().await;
     let q = ListIndicatorsRequest {
         parent: OFFICE.into(),
     };
-    office
-        .meetings
-        .behave(Behaviour::Fail(Code::Unauthenticated));
+    office.meetings.set_mode(Mode::Fail(Code::Unauthenticated));
     let sources = office
         .reports()
         .list_indicators(q)
@@ -886,8 +882,8 @@ async fn indicators_of_all_sources_are_listed() {
 }
 
 #[tokio::test]
-async fn the_default_text_reads_well_with_full_empty_and_missing_figures() {
-    let office = County::open().await;
+async fn the_default_template_renders_with_full_empty_and_missing_figures() {
+    let office = TestReporting::start().await;
     let full = office.create("full").await.text;
     assert!(
         !full.contains("［缺：") || full.contains("| ［缺：台账启用前无记录"),
@@ -904,11 +900,9 @@ async fn the_default_text_reads_well_with_full_empty_and_missing_figures() {
     assert!(
         empty.contains("本年度未组织召开会议。") && empty.contains("本年度未开展基层集中宣讲。")
     );
-    office.meetings.behave(Behaviour::Fail(Code::Unavailable));
-    office
-        .supervision
-        .behave(Behaviour::Fail(Code::Unavailable));
-    office.others.behave(Behaviour::Fail(Code::Unavailable));
+    office.meetings.set_mode(Mode::Fail(Code::Unavailable));
+    office.supervision.set_mode(Mode::Fail(Code::Unavailable));
+    office.others.set_mode(Mode::Fail(Code::Unavailable));
     let gone = office.create("gone").await.text;
     assert!(
         gone.contains(
@@ -918,7 +912,7 @@ async fn the_default_text_reads_well_with_full_empty_and_missing_figures() {
     );
     for text in [&full, &empty, &gone] {
         assert!(!text.contains("\n\n\n") && text.ends_with("|\n"));
-        // The table is one block.
+        // The table has no empty lines.
         let table: Vec<&str> = text
             .lines()
             .skip_while(|l| !l.starts_with("| 指标"))

@@ -1,4 +1,4 @@
-//! Adoptions (采用), of information and of reports alike.
+//! Adoptions (采用) of information items and of research reports.
 
 use chrono::NaiveDate;
 use taizhang_contracts::Result;
@@ -11,7 +11,7 @@ use taizhang_ledger::lists::room;
 /// The most adoptions of one item or report.
 pub(crate) const MOST: usize = 100;
 
-/// Records one adoption more, not before what was adopted was there.
+/// Adds an adoption, dated not before the record that is adopted.
 ///
 /// # Errors
 /// INVALID_ARGUMENT for a day out of order; RULE_REFUSES if there are too many.
@@ -30,13 +30,16 @@ pub(crate) fn record(
     Ok(())
 }
 
-/// The day of the first adoption of those that are meant.
-pub(crate) fn first(adoptions: &[Adoption], meant: impl Fn(&Adoption) -> bool) -> Option<Date> {
-    let days = adoptions.iter().filter(|a| meant(a)).map(|a| a.adopted_on);
+/// The day of the first adoption that matches.
+pub(crate) fn first(adoptions: &[Adoption], matches: impl Fn(&Adoption) -> bool) -> Option<Date> {
+    let days = adoptions
+        .iter()
+        .filter(|a| matches(a))
+        .map(|a| a.adopted_on);
     first_day(days)
 }
 
-/// The first of some days.
+/// The earliest of some days.
 pub(crate) fn first_day(days: impl Iterator<Item = Option<Date>>) -> Option<Date> {
     let first: Option<NaiveDate> = days.filter_map(naive).min();
     first.map(Date::from)

@@ -67,14 +67,14 @@ impl Record for bulletins::Entity {
         let mut seen = BTreeSet::new();
         for (i, item) in bulletin.items.iter().enumerate() {
             if !seen.insert(item) {
-                v.item("items", i, |v| v.add("", "信息重复", "is there twice"));
+                v.item("items", i, |v| v.add("", "信息重复", "is a duplicate"));
             }
         }
     }
 }
 
 impl Behavior for bulletins::Entity {
-    /// Numbers a new bulletin. What it newly takes in must be there.
+    /// Numbers a new bulletin. Information items that are added to it must exist.
     async fn settle(
         bulletin: &mut Bulletin,
         before: Option<&Bulletin>,
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bulletin_is_issued_on_or_after_its_day_and_stays_as_issued() {
+    fn a_bulletin_is_issued_on_or_after_its_day_and_is_immutable_then() {
         for day in [4, 11] {
             let q = IssueBulletinRequest {
                 issued_on: date(day),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_void_bulletin_keeps_its_number_and_is_not_issued_again() {
+    fn a_void_bulletin_keeps_its_number_and_can_not_be_issued() {
         let mut issued = drafted();
         issue(&mut issued, &IssueBulletinRequest::default(), noon(6)).unwrap();
         for mut bulletin in [drafted(), issued] {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_in_it_once() {
+    fn an_item_is_in_a_bulletin_once() {
         let items = ["a", "b", "a"].map(|id| format!("offices/demo/informationItems/{id}"));
         let bulletin = Bulletin {
             items: items.into(),

@@ -88,7 +88,7 @@ impl Behavior for field_surveys::Entity {
     }
 }
 
-/// What was made stays made: it keeps a last day that has come.
+/// A completed survey can't get a last day in the future.
 fn update(before: &FieldSurvey, after: &FieldSurvey, at: Moment) -> Result<()> {
     let state = MACHINE.next("UpdateFieldSurvey", before.state())?;
     match state {
@@ -113,7 +113,7 @@ fn over(survey: &FieldSurvey, at: Moment) -> Result<()> {
         "SURVEY_LAST_DAY_HAS_COME",
         "field_survey.last_day",
         "调研尚未结束",
-        "the last day of the survey has not come",
+        "the last day of the survey is in the future",
     ))
 }
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_survey_is_made_once_its_last_day_has_come() {
+    fn a_survey_is_completed_on_its_last_day_or_later() {
         let q = CompleteFieldSurveyRequest::default();
         let early = complete(&mut planned(), &q, noon(9)).unwrap_err();
         assert_eq!(rule(&early), "SURVEY_LAST_DAY_HAS_COME");
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_survey_stays_as_it_is() {
+    fn a_cancelled_survey_is_immutable() {
         let mut survey = planned();
         let q = CancelFieldSurveyRequest {
             reason: "汛期".into(),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_end_before_it_begins() {
+    fn the_last_day_is_not_before_the_first() {
         let mut survey = planned();
         survey.last_day = date(7);
         let mut v = Violations::default();

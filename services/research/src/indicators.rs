@@ -1,4 +1,4 @@
-//! What the office's research and information add up to.
+//! The indicators of research and information.
 
 use sea_orm::sea_query::Expr;
 use taizhang_contracts::research::{
@@ -12,7 +12,7 @@ use crate::{
     research_report::research_reports, topic::topics,
 };
 
-/// In the plan, and not given up.
+/// In the plan and not dropped.
 fn in_plan() -> Expr {
     topics::COLUMN.state.is_in([
         TopicState::Approved,

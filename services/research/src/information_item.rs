@@ -1,4 +1,4 @@
-//! Items of information that units report (信息).
+//! Information items that units report (信息).
 
 use taizhang_contracts::Result;
 use taizhang_contracts::common::Level;
@@ -92,7 +92,7 @@ mod tests {
         }
     }
 
-    /// Came in on 5 June.
+    /// An item received on 5 June.
     fn received() -> InformationItem {
         InformationItem {
             received_on: date(5),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_adopted_before_it_came_in_or_on_a_day_to_come() {
+    fn an_adoption_is_not_dated_before_the_receipt_or_in_the_future() {
         for day in [4, 11] {
             let q = adoption(Level::City, day, false);
             let refused = adopt(&mut received(), &q, noon(10)).unwrap_err();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn adoptions_have_a_bound() {
+    fn adoptions_are_limited() {
         let mut item = received();
         let q = adoption(Level::City, 6, false);
         for _ in 0..adoption::MOST {
@@ -128,8 +128,7 @@ mod tests {
     }
 
     proptest! {
-        /// The days that figures go by are those of the first such adoption, in whatever order they
-        /// were recorded.
+        /// Figures use the day of the earliest adoption of each kind, whatever the order of entry.
         #[test]
         fn first_days_are_the_earliest(
             given in prop::collection::vec((1_i32..6, 5_u32..30, any::<bool>()), 0..30),

@@ -1,5 +1,5 @@
-//! The research service (调研与信息): topics and the reports on them, field surveys, what units report
-//! to the office, and the bulletins that it makes of it.
+//! The research service (调研与信息): research topics and reports, field surveys, information items
+//! reported by units, and information bulletins.
 
 mod adoption;
 mod bulletin;

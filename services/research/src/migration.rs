@@ -97,7 +97,7 @@ impl MigrationTrait for Records {
             ],
         )
         .await?;
-        // No two bulletins of a series and year have one number; the greatest is at the index's end.
+        // Numbers are unique by kind and year; the greatest is read from the end of the index.
         let number = &["kind", "year", "number"];
         create_index(m, "bulletins", "bulletins_number", true, number).await?;
         for (table, index, columns) in FIGURES {
@@ -107,7 +107,7 @@ impl MigrationTrait for Records {
     }
 }
 
-/// An index for each day by which figures place records: its table, its name and its columns.
+/// An index for each day that places records in a period: its table, its name and its columns.
 const FIGURES: &[(&str, &str, &[&str])] = &[
     (
         "topics",

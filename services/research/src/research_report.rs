@@ -42,7 +42,7 @@ impl Record for research_reports::Entity {
 }
 
 impl Behavior for research_reports::Entity {
-    /// The topic of a new report must be there. The report that is finished takes its topic along.
+    /// The topic of a new report must exist. Finishing a report changes the state of its topic.
     async fn settle(
         report: &mut ResearchReport,
         before: Option<&ResearchReport>,

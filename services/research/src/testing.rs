@@ -1,4 +1,4 @@
-//! Days and refusals for the tests of rules.
+//! Helpers for the tests of rules: days of June 2022, and the fields and rules of errors.
 #![allow(clippy::unwrap_used)]
 
 use chrono::{NaiveDate, TimeZone};

@@ -1,4 +1,4 @@
-//! What the office's records add up to; here for its matters.
+//! The indicators of the service; in this file those of matters.
 
 mod beside_matters;
 
@@ -17,13 +17,13 @@ fn of_level(level: Level) -> Expr {
     matters::COLUMN.source_level.eq(level)
 }
 
-/// Stands for a paper or an order of its own, and is not a part of another matter. Without this,
-/// one paper would count as often as it has parts.
+/// Not a part of a split matter: otherwise one instruction or notice would count once for each of
+/// its parts.
 fn of_its_own() -> Expr {
     matters::COLUMN.split_from.eq("")
 }
 
-/// Is worked on itself: neither merged into another matter nor split into parts.
+/// Neither merged into another matter nor split into parts.
 fn worked_on() -> Expr {
     matters::COLUMN.superseded.eq(false)
 }

@@ -21,7 +21,7 @@ use crate::matter::matters;
 use crate::{Supervision, naive};
 pub use states::MACHINE;
 
-/// The most inspections that those of one answer are compared with.
+/// The most inspections that are read to find overlaps for one answer.
 const MOST_COMPARED: u64 = 5000;
 
 entity! {
@@ -52,7 +52,7 @@ impl Record for inspections::Entity {
 }
 
 impl Behavior for inspections::Entity {
-    /// A matter that a finding newly names must be there.
+    /// A matter that is added to a finding must exist.
     async fn settle(
         inspection: &mut Inspection,
         before: Option<&Inspection>,

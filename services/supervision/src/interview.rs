@@ -1,4 +1,4 @@
-//! Interviews of those who fall short (约谈).
+//! Interviews in which a unit, enterprise or person is asked to account for something (约谈).
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 use crate::Supervision;
 use crate::matter::matters;
 
-/// The states of an interview. What is wrong in the record of a held one can be put right.
+/// The states of an interview. The record of a held one can be corrected.
 pub const MACHINE: Machine<InterviewState> = Machine {
     resource: "Interview",
     initial: Planned,
@@ -59,7 +59,7 @@ impl Behavior for interviews::Entity {
         before: Option<&Interview>,
         tx: &mut Tx<'_>,
     ) -> Result<()> {
-        // Figures count each target once, so one target is one text.
+        // Figures count distinct targets, so spaces around the name must not matter.
         interview.target = interview.target.trim().to_owned();
         let known = before.is_some_and(|before| before.matter == interview.matter);
         if !known && !interview.matter.is_empty() {

@@ -1,4 +1,4 @@
-//! Issues of the numbered papers (期刊).
+//! Issues of numbered papers (期刊).
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
 use crate::issue_series::issue_series;
 use crate::{Supervision, naive};
 
-/// The states of an issue. A void one is not written any more; it only holds its number.
+/// The states of an issue. A void one is immutable and keeps its number.
 pub const MACHINE: Machine<IssueState> = Machine {
     resource: "Issue",
     initial: Drafted,
@@ -58,7 +58,7 @@ impl Record for issues::Entity {
 }
 
 impl Behavior for issues::Entity {
-    /// Dates and numbers a new issue.
+    /// Sets the day and the number of a new issue.
     async fn settle(issue: &mut Issue, before: Option<&Issue>, tx: &mut Tx<'_>) -> Result<()> {
         if before.is_some() {
             return Ok(());

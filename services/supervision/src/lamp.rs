@@ -1,17 +1,17 @@
-//! How a matter stands against its due date (督办灯): pure functions of the record, the day, and the
-//! office's calendar.
+//! The lamp of a matter (督办灯), its status against the due date: pure functions of the record, the
+//! day, and the office's calendar.
 //!
-//! The record keeps days, not hours. A day on which something happens counts for what was before: on
-//! the day of its closing or of its suspension a matter is still open, and on the day of a granted
-//! extension the old due date still binds. So what was red stays so, whatever is recorded later on
-//! that day.
+//! Events have a day, not a time. An event takes effect at the end of its day: on the day of its
+//! closing or suspension a matter is still open, and on the day of a granted extension the old due
+//! date still applies. So a matter that is red on a day stays "ever red", whatever is recorded later
+//! on that day.
 //!
 //! One pair of events needs an order within the day: if an extension is granted and a suspended matter
-//! is resumed on one day, the decision comes first, and the work is resumed under the new due date.
-//! The old due date is not held against a matter that was suspended until then.
+//! is resumed on one day, the extension comes first, so the work is resumed under the new due date.
+//! The days of the suspension after the old due date do not make the matter red.
 //!
-//! A matter that was merged or split is no longer worked on itself: its lamp stays as it was on that
-//! day, as it does after a closing.
+//! The lamp of a matter that was merged or split stays as it was on that day, as it does after a
+//! closing.
 
 use chrono::NaiveDate;
 use taizhang_contracts::supervision::{
@@ -21,7 +21,7 @@ use taizhang_contracts::supervision::{
 use crate::naive;
 use crate::workdays::Workdays;
 
-/// When an office's lamps turn yellow.
+/// The office's setting of when lamps turn yellow.
 #[derive(Debug, Default)]
 pub(crate) struct Warning {
     workdays: Workdays,
@@ -29,7 +29,7 @@ pub(crate) struct Warning {
 }
 
 impl Warning {
-    /// As the office has set it.
+    /// From the office's settings.
     pub(crate) fn of(settings: &SupervisionSettings) -> Self {
         Self {
             workdays: Workdays::new(&settings.calendar_days),
@@ -63,8 +63,8 @@ pub(crate) fn lamp(matter: &Matter, today: NaiveDate, warning: &Warning) -> Lamp
     }
 }
 
-/// Whether at the end of a day the matter was open and overdue. While it is suspended it stays as
-/// it was on the day of the suspension.
+/// Whether the matter was open and overdue at the end of a day. During a suspension this is as on the
+/// day of the suspension.
 pub(crate) fn overdue(matter: &Matter, on: NaiveDate) -> bool {
     let registered = naive(matter.registered_on).is_some_and(|d| d <= on);
     let closed = closings(matter).any(|(from, until)| holds(from, until, on));
@@ -78,7 +78,7 @@ pub(crate) fn overdue(matter: &Matter, on: NaiveDate) -> bool {
 }
 
 /// Whether, on any day up to today, the matter was open, not suspended, and past the due date that
-/// then bound.
+/// applied then.
 pub(crate) fn ever_red(matter: &Matter, today: NaiveDate) -> bool {
     let last = ended(matter).map_or(today, |ended| ended.min(today));
     let Some(mut due) = naive(matter.original_due_date) else {
@@ -96,27 +96,27 @@ pub(crate) fn ever_red(matter: &Matter, today: NaiveDate) -> bool {
     first_open_day(matter, due).is_some_and(|day| day <= last)
 }
 
-/// The due dates that extensions gave it, each with the day of the decision, in order.
+/// The due dates set by granted extensions, each with the day of the decision, in order.
 fn granted(matter: &Matter) -> impl Iterator<Item = (NaiveDate, NaiveDate)> {
     let granted = |e: &&Extension| e.state() == ExtensionState::Granted;
     let days = |e: &Extension| Some((naive(e.decided_on)?, naive(e.to_due_date)?));
     matter.extensions.iter().filter(granted).filter_map(days)
 }
 
-/// The day on which the work on the matter itself came to its end, if it did.
+/// The day on which the matter was closed, merged or split, if it was.
 pub(crate) fn ended(matter: &Matter) -> Option<NaiveDate> {
     let superseded = naive(matter.merged_on).or(naive(matter.split_on));
     superseded.or(naive(matter.closed_on))
 }
 
-/// The day since which the matter was suspended at the end of a day, if it was.
+/// The first day of the suspension at the end of a day, if the matter was suspended then.
 fn stopped(matter: &Matter, on: NaiveDate) -> Option<NaiveDate> {
     suspensions(matter)
         .find(|(from, until)| holds(*from, *until, on))
         .map(|(from, _)| from)
 }
 
-/// Whether what began and perhaps ended on some days held at the end of a day.
+/// Whether an interval that began on `from` and ended on `until` includes the end of a day.
 fn holds(from: NaiveDate, until: Option<NaiveDate>, on: NaiveDate) -> bool {
     from <= on && until.is_none_or(|until| until > on)
 }
@@ -134,20 +134,19 @@ fn first_open_day(matter: &Matter, due: NaiveDate) -> Option<NaiveDate> {
     first
 }
 
-/// Whether work was resumed on a day at whose beginning the matter was suspended.
+/// Whether a suspension of an earlier day ended on this day.
 fn resumed(matter: &Matter, on: NaiveDate) -> bool {
     suspensions(matter).any(|(from, until)| from < on && until == Some(on))
 }
 
-/// From when until when it was closed, or no longer worked on itself. A closing that a recheck undid
-/// has an end; the days in between are those that do not count.
+/// The intervals in which the matter was closed, merged or split. A closing ends by a failed recheck.
 fn closings(matter: &Matter) -> impl Iterator<Item = (NaiveDate, Option<NaiveDate>)> {
     let undone = matter.rechecks.iter().filter(|r| !r.passed);
     let undone = undone.filter_map(|r| Some((naive(r.closed_on)?, Some(naive(r.date)?))));
     undone.chain(ended(matter).map(|ended| (ended, None)))
 }
 
-/// From when until when it was suspended, in order; the days in between are those that do not count.
+/// The intervals in which the matter was suspended, in order.
 fn suspensions(matter: &Matter) -> impl Iterator<Item = (NaiveDate, Option<NaiveDate>)> {
     matter.suspensions.iter().filter_map(|s| {
         let from = naive(s.suspended_on)?;
@@ -166,7 +165,7 @@ mod tests {
         NaiveDate::from_ymd_opt(2022, 6, day).unwrap_or_default()
     }
 
-    /// A matter under way, registered on the 1st and due on the 15th, a Wednesday.
+    /// A matter in progress, registered on the 1st and due on the 15th, a Wednesday.
     fn under_way() -> Matter {
         Matter {
             registered_on: Some(june(1).into()),
@@ -196,7 +195,7 @@ mod tests {
         }
     }
 
-    /// From the 15th to the 25th.
+    /// A matter with an extension from the 15th to the 25th.
     fn extended(decided: u32, state: ExtensionState) -> Matter {
         let mut matter = under_way();
         if state == ExtensionState::Granted {
@@ -227,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_open_matter_turns_yellow_three_working_days_before_it_is_due() {
-        // Of the 10th to the 15th, the 11th and 12th are a weekend.
+        // The 11th and 12th are a weekend.
         for (today, lamp) in [
             (1, Lamp::Green),
             (9, Lamp::Green),
@@ -251,11 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_matter_stays_as_it_was() {
+    fn a_suspended_matter_keeps_its_lamp() {
         assert_eq!(shown(&suspended(14, None), 30), (Lamp::Green, false));
         assert_eq!(shown(&suspended(15, None), 30), (Lamp::Green, false));
         assert_eq!(shown(&suspended(16, None), 30), (Lamp::Red, true));
-        // Once it goes on, its due date binds again.
+        // After the resumption the due date applies again.
         assert_eq!(shown(&suspended(10, Some(15)), 15), (Lamp::Yellow, false));
         assert_eq!(shown(&suspended(10, Some(20)), 20), (Lamp::Red, true));
     }
@@ -272,7 +271,7 @@ mod tests {
         let late = extended(16, ExtensionState::Granted);
         assert_eq!(shown(&late, 16), (Lamp::Green, true));
         assert_eq!(shown(&late, 20), (Lamp::Green, true));
-        // Decided on the very last day, it never was.
+        // Granted on the due date itself, it never was red.
         assert!(!shown(&extended(15, ExtensionState::Granted), 20).1);
     }
 
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_past_is_judged_by_what_bound_then() {
+    fn past_days_are_judged_by_the_due_date_of_that_time() {
         let late = extended(18, ExtensionState::Granted);
         let overdue_on = |d| overdue(&late, june(d));
         assert_eq!(
@@ -298,10 +297,10 @@ mod tests {
     }
 
     proptest! {
-        /// While nothing happens to an open matter, its lamp only goes from green over yellow to
-        /// red; and whatever it is, red now means red once.
+        /// Without events the lamp of an open matter only goes from green to yellow to red; and a matter
+        /// that is red is ever red.
         #[test]
-        fn time_never_makes_it_better(
+        fn the_lamp_never_improves_with_time(
             gap in 0_u64..60, day in 0_u64..90, later in 0_u64..30, days in 0_usize..10,
         ) {
             let start = june(1);

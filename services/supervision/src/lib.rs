@@ -1,6 +1,6 @@
-//! The supervision service (督查督办): matters from their registration to their closing, their
-//! lamps, and how the units that answer for them rank; numbered issues, inspections, interviews,
-//! and the year's plan for reform with its tasks.
+//! The supervision service (督查督办): matters from registration to closing, their lamps, and the
+//! ranking of lead units; numbered issues, inspections, interviews, and reform plans with their
+//! tasks.
 
 mod indicators;
 mod inspection;

@@ -64,8 +64,8 @@ impl Record for matters::Entity {
 }
 
 impl Behavior for matters::Entity {
-    /// Numbers a new matter; a deleted one keeps its number. What changes may concern the matters
-    /// that it is bound to.
+    /// Numbers a new matter; a deleted one keeps its number. Carries a change over to the matters
+    /// that it is merged into or split from.
     async fn settle(matter: &mut Matter, before: Option<&Matter>, tx: &mut Tx<'_>) -> Result<()> {
         rules::place(matter, before.is_none(), tx.office(), tx.at())?;
         let Some(before) = before else {

@@ -51,9 +51,9 @@ impl MigrationTrait for Records {
             ],
         )
         .await?;
-        // No two matters of a year have one number; the greatest is found at the index's end.
+        // Numbers are unique by year; the greatest is read from the end of the index.
         create_index(m, "matters", "matters_number", true, &["year", "number"]).await?;
-        // Figures place matters by one of three days, and read one of these indexes for each.
+        // Covering indexes for figures, one for each day that places matters in a period.
         for (name, day) in [
             ("matters_registered", "registered_on"),
             ("matters_reported", "reported_on"),
@@ -94,7 +94,7 @@ impl MigrationTrait for Matters {
     async fn up(&self, m: &SchemaManager) -> Result<(), DbErr> {
         add_column(m, "matters", "split_from", Text).await?;
         add_column(m, "matters", "superseded", Bool).await?;
-        // Figures look at the new columns too.
+        // The indexes for figures get the new columns too.
         for (name, day) in [
             ("matters_registered", "registered_on"),
             ("matters_reported", "reported_on"),

@@ -1,4 +1,4 @@
-//! How the lead units dealt with their matters in a period (承办单位排名).
+//! The ranking of lead units by the results of their matters in a period (承办单位排名).
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -12,13 +12,13 @@ use taizhang_ledger::Ledger;
 use crate::matter::matters;
 use crate::{Supervision, lamp, naive};
 
-/// How many matters are read at once.
+/// The number of matters read at once.
 const PAGE: u64 = 1000;
 
 /// RankUnits.
 ///
 /// # Errors
-/// INVALID_ARGUMENT without a period; if the database is away.
+/// INVALID_ARGUMENT without a period; if the database is unavailable.
 pub(crate) async fn rank_units(
     service: &Supervision,
     context: &Context,
@@ -37,9 +37,9 @@ pub(crate) async fn rank_units(
     })
 }
 
-/// Adds the office's matters to a ranking, so many at once.
+/// Adds the office's matters to a ranking; reads `page` at once.
 async fn add_all(ranking: &mut Ranking, ledger: &Ledger, office: &Office, page: u64) -> Result<()> {
-    // What was closed before the period, or registered after it, has no part in it.
+    // Matters closed before the period or registered after it do not count.
     let part = Condition::all()
         .add(matters::COLUMN.registered_on.lte(ranking.last))
         .add(
@@ -53,12 +53,12 @@ async fn add_all(ranking: &mut Ranking, ledger: &Ledger, office: &Office, page: 
         .await
 }
 
-/// A ranking in the making: matters are added one by one.
+/// Accumulates a ranking, matter by matter.
 #[derive(Debug)]
 struct Ranking {
     first: NaiveDate,
     last: NaiveDate,
-    /// The day at whose end a matter is looked at for being open and overdue.
+    /// The day at whose end overdue matters are counted.
     end: NaiveDate,
     units: BTreeMap<String, UnitRank>,
 }
@@ -75,7 +75,7 @@ impl Ranking {
 
     fn add(&mut self, matter: &Matter) {
         let within = |day| (self.first..=self.last).contains(&day);
-        // What was merged or split was closed by the work of others.
+        // A merged or split matter was closed by the work on other matters.
         let closed = naive(matter.closed_on).filter(|day| within(*day) && !matter.superseded);
         let late = closed > naive(matter.due_date);
         let returns = matter.returns.iter().filter_map(|r| naive(r.returned_on));
@@ -92,8 +92,8 @@ impl Ranking {
         unit.open_overdue += i32::from(overdue);
     }
 
-    /// The units, the best first. Equal ones share a rank and stand in the order of their names;
-    /// the rank after them leaves out as many.
+    /// The units, the best first. Equal ones share a rank, ordered by name; the next rank skips as
+    /// many (1, 1, 3).
     fn finish(self) -> Vec<UnitRank> {
         let mut units: Vec<_> = self
             .units
@@ -112,8 +112,8 @@ impl Ranking {
     }
 }
 
-/// The better unit is less: by the share closed on time of all that were closed or are overdue,
-/// then by the fewest overdue, closed late, and returned.
+/// Orders units, the best first: by the share closed on time among the closed and overdue, then by
+/// fewest overdue, closed late, and returned.
 fn better(a: &UnitRank, b: &UnitRank) -> Ordering {
     let ((a_part, a_whole), (b_part, b_whole)) = (share(a), share(b));
     let by_share = (b_part * a_whole).cmp(&(a_part * b_whole));
@@ -121,8 +121,7 @@ fn better(a: &UnitRank, b: &UnitRank) -> Ordering {
     by_share.then_with(|| rest(a).cmp(&rest(b)))
 }
 
-/// The share closed on time as a fraction. A unit with nothing closed and nothing overdue missed
-/// nothing.
+/// The share closed on time as a fraction; 1 for a unit with nothing closed and nothing overdue.
 fn share(unit: &UnitRank) -> (i64, i64) {
     let part = i64::from(unit.closed_on_time);
     let whole = part + i64::from(unit.closed_late) + i64::from(unit.open_overdue);
@@ -174,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_happened_in_the_period_counts() {
+    fn only_events_of_the_period_count() {
         let matters = [
             matter("before", Some(4), &[]),
             matter("after", Some(21), &[]),
@@ -187,7 +186,7 @@ mod tests {
             [
                 ("on time".into(), 1, [1, 0, 1, 0]),
                 ("late".into(), 2, [0, 1, 0, 0]),
-                // Closed after the period, so open and overdue at its end.
+                // Closed after the period, so overdue at its end.
                 ("after".into(), 3, [0, 0, 0, 1]),
                 ("open".into(), 3, [0, 0, 0, 1]),
             ]
@@ -195,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unfinished_period_is_looked_at_as_of_today() {
+    fn overdue_in_an_unfinished_period_is_as_of_today() {
         assert!(rank(&[matter("open", None, &[])], 10).is_empty());
         assert_eq!(rank(&[matter("open", None, &[])], 11).len(), 1);
     }
 
     #[test]
-    fn equal_units_share_a_rank_and_the_next_is_left_out() {
+    fn equal_units_share_a_rank_and_the_next_is_skipped() {
         let matters = [
             matter("丙", Some(9), &[]),
             matter("乙", Some(9), &[]),
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_after_the_share() {
+    fn equal_shares_are_ordered_by_overdue_late_and_returned() {
         let unit = |closed_on_time, open_overdue, closed_late, returned| UnitRank {
             closed_on_time,
             closed_late,
@@ -239,9 +238,9 @@ mod tests {
         }
     }
     proptest! {
-        /// Nothing is lost, the order of entry does not matter, and ranks follow the places.
+        /// Every matter is counted, the order of entry does not matter, and ranks are consistent.
         #[test]
-        fn a_ranking_adds_up(
+        fn a_ranking_is_complete_and_independent_of_order(
             given in prop::collection::vec(
                 (0_usize..4, prop::option::of(1_u32..30), prop::collection::vec(1_u32..30, 0..3)), 0..40,
             ),
@@ -271,14 +270,14 @@ mod tests {
 
     #[tokio::test]
     async fn every_page_is_read() {
-        let trial = crate::tests::trial().await;
+        let test = crate::tests::test_service().await;
         for _ in 0..10 {
-            trial.create(crate::tests::task()).await;
+            test.create(crate::tests::task()).await;
         }
         let office = Office::from_id("demo").unwrap_or_else(|| unreachable!());
         for page in [1, 3, 5, 10, 11] {
             let mut ranking = Ranking::new(day(1), day(20), day(20));
-            let added = add_all(&mut ranking, &trial.service.ledger, &office, page).await;
+            let added = add_all(&mut ranking, &test.service.ledger, &office, page).await;
             assert!(added.is_ok());
             assert_eq!(ranking.finish()[0].open_overdue, 10, "{page}");
         }

@@ -1,4 +1,4 @@
-//! The year's plan for reform (改革工作要点).
+//! Yearly reform plans (改革工作要点).
 
 mod summary;
 #[cfg(test)]
@@ -42,7 +42,7 @@ impl Record for reform_plans::Entity {
         for (i, category) in plan.categories.iter().enumerate() {
             if !seen.insert(&category.id) {
                 v.item("categories", i, |v| {
-                    v.add("id", "与前面的编号重复", "is the same as one before");
+                    v.add("id", "与前面的编号重复", "is a duplicate");
                 });
             }
         }
@@ -50,7 +50,7 @@ impl Record for reform_plans::Entity {
 }
 
 impl Behavior for reform_plans::Entity {
-    /// Its tasks keep their categories, and bear the day on which it was adopted.
+    /// A category with tasks can't be removed; a changed day of adoption is copied to the tasks.
     async fn settle(
         plan: &mut ReformPlan,
         before: Option<&ReformPlan>,
@@ -79,7 +79,7 @@ pub(crate) fn tasks_of(plan: &str) -> Condition {
     Condition::all().add(reform_tasks::COLUMN.plan.eq(plan))
 }
 
-/// The meetings lie in another service, so only their names are known.
+/// The meetings belong to another service, so only their names are checked.
 fn of_this_office(plan: &ReformPlan, office: &Office) -> Result<()> {
     let mut v = Violations::default();
     for (i, meeting) in plan.meetings.iter().enumerate() {
@@ -96,7 +96,7 @@ fn of_this_office(plan: &ReformPlan, office: &Office) -> Result<()> {
     v.finish()
 }
 
-/// A plan with tasks is not deleted, nor is a category that has one.
+/// Refuses to delete a plan with tasks, and to remove a category with tasks.
 fn keeps_tasks(plan: &ReformPlan, tasks: &[ReformTask]) -> Result<()> {
     if plan.delete_time.is_some() && !tasks.is_empty() {
         return Err(Error::refused(
@@ -115,7 +115,10 @@ fn keeps_tasks(plan: &ReformPlan, tasks: &[ReformTask]) -> Result<()> {
             "REFORM_CATEGORY_HAS_TASKS",
             "reform_plan.categories",
             format!("类别{}下有改革任务，不能删除", task.category),
-            format!("the category {} has tasks, so it must stay", task.category),
+            format!(
+                "the category {} has tasks, so it can't be removed",
+                task.category
+            ),
         )),
     }
 }

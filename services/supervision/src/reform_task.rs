@@ -1,4 +1,4 @@
-//! The tasks of the year's plan for reform (改革任务).
+//! The tasks of reform plans (改革任务).
 
 mod rules;
 mod states;
@@ -55,7 +55,7 @@ impl Record for reform_tasks::Entity {
 }
 
 impl Behavior for reform_tasks::Entity {
-    /// A task that comes into its plan, or changes its category there, must fit the plan.
+    /// A new, restored or recategorized task must be in a category of its plan.
     async fn settle(
         task: &mut ReformTask,
         before: Option<&ReformTask>,

@@ -1,4 +1,4 @@
-//! Daily reminders of what is due (催办提醒).
+//! Daily reminders of due and overdue matters (催办提醒).
 
 use chrono::NaiveDate;
 use sea_orm::sea_query::Condition;
@@ -21,7 +21,7 @@ const MOST: usize = 5_000;
 /// The most bytes of its entries, so that it fits into an answer.
 const MOST_BYTES: usize = 2 << 20;
 
-/// How many matters are read at once.
+/// The number of matters read at once.
 const PAGE: u64 = 1_000;
 
 entity! {
@@ -52,7 +52,7 @@ serve! {
 /// RemindDue.
 ///
 /// # Errors
-/// If the database is away.
+/// If the database is unavailable.
 async fn remind_due(
     service: &Supervision,
     context: &Context,
@@ -65,13 +65,13 @@ async fn remind_due(
         work.await
     };
     match made().await {
-        // Another process made it after we had looked: now we find it.
+        // Another process created it since the read above.
         Err(error) if error.reason() == Reason::AlreadyExists => made().await,
         answer => answer,
     }
 }
 
-/// Today's reminder: the one that is there, or else a new one.
+/// Today's reminder, created if it does not exist.
 async fn remind(tx: &mut Tx<'_>) -> Result<DailyReminder> {
     let today = tx.at().today();
     let id = today.format("d%Y%m%d").to_string();
@@ -93,7 +93,7 @@ async fn remind(tx: &mut Tx<'_>) -> Result<DailyReminder> {
         .await
 }
 
-/// How a matter stands in the reminder of a day; `None` if it is neither due nor overdue.
+/// The entry of a matter in the reminder of a day; `None` if it is neither due nor overdue.
 fn due(matter: &Matter, today: NaiveDate, warning: &Warning) -> Option<DueMatter> {
     let lamp = lamp::lamp(matter, today, warning);
     if !matches!(lamp, Lamp::Yellow | Lamp::Red) {
@@ -109,7 +109,7 @@ fn due(matter: &Matter, today: NaiveDate, warning: &Warning) -> Option<DueMatter
     })
 }
 
-/// The reminder of a day: the most urgent first, as many as there is room for.
+/// The reminder of a day: the most urgent first, up to [`MOST`] entries and [`MOST_BYTES`].
 fn reminder(today: NaiveDate, mut entries: Vec<DueMatter>) -> DailyReminder {
     let total = i32::try_from(entries.len()).unwrap_or(i32::MAX);
     entries.sort_by(|a, b| {
@@ -132,7 +132,7 @@ fn reminder(today: NaiveDate, mut entries: Vec<DueMatter>) -> DailyReminder {
     }
 }
 
-/// About the bytes of an entry: its texts, and room for the rest.
+/// An upper bound of the bytes of an entry.
 fn size(entry: &DueMatter) -> usize {
     entry.matter.len() + entry.title.len() + entry.lead_unit.len() + 32
 }
@@ -147,7 +147,7 @@ mod tests {
         NaiveDate::from_ymd_opt(2022, 6, day).unwrap_or_default()
     }
 
-    /// Registered on the 1st; 10 June is a Friday.
+    /// A matter registered on the 1st; 10 June is a Friday.
     fn matter(name: &str, due: u32) -> Matter {
         let due = Some(june(due).into());
         Matter {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_or_late_is_told_with_its_working_days() {
+    fn due_and_overdue_matters_have_their_working_days() {
         let left = |on| {
             let told = due(&matter("m", on), june(10), &warning());
             told.map(|e| (e.lamp(), e.working_days_left))
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_urgent_come_first_and_the_rest_is_counted() {
+    fn the_most_urgent_come_first_and_omitted_ones_are_counted() {
         let told = |name: &str, on| due(&matter(name, on), june(10), &warning());
         let entries = [told("c", 13), told("b", 10), told("d", 9), told("a", 10)];
         let made = reminder(june(10), entries.into_iter().flatten().collect());

@@ -1,4 +1,4 @@
-//! What is local to an office in supervision (督查设置).
+//! The settings of an office for supervision (督查设置).
 
 use std::collections::HashSet;
 
@@ -29,7 +29,7 @@ impl Record for supervision_settings::Entity {
             let day = entry.date.and_then(|d| d.naive());
             if day.is_some_and(|day| !seen.insert(day)) {
                 v.item("calendar_days", i, |v| {
-                    v.add("date", "与前面的日期重复", "is the same as one before");
+                    v.add("date", "与前面的日期重复", "is a duplicate");
                 });
             }
         }
@@ -52,7 +52,7 @@ mod tests {
     use taizhang_contracts::supervision::CalendarDay;
 
     #[test]
-    fn a_day_stands_in_the_calendar_once() {
+    fn days_in_the_calendar_are_unique() {
         let entry = |day, working| CalendarDay {
             date: Some(Date {
                 year: 2022,

@@ -1,4 +1,4 @@
-//! What the tests of rules share: days of June 2022, and what a refusal names.
+//! Helpers for the tests of rules: days of June 2022, and the fields and rules of errors.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,13 +22,13 @@ pub(crate) fn noon(day: u32) -> Moment {
     }
 }
 
-/// The fields that a refusal names.
+/// The fields in an error.
 pub(crate) fn fields(error: &Error) -> Vec<&str> {
     let violations = error.violations().iter();
     violations.map(|v| v.field.as_str()).collect()
 }
 
-/// The rule that a refusal names.
+/// The rule in an error.
 pub(crate) fn rule(error: &Error) -> &str {
     error
         .preconditions()

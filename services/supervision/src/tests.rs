@@ -1,4 +1,4 @@
-//! The service over a real database, called through its handlers.
+//! The service over an SQLite database, called through its handlers.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,14 +26,14 @@ use tonic_types::StatusExt;
 
 use crate::{Migrator, Supervision, indicators};
 
-/// A service in a folder of its own, whose day the test sets.
-pub(crate) struct Trial {
+/// The service on a temporary database, with a clock that the test sets.
+pub(crate) struct TestService {
     pub(crate) service: Supervision,
     day: Arc<AtomicI64>,
     _folder: tempfile::TempDir,
 }
 
-pub(crate) async fn trial() -> Trial {
+pub(crate) async fn test_service() -> TestService {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/supervision.db", folder.path().display());
     let database = Database::connect(&url, 4, Some(Duration::from_secs(10)))
@@ -51,22 +51,22 @@ pub(crate) async fn trial() -> Trial {
         clock,
         chrono_tz::Asia::Shanghai,
     );
-    let trial = Trial {
+    let test = TestService {
         service: Supervision { ledger },
         day,
         _folder: folder,
     };
-    trial.is(1);
-    trial
+    test.set_day(1);
+    test
 }
 
 fn june(day: u32) -> Option<Date> {
     NaiveDate::from_ymd_opt(2022, 6, day).map(Date::from)
 }
 
-impl Trial {
-    /// It is noon of a day of June 2022.
-    pub(crate) fn is(&self, day: u32) {
+impl TestService {
+    /// Sets the clock to noon of a day of June 2022.
+    pub(crate) fn set_day(&self, day: u32) {
         let noon = NaiveDate::from_ymd_opt(2022, 6, day)
             .and_then(|d| d.and_hms_opt(4, 0, 0))
             .unwrap();
@@ -103,7 +103,7 @@ impl Trial {
     }
 }
 
-/// A request of a caller that may see two offices.
+/// A request of a caller with two offices.
 pub(crate) fn call<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     let offices = ["demo", "other"].map(|id| Office::from_id(id).unwrap());
@@ -117,7 +117,7 @@ pub(crate) fn call<T>(message: T) -> Request<T> {
     request
 }
 
-/// Due on 15 June.
+/// A matter that is due on 15 June.
 fn matter(kind: SourceKind, level: Level, by_secretary: bool) -> Matter {
     Matter {
         title: "河道整治".into(),
@@ -138,16 +138,16 @@ pub(crate) fn task() -> Matter {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn numbers_have_no_gaps_whoever_creates_at_once() {
-    let trial = trial().await;
+async fn numbers_of_concurrent_creates_have_no_gaps() {
+    let test = test_service().await;
     let mut calls = JoinSet::new();
     for i in 0..80 {
-        let service = trial.service.clone();
+        let service = test.service.clone();
         calls.spawn(async move {
             let office = if i % 5 == 0 { "other" } else { "demo" };
             let request = CreateMatterRequest {
                 parent: format!("offices/{office}"),
-                // Every seventh is refused, and every sixth only tried; neither takes a number.
+                // Every seventh is refused and every sixth is validate_only; neither takes a number.
                 matter: Some(if i % 7 == 0 {
                     Matter::default()
                 } else {
@@ -176,43 +176,43 @@ async fn numbers_have_no_gaps_whoever_creates_at_once() {
 }
 
 #[tokio::test]
-async fn numbers_belong_to_the_year_of_registration_and_are_not_given_twice() {
-    let trial = trial().await;
+async fn numbers_belong_to_the_year_of_registration_and_are_not_reused() {
+    let test = test_service().await;
     let registered = |year, month, day| Matter {
         registered_on: Some(Date { year, month, day }),
         ..task()
     };
-    assert_eq!(trial.create(registered(2021, 12, 31)).await.number, 1);
-    let first = trial.create(registered(2022, 1, 1)).await;
-    let second = trial.create(registered(2022, 3, 1)).await;
+    assert_eq!(test.create(registered(2021, 12, 31)).await.number, 1);
+    let first = test.create(registered(2022, 1, 1)).await;
+    let second = test.create(registered(2022, 3, 1)).await;
     assert_eq!((first.number, second.number), (1, 2));
     let delete = DeleteMatterRequest {
         name: second.name,
         ..Default::default()
     };
-    trial.service.delete_matter(call(delete)).await.unwrap();
-    assert_eq!(trial.create(task()).await.number, 3);
-    assert_eq!(trial.create(registered(2021, 12, 1)).await.number, 2);
+    test.service.delete_matter(call(delete)).await.unwrap();
+    assert_eq!(test.create(task()).await.number, 3);
+    assert_eq!(test.create(registered(2021, 12, 1)).await.number, 2);
 
     let future = CreateMatterRequest {
         parent: "offices/demo".into(),
         matter: Some(registered(2022, 6, 2)),
         ..Default::default()
     };
-    let refused = trial.service.create_matter(call(future)).await.unwrap_err();
+    let refused = test.service.create_matter(call(future)).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
     let fields = refused.get_error_details().bad_request().cloned().unwrap();
     assert_eq!(fields.field_violations[0].field, "matter.registered_on");
 }
 
 #[tokio::test]
-async fn a_whole_life() {
-    let t = trial().await;
+async fn a_matter_from_registration_to_closing() {
+    let t = test_service().await;
     let s = &t.service;
     let name = t.create(task()).await.name;
     macro_rules! then {
         ($day:literal: $method:ident($request:ident { $($field:ident: $value:expr),* })) => {{
-            t.is($day);
+            t.set_day($day);
             let request = $request { name: name.clone(), $($field: $value,)* ..Default::default() };
             s.$method(call(request)).await.map(tonic::Response::into_inner)
         }};
@@ -245,7 +245,7 @@ async fn a_whole_life() {
     }))
     .unwrap();
     assert_eq!(asked.lamp(), Lamp::Yellow);
-    t.is(16);
+    t.set_day(16);
     assert_eq!(
         (t.get(&name).await.lamp(), t.get(&name).await.ever_red),
         (Lamp::Red, true)
@@ -283,7 +283,7 @@ async fn a_whole_life() {
     let refused = s.update_matter(call(update)).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
 
-    // What depends on the day of reading is not stored.
+    // Fields that depend on the day of reading are not stored.
     let sql = "SELECT body FROM matters";
     let row = s.ledger.database().reader();
     let row = row.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql));
@@ -314,7 +314,7 @@ async fn a_whole_life() {
 
 #[tokio::test]
 async fn an_assigned_matter_gets_its_due_date_by_extension_only() {
-    let t = trial().await;
+    let t = test_service().await;
     let name = t.create(task()).await.name;
     let update = |due_date| UpdateMatterRequest {
         matter: Some(Matter {
@@ -343,10 +343,10 @@ async fn an_assigned_matter_gets_its_due_date_by_extension_only() {
 }
 
 #[tokio::test]
-async fn a_list_shows_lamps_by_the_offices_settings() {
-    let t = trial().await;
+async fn lamps_in_a_list_follow_the_offices_settings() {
+    let t = test_service().await;
     t.create(task()).await;
-    t.is(6);
+    t.set_day(6);
     let list = || ListMattersRequest {
         parent: "offices/demo".into(),
         filter: "source.kind = SOURCE_KIND_KEY_TASK AND year = 2022".into(),
@@ -363,7 +363,7 @@ async fn a_list_shows_lamps_by_the_offices_settings() {
     let get = GetSupervisionSettingsRequest { name: name.into() };
     let settings = t.service.get_supervision_settings(call(get)).await.unwrap();
     assert_eq!(settings.into_inner().warning_working_days, 3);
-    // From the 6th, a Monday, to the 15th there are seven working days, less one off.
+    // From the 6th, a Monday, to the 15th are seven working days, minus a holiday.
     let settings = SupervisionSettings {
         name: name.into(),
         warning_working_days: 6,
@@ -385,15 +385,15 @@ async fn a_list_shows_lamps_by_the_offices_settings() {
 }
 
 #[tokio::test]
-async fn figures_tell_closed_implemented_and_handled_apart() {
-    let t = trial().await;
-    t.is(30);
+async fn figures_distinguish_closed_implemented_and_handled() {
+    let t = test_service().await;
+    t.set_day(30);
     let of = |kind, level, by_secretary| Matter {
         registered_on: june(1),
         ..matter(kind, level, by_secretary)
     };
     use SourceKind::{Instruction, SupervisionNotice};
-    // How far each goes: 0 registered, 1 reported, 2 under review, 3 closed, 4 sent back.
+    // The last step of each: 0 registered, 1 reported, 2 under review, 3 closed, 4 returned.
     let matters = [
         (of(Instruction, Level::City, true), 3),
         (of(Instruction, Level::City, true), 2),

@@ -8,15 +8,15 @@ use taizhang_contracts::supervision::CalendarDay;
 /// The most working days that are counted.
 const MOST_DAYS: usize = 999;
 
-/// Tells working days: Monday to Friday, but for the days of the State Council's yearly plan, which
-/// takes some of them off and makes some weekend days working ones (调休).
+/// The calendar of working days: Monday to Friday, except for the holidays and the working weekend
+/// days of the State Council's yearly plan (调休).
 #[derive(Debug, Default)]
 pub(crate) struct Workdays {
     planned: HashMap<NaiveDate, bool>,
 }
 
 impl Workdays {
-    /// The calendar with these days planned.
+    /// A calendar with the exceptions of the yearly plan.
     pub(crate) fn new(planned: &[CalendarDay]) -> Self {
         let day = |entry: &CalendarDay| Some((entry.date?.naive()?, entry.working));
         Self {
@@ -24,14 +24,14 @@ impl Workdays {
         }
     }
 
-    /// Whether one works on a day.
+    /// Whether a day is a working day.
     pub(crate) fn works(&self, day: NaiveDate) -> bool {
         let planned = self.planned.get(&day).copied();
         planned.unwrap_or(!matches!(day.weekday(), Weekday::Sat | Weekday::Sun))
     }
 
-    /// How many working days are left after `day` up to `until`, this one included; if it has
-    /// passed, by how many the day is late, as a negative number. At most [`MOST_DAYS`] are counted.
+    /// The number of working days after `day` up to `until`, inclusive; negative if `until` has
+    /// passed. Limited to [`MOST_DAYS`] in both directions.
     pub(crate) fn left(&self, day: NaiveDate, until: NaiveDate) -> i32 {
         let count = |from: NaiveDate, to: NaiveDate| {
             let days = from.iter_days().skip(1).take_while(|d| *d <= to);
@@ -44,13 +44,13 @@ impl Workdays {
         }
     }
 
-    /// Whether at most `count` working days are left after `day` up to `until`, this one included.
+    /// Whether there are at most `count` working days after `day` up to `until`, inclusive.
     pub(crate) fn at_most(&self, count: usize, day: NaiveDate, until: NaiveDate) -> bool {
         day.iter_days()
             .skip(1)
             .take_while(|d| *d <= until)
             .filter(|d| self.works(*d))
-            // A date far off needs no counting to its end.
+            // Stops counting after `count` days.
             .nth(count)
             .is_none()
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn holidays_are_off_and_made_up_weekends_are_worked() {
+    fn holidays_are_off_and_planned_weekend_days_are_worked() {
         let calendar = national_day();
         assert!(calendar.works(day(9, 30)));
         assert!(!calendar.works(day(10, 3)), "a Monday off");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_that_is_none_is_ignored() {
+    fn an_invalid_day_is_ignored() {
         let bad = CalendarDay {
             date: Some(Date {
                 year: 2022,
@@ -127,7 +127,7 @@ mod tests {
     }
 
     proptest! {
-        /// Fewer days are left as time goes on, and more are allowed by a greater number.
+        /// The number of days left never grows with time, and `at_most` is monotonic in `count`.
         #[test]
         fn days_left_never_grow(from in 0_u64..400, gap in 0_u64..60, later in 0_u64..20, n in 0_usize..20) {
             let calendar = national_day();

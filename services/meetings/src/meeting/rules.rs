@@ -1,4 +1,4 @@
-//! What a meeting is, and what its methods ask for and do. No I/O.
+//! The rules of meetings and of their methods: pure functions.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,11 @@ pub(super) fn check(meeting: &Meeting, v: &mut Violations) {
         (Some(start), Some(end)) if instant(end) <= instant(start) => {
             v.add("end_time", "应晚于开始时间", "must be later than the start");
         }
-        (None, Some(_)) => v.add("start_time", "有结束时间时必填", "is required with an end"),
+        (None, Some(_)) => v.add(
+            "start_time",
+            "有结束时间时必填",
+            "is required with an end time",
+        ),
         _ => {}
     }
     let mut orders = BTreeSet::new();
@@ -49,7 +53,7 @@ pub(super) fn check(meeting: &Meeting, v: &mut Violations) {
     }
 }
 
-/// Details may be put right later, but not what the state rests on.
+/// Details can be corrected later, but not the fields that the state depends on.
 pub(super) fn update(before: &Meeting, after: &Meeting, _at: Moment) -> Result<()> {
     let times_changed = (before.start_time, before.end_time) != (after.start_time, after.end_time);
     let refused = match before.state() {
@@ -60,11 +64,11 @@ pub(super) fn update(before: &Meeting, after: &Meeting, _at: Moment) -> Result<(
         )),
         MeetingState::Held | MeetingState::MinutesIssued if times_changed => Some((
             "会议已召开，时间不能修改",
-            "the meeting was held; its time is settled",
+            "the meeting was held; its time can't be changed",
         )),
         MeetingState::Convened if after.start_time.is_none() || after.end_time.is_none() => Some((
             "通知已印发，须有起止时间",
-            "the notice was sent; the meeting needs its times",
+            "the notice was sent; the meeting must keep its times",
         )),
         _ => None,
     };
@@ -85,7 +89,7 @@ pub(super) fn convene(m: &mut Meeting, _q: &ConveneMeetingRequest, at: Moment) -
                 v.add(
                     field,
                     format!("印发通知前须有{zh}"),
-                    "is needed before the notice is sent",
+                    "is required before the notice is sent",
                 );
             }
         };
@@ -129,7 +133,7 @@ pub(super) fn hold(m: &mut Meeting, q: &HoldMeetingRequest, at: Moment) -> Resul
             "HELD_WITH_SOMEONE_PRESENT",
             &m.name,
             "至少要有一人到会",
-            "someone must have been present",
+            "at least one participant must have been present",
         ));
     }
     m.held_on = Some(date::local_day(start, at.zone).into());
@@ -175,7 +179,7 @@ pub(super) fn cancel(m: &mut Meeting, q: &CancelMeetingRequest, _at: Moment) -> 
     Ok(())
 }
 
-/// What is still missing for a step, as a refusal by this rule.
+/// Turns the fields that are missing for a step into a refusal by a rule.
 fn needs(v: Violations, rule: &str, meeting: &Meeting) -> Result<()> {
     let Err(missing) = v.finish() else {
         return Ok(());

@@ -1,10 +1,10 @@
-//! The days of a recurrence. No I/O.
+//! The days of a recurrence: pure functions.
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 use taizhang_contracts::meetings::recurrence::Rule;
 use taizhang_contracts::meetings::{MonthlyByDay, MonthlyByWeekday, Weekly};
 
-/// The days from `from` to `until`, both included, on which `rule` falls.
+/// The days of `rule` from `from` to `until`, both included.
 pub(super) fn days(
     rule: &Rule,
     from: NaiveDate,
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn weekdays_are_counted_within_the_month() {
+    fn nth_weekdays_are_counted_within_the_month() {
         let first_monday = Rule::MonthlyByWeekday(MonthlyByWeekday { nth: 1, weekday: 1 });
         assert_eq!(
             listed(first_monday, day(2022, 1, 4), day(2022, 3, 31)),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn weeks_go_on_across_the_year() {
+    fn weekly_days_continue_across_the_year() {
         let rule = Rule::Weekly(Weekly { weekday: 6 });
         assert_eq!(
             listed(rule, day(2022, 12, 24), day(2023, 1, 8)),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_included_and_nothing_lies_outside() {
+    fn the_end_is_included_and_no_day_is_out_of_range() {
         let rule = Rule::MonthlyByDay(MonthlyByDay { day: 10 });
         assert_eq!(
             listed(rule, day(2022, 1, 11), day(2022, 3, 10)),

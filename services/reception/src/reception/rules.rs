@@ -1,5 +1,5 @@
-//! What may happen to a reception, and when: pure functions of the record, the request and the day.
-//! What the regulations say of it stands in `regulations.rs`.
+//! The rules of a reception's methods: pure functions of the record, the request and the day. The
+//! rules of the regulations are in `regulations.rs`.
 
 #[cfg(test)]
 mod tests;
@@ -52,7 +52,7 @@ pub(super) fn check(reception: &Reception, v: &mut Violations) {
 /// UpdateReception.
 ///
 /// # Errors
-/// WRONG_STATE; INVALID_ARGUMENT if the arrival would come after the beginning.
+/// WRONG_STATE; INVALID_ARGUMENT if the arrival would be after the day on which it began.
 pub(super) fn update(before: &Reception, after: &Reception, _at: Moment) -> Result<()> {
     MACHINE.next("UpdateReception", before.state())?;
     let begun = naive(before.begun_on);
@@ -126,7 +126,7 @@ pub(super) fn end(r: &mut Reception, q: &EndReceptionRequest, at: Moment) -> Res
     Ok(())
 }
 
-/// SignReceptionList. That it is not signed before the end is a rule of the regulations.
+/// SignReceptionList. The regulations refuse a signature before the end.
 ///
 /// # Errors
 /// WRONG_STATE; INVALID_ARGUMENT for a day in the future.

@@ -1,11 +1,11 @@
-//! The states of a reception, and which methods go with which.
+//! The states of a reception and their transitions.
 
 use taizhang_contracts::reception::ReceptionState::{
     self, Approved, Archived, Cancelled, Listing, Proposed, Receiving, Refused, Settled, Signed,
 };
 use taizhang_ledger::transition::{Machine, keeps, leads};
 
-/// The states of a reception, from the proposal to the file.
+/// The states of a reception, from the proposal to the archive.
 pub const MACHINE: Machine<ReceptionState> = Machine {
     resource: "Reception",
     initial: Proposed,
@@ -23,7 +23,7 @@ pub const MACHINE: Machine<ReceptionState> = Machine {
         leads("SignReceptionList", "审签清单", &[Listing], Signed),
         leads("SettleReception", "结算", &[Signed], Settled),
         leads("ArchiveReception", "归档", &[Settled], Archived),
-        // What the list rests on can't change after its signature.
+        // The content of the list can't change after its signature.
         keeps(
             "UpdateReception",
             "修改",

@@ -1,4 +1,4 @@
-//! What follows from a reception's own fields: its class, its guests, its cost.
+//! The derived fields of a reception: its class, its number of guests, its total cost.
 
 use taizhang_contracts::reception::{MealKind, Rank, Reception, ReceptionClass, ReceptionNature};
 
@@ -24,12 +24,12 @@ fn class(reception: &Reception) -> ReceptionClass {
     }
 }
 
-/// Whether a rank is as high as another; the contract has the highest first.
+/// Whether a rank is at least another; in the contract the highest rank comes first.
 pub(crate) fn is_at_least(rank: Rank, limit: Rank) -> bool {
     rank != Rank::Unspecified && rank as i32 <= limit as i32
 }
 
-/// Every line of the costs and every working meal.
+/// The sum of all cost lines and working meals.
 fn total_cost(reception: &Reception) -> i64 {
     let costs = reception.costs.iter().map(|cost| cost.amount_fen);
     let meals = reception.meals.iter();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_runs_below_the_vice_minister() {
+    fn vice_ministers_are_in_the_highest_class() {
         let visit = ReceptionNature::LeadersVisit as i32;
         for (rank, expected) in [
             (Rank::ViceMinister, ReceptionClass::ViceMinisterUp),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn meals_that_guests_pay_for_are_no_cost_of_the_reception() {
+    fn meals_paid_by_guests_are_not_a_cost() {
         let meal = |kind: MealKind, cost_fen| Meal {
             kind: kind.into(),
             cost_fen,

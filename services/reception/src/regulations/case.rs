@@ -1,4 +1,4 @@
-//! A reception, and all that the rules want to know of what lies around it.
+//! A reception with the data that the rules need in addition.
 
 use chrono::{Datelike, NaiveDate};
 use sea_orm::sea_query::Condition;
@@ -15,26 +15,26 @@ use crate::reception::receptions;
 use crate::settings;
 use crate::settings::reception_settings;
 
-/// The most receptions of one year that are added up, and of one letter that are looked at.
+/// The most receptions of one budget, or of one letter, that are read.
 const MOST: u64 = 10_000;
 
-/// A reception, and all that the rules want to know of what lies around it.
+/// A reception with the data that the rules need in addition.
 pub(crate) struct Case<'a> {
     pub(crate) reception: &'a Reception,
     pub(crate) settings: ReceptionSettings,
-    /// Where the office is.
+    /// The time of the call and the office's time zone.
     pub(crate) at: Moment,
-    /// Whether another reception was made on the same letter.
+    /// Whether another reception has the same letter.
     pub(crate) shares_letter: bool,
-    /// What the other receptions of the year cost, out of the same budget; 0 if there is none.
+    /// The cost of the other receptions of the same budget and year; 0 without a budget.
     pub(crate) spent_fen: i64,
 }
 
 impl<'a> Case<'a> {
-    /// Reads what lies around a reception.
+    /// Reads the additional data.
     ///
     /// # Errors
-    /// If the database is away.
+    /// If the database is unavailable.
     pub(crate) async fn read(
         ledger: &Ledger,
         office: &Office,
@@ -67,12 +67,12 @@ impl<'a> Case<'a> {
         Ok(case)
     }
 
-    /// The day by whose rules the reception is judged.
+    /// The day that determines which rules apply.
     pub(crate) fn day(&self) -> NaiveDate {
         naive(self.reception.arrival_day).unwrap_or_default()
     }
 
-    /// What the receptions of the year may cost.
+    /// The budget of the year.
     pub(crate) fn budget(&self) -> Option<i64> {
         let budgets = self.settings.yearly_budgets.iter();
         let mut own = budgets
@@ -86,7 +86,7 @@ impl<'a> Case<'a> {
         Some(local_day(start, self.at.zone))
     }
 
-    /// Every place at which the reception does not keep the rules in force, up to a step.
+    /// All violations of the rules in force, up to a step.
     pub(crate) fn findings(&self, step: Step) -> Vec<Finding> {
         let day = self.day();
         let asked = RULES
@@ -118,7 +118,7 @@ pub(super) fn is_business(reception: &Reception) -> bool {
     reception.nature() == ReceptionNature::Business
 }
 
-/// The receptions that took or will take place on the same letter.
+/// The other live receptions on the same letter.
 fn same_letter(reception: &Reception) -> Option<Condition> {
     let letter = reception.letter.as_ref()?;
     let is_told = !letter.unit.is_empty() && !letter.number.is_empty();
@@ -129,7 +129,7 @@ fn same_letter(reception: &Reception) -> Option<Condition> {
     })
 }
 
-/// The receptions that are paid for out of the same year's budget.
+/// The other live receptions of the same budget and year.
 fn same_budget(reception: &Reception) -> Condition {
     let day = naive(reception.arrival_day).unwrap_or_default();
     let (first, last) = Period::year(day.year()).days().unwrap_or((day, day));

@@ -1,5 +1,5 @@
-//! What each rule looks at: pure functions of a case, which give the paths of the fields that do
-//! not keep the rule.
+//! The check of each rule: pure functions of a case that return the paths of the fields that break
+//! the rule.
 
 use taizhang_contracts::reception::{
     ActivityKind, CostCategory, ItineraryItem, LetterPurpose, Meal, MealKind, PlaceKind, Rank,
@@ -21,14 +21,14 @@ fn field(path: &str, bad: bool) -> Vec<String> {
     }
 }
 
-/// The bad ones of several fields.
+/// Those of several fields that are bad.
 fn fields<const N: usize>(within: &str, all: [(&str, bool); N]) -> Vec<String> {
     let bad = all.into_iter().filter(|(_, bad)| *bad);
     bad.map(|(path, _)| format!("reception.{within}.{path}"))
         .collect()
 }
 
-/// A field of every entry of a list for which it is bad.
+/// A field of each entry of a list that is bad.
 fn entries<T>(list: &[T], name: &str, path: &str, bad: impl Fn(&T) -> bool) -> Vec<String> {
     let bad = list.iter().enumerate().filter(|(_, entry)| bad(entry));
     bad.map(|(i, _)| format!("reception.{name}[{i}].{path}"))
@@ -152,7 +152,7 @@ pub(super) fn traffic_undisturbed(case: &Case<'_>) -> Vec<String> {
     )
 }
 
-/// One vehicle of a kind could stay at home, and all would still have a seat.
+/// Broken if all would have a seat with one vehicle less.
 pub(super) fn vehicles_few(case: &Case<'_>) -> Vec<String> {
     let r = case.reception;
     let seats = |seats: i32, count: i32| i64::from(seats) * i64::from(count);
@@ -193,7 +193,7 @@ pub(super) fn no_gifts(case: &Case<'_>) -> Vec<String> {
 
 // ---- meals ----
 
-/// Up to ten guests have at most three companions, more have at most a third of their number.
+/// At most three companions for up to ten guests, else at most a third of the guests.
 pub(super) fn too_many(companions: i64, guests: i64) -> bool {
     if guests <= 10 {
         companions > 3
@@ -205,7 +205,7 @@ pub(super) fn too_many(companions: i64, guests: i64) -> bool {
 pub(super) fn meal_companions(case: &Case<'_>) -> Vec<String> {
     let named = case.reception.guests.len() as i64;
     meals(case, "companions", |meal| {
-        // No more guests eat than came; until they are named, the plan's number counts.
+        // The number of guests at a meal, limited to the guests named; if none are named, as planned.
         let eating = i64::from(meal.guests);
         let guests = if named > 0 { eating.min(named) } else { eating };
         is_working_meal(meal) && too_many(meal.companions.into(), guests)
@@ -238,7 +238,7 @@ pub(super) fn no_delicacies(case: &Case<'_>) -> Vec<String> {
     meals(case, "with_delicacies", |meal| meal.with_delicacies)
 }
 
-/// Both the standard that was set and what each person cost stay within the office's.
+/// Both the standard of the meal and the cost per person are limited by the office's standard.
 pub(super) fn meal_standard(case: &Case<'_>) -> Vec<String> {
     let origin = case.reception.guest_origin();
     meals(case, "cost_fen", |meal| {
@@ -346,7 +346,7 @@ pub(super) fn list_signed_after_end(case: &Case<'_>) -> Vec<String> {
     )
 }
 
-/// That each has a name is asked by the contract.
+/// The contract requires the names; this checks unit and post.
 pub(super) fn list_names_guests(case: &Case<'_>) -> Vec<String> {
     let guests = &case.reception.guests;
     let mut found = field("guests", guests.is_empty());

@@ -1,10 +1,10 @@
-//! The rules. Each is told by its regulation, and held from the day of that regulation on.
+//! The table of rules, each with its regulation, which determines its first day.
 
 use super::Source::{Local, Remembered, Verified};
 use super::Step::{Approval, Settlement, Signature};
 use super::{Regulation, Rule, Source, Stands, checks};
 
-/// Stands in the rules of 2013, which are still in force.
+/// A rule of the regulation of 2013, which is still in force.
 const fn rules_2013(article: u8, source: Source) -> Stands {
     Stands {
         regulation: Regulation::Receptions2013,
@@ -14,7 +14,7 @@ const fn rules_2013(article: u8, source: Source) -> Stands {
     }
 }
 
-/// Stood so until the regulations of 2025 said it anew.
+/// A rule that was replaced by the regulation of 2025.
 const fn until_2025(stands: Stands) -> Stands {
     Stands {
         until: Some((2025, 5, 17)),
@@ -22,7 +22,7 @@ const fn until_2025(stands: Stands) -> Stands {
     }
 }
 
-/// Stands in the regulations of 2025, in an article still to be looked up.
+/// A rule of the regulation of 2025, whose article is still to be looked up.
 const fn regulations_2025(source: Source) -> Stands {
     Stands {
         regulation: Regulation::Frugality2025,
@@ -39,7 +39,7 @@ const LOCAL: Stands = Stands {
     source: Local,
 };
 
-/// Every rule, in the order of a reception's life.
+/// Every rule, in the order of a reception's steps.
 pub const RULES: &[Rule] = &[
     Rule {
         id: "LETTER_REQUIRED",

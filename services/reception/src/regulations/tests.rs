@@ -12,20 +12,20 @@ use taizhang_ledger::Moment;
 use super::checks::too_many;
 use super::{Case, RULES, Rule, Source, Step, refuse};
 
-/// The days before and after the regulations of 2025.
+/// A day before and a day after the regulation of 2025.
 const OLD: &str = "2024-06-03";
 const NEW: &str = "2025-11-03";
 
-/// A reception, its office's settings, and what lies around it.
+/// A reception, its office's settings, and the additional data of a case.
 #[derive(Clone)]
-struct Scene {
+struct Fixture {
     reception: Reception,
     settings: ReceptionSettings,
     shares_letter: bool,
     spent_fen: i64,
 }
 
-impl Scene {
+impl Fixture {
     fn case(&self) -> Case<'_> {
         Case {
             reception: &self.reception,
@@ -39,7 +39,7 @@ impl Scene {
         }
     }
 
-    /// The rules that are not kept, up to the last step.
+    /// The broken rules, up to the last step.
     fn broken(&self) -> BTreeSet<&'static str> {
         let findings = self.case().findings(Step::Settlement);
         findings.iter().map(|f| f.rule.id).collect()
@@ -56,8 +56,8 @@ fn date(text: &str) -> Date {
     text.parse::<chrono::NaiveDate>().unwrap().into()
 }
 
-/// A reception of one day that keeps every rule, from the letter to the settlement.
-fn good(day: &str) -> Scene {
+/// A reception of one day that meets every rule, from the letter to the settlement.
+fn good(day: &str) -> Fixture {
     let on = Some(date(day));
     let time = |hour: u32| {
         let time = format!("{day}T{hour:02}:00:00+08:00");
@@ -169,7 +169,7 @@ fn good(day: &str) -> Scene {
             .into(),
         ..Default::default()
     };
-    Scene {
+    Fixture {
         reception,
         settings,
         shares_letter: false,
@@ -177,21 +177,21 @@ fn good(day: &str) -> Scene {
     }
 }
 
-type Change = fn(&mut Scene);
+type Change = fn(&mut Fixture);
 
-fn letter(s: &mut Scene) -> &mut Letter {
+fn letter(s: &mut Fixture) -> &mut Letter {
     s.reception.letter.as_mut().unwrap()
 }
 
-fn arrangements(s: &mut Scene) -> &mut Arrangements {
+fn arrangements(s: &mut Fixture) -> &mut Arrangements {
     s.reception.arrangements.get_or_insert_default()
 }
 
-fn settlement(s: &mut Scene) -> &mut Settlement {
+fn settlement(s: &mut Fixture) -> &mut Settlement {
     s.reception.settlement.as_mut().unwrap()
 }
 
-/// For each rule a change that breaks it, and one close to it that does not.
+/// For each rule a change that breaks it, and a similar one that does not.
 const CASES: &[(&str, Change, Change)] = &[
     (
         "LETTER_REQUIRED",
@@ -239,7 +239,7 @@ const CASES: &[(&str, Change, Change)] = &[
             item.set_kind(ActivityKind::MeetOrSeeOff);
             item.set_place_kind(PlaceKind::Border);
         },
-        // To look at a station is not to see someone off there.
+        // Visiting a station is not seeing someone off there.
         |s| s.reception.itinerary_items[0].set_place_kind(PlaceKind::Station),
     ),
     (
@@ -415,7 +415,7 @@ const CASES: &[(&str, Change, Change)] = &[
     ),
 ];
 
-/// A day on which a row of the table holds.
+/// A day on which a row of the table is in force.
 fn day_of(rule: &Rule) -> &'static str {
     let day = [NEW, OLD]
         .into_iter()
@@ -424,14 +424,14 @@ fn day_of(rule: &Rule) -> &'static str {
 }
 
 #[test]
-fn a_good_reception_keeps_every_rule() {
+fn a_good_reception_breaks_no_rule() {
     for day in [OLD, NEW] {
         assert_eq!(good(day).broken(), BTreeSet::new(), "{day}");
     }
 }
 
 #[test]
-fn every_rule_has_a_case_that_breaks_it_and_one_that_keeps_it() {
+fn every_rule_has_a_case_that_breaks_it_and_one_that_does_not() {
     for rule in RULES {
         let (_, breaks, keeps) = CASES
             .iter()
@@ -452,7 +452,7 @@ fn every_rule_has_a_case_that_breaks_it_and_one_that_keeps_it() {
 }
 
 #[test]
-fn each_rule_stands_in_one_text_on_each_day() {
+fn each_rule_has_at_most_one_row_in_force_on_a_day() {
     for (i, rule) in RULES.iter().enumerate() {
         let others = RULES.iter().skip(i + 1).filter(|r| r.id == rule.id);
         for other in others {
@@ -471,39 +471,39 @@ fn each_rule_stands_in_one_text_on_each_day() {
 }
 
 #[test]
-fn a_reception_is_judged_by_the_texts_of_its_day() {
+fn a_reception_is_checked_against_the_rules_of_its_day() {
     let with_wine = |day: &str| {
-        let mut scene = good(day);
-        scene.reception.meals[0].with_alcohol = true;
-        scene.broken()
+        let mut fixture = good(day);
+        fixture.reception.meals[0].with_alcohol = true;
+        fixture.broken()
     };
     assert_eq!(with_wine(OLD), BTreeSet::new());
     assert_eq!(with_wine("2025-05-17"), BTreeSet::new());
     assert_eq!(with_wine("2025-05-18"), BTreeSet::from(["NO_ALCOHOL"]));
     assert_eq!(with_wine(NEW), BTreeSet::from(["NO_ALCOHOL"]));
 
-    // Expensive liquor was refused before, and is alcohol since.
+    // Expensive liquor has a rule of its own before 2025, and falls under alcohol since.
     let with_liquor = |day: &str| {
-        let mut scene = good(day);
-        scene.reception.meals[0].with_premium_liquor = true;
-        scene.broken()
+        let mut fixture = good(day);
+        fixture.reception.meals[0].with_premium_liquor = true;
+        fixture.broken()
     };
     assert_eq!(with_liquor(OLD), BTreeSet::from(["NO_PREMIUM_LIQUOR"]));
     assert_eq!(with_liquor(NEW), BTreeSet::from(["NO_ALCOHOL"]));
 
-    // The newer text is verified, the older one only remembered.
+    // The newer rule is verified, the older one from memory.
     let refuses = |day: &str| {
-        let mut scene = good(day);
-        let item = &mut scene.reception.itinerary_items[0];
+        let mut fixture = good(day);
+        let item = &mut fixture.reception.itinerary_items[0];
         item.set_kind(ActivityKind::MeetOrSeeOff);
         item.set_place_kind(PlaceKind::Airport);
-        scene.case().findings(Step::Approval)[0].refuses
+        fixture.case().findings(Step::Approval)[0].refuses
     };
     assert!(!refuses(OLD) && refuses(NEW));
 }
 
 #[test]
-fn companions_are_counted_in_whole_persons() {
+fn the_limit_of_companions_is_a_whole_number() {
     for (guests, most) in [
         (0, 3),
         (1, 3),
@@ -520,32 +520,32 @@ fn companions_are_counted_in_whole_persons() {
 }
 
 #[test]
-fn no_more_guests_eat_than_came() {
-    let mut scene = good(NEW);
-    scene.reception.meals[0].guests = 30;
-    scene.reception.meals[0].companions = 10;
-    assert!(scene.broken().contains("MEAL_COMPANIONS"));
-    scene.reception.guests = vec![scene.reception.guests[0].clone(); 30];
-    assert!(!scene.broken().contains("MEAL_COMPANIONS"));
-    // Until they are named, the plan's number counts.
-    scene.reception.guests.clear();
-    assert!(!scene.broken().contains("MEAL_COMPANIONS"));
+fn guests_at_a_meal_are_limited_to_the_guests_named() {
+    let mut fixture = good(NEW);
+    fixture.reception.meals[0].guests = 30;
+    fixture.reception.meals[0].companions = 10;
+    assert!(fixture.broken().contains("MEAL_COMPANIONS"));
+    fixture.reception.guests = vec![fixture.reception.guests[0].clone(); 30];
+    assert!(!fixture.broken().contains("MEAL_COMPANIONS"));
+    // If none are named, the planned number counts.
+    fixture.reception.guests.clear();
+    assert!(!fixture.broken().contains("MEAL_COMPANIONS"));
 }
 
 #[test]
-fn what_is_only_remembered_warns_until_the_office_enforces_it() {
-    let mut scene = good(NEW);
-    settlement(&mut scene).set_method(SettlementMethod::Cash);
-    refuse(&scene.case().findings(Step::Settlement)).unwrap();
+fn an_unverified_rule_warns_until_the_office_enforces_it() {
+    let mut fixture = good(NEW);
+    settlement(&mut fixture).set_method(SettlementMethod::Cash);
+    refuse(&fixture.case().findings(Step::Settlement)).unwrap();
     let enforced = |from: &str, until: Option<&str>| EnforcedRule {
         rule_id: "NO_CASH".into(),
         valid_from: Some(date(from)),
         valid_until: until.map(date),
     };
-    scene.settings.enforced_rules = vec![enforced("2024-01-01", Some("2025-11-02"))];
-    refuse(&scene.case().findings(Step::Settlement)).unwrap();
-    scene.settings.enforced_rules = vec![enforced(NEW, None)];
-    let refused = refuse(&scene.case().findings(Step::Settlement)).unwrap_err();
+    fixture.settings.enforced_rules = vec![enforced("2024-01-01", Some("2025-11-02"))];
+    refuse(&fixture.case().findings(Step::Settlement)).unwrap();
+    fixture.settings.enforced_rules = vec![enforced(NEW, None)];
+    let refused = refuse(&fixture.case().findings(Step::Settlement)).unwrap_err();
     assert_eq!(refused.preconditions()[0].rule, "NO_CASH");
     assert_eq!(
         refused.preconditions()[0].subject,
@@ -554,12 +554,12 @@ fn what_is_only_remembered_warns_until_the_office_enforces_it() {
 }
 
 #[test]
-fn a_refusal_names_every_rule_once_and_where_it_stands() {
-    let mut scene = good(NEW);
-    scene.reception.letter = None;
-    scene.reception.guests[0].unit.clear();
-    scene.reception.guests[1].unit.clear();
-    let refused = refuse(&scene.case().findings(Step::Signature)).unwrap_err();
+fn a_refusal_names_every_rule_once_with_its_article() {
+    let mut fixture = good(NEW);
+    fixture.reception.letter = None;
+    fixture.reception.guests[0].unit.clear();
+    fixture.reception.guests[1].unit.clear();
+    let refused = refuse(&fixture.case().findings(Step::Signature)).unwrap_err();
     let told: Vec<_> = refused
         .preconditions()
         .iter()
@@ -579,23 +579,23 @@ fn a_refusal_names_every_rule_once_and_where_it_stands() {
             .contains("《党政机关国内公务接待管理规定》（2013年）第7条")
     );
     assert!(first.en.contains("Art. 7"), "{}", first.en);
-    // What is asked at the signature is not asked before.
-    let refused = refuse(&scene.case().findings(Step::Approval)).unwrap_err();
+    // Rules of the signature are not checked before.
+    let refused = refuse(&fixture.case().findings(Step::Approval)).unwrap_err();
     assert_eq!(refused.preconditions().len(), 1);
 }
 
 #[test]
-fn the_years_other_receptions_weigh_on_the_budget_of_their_kind() {
-    let mut scene = good(NEW);
-    scene.spent_fen = 70_001;
-    assert_eq!(scene.broken(), BTreeSet::from(["YEAR_BUDGET"]));
+fn the_budget_includes_the_years_other_receptions_of_the_kind() {
+    let mut fixture = good(NEW);
+    fixture.spent_fen = 70_001;
+    assert_eq!(fixture.broken(), BTreeSet::from(["YEAR_BUDGET"]));
     // Business has a budget of its own, and this office set none.
-    scene.reception.set_nature(ReceptionNature::Business);
-    assert_eq!(scene.fields("YEAR_BUDGET"), Vec::<String>::new());
+    fixture.reception.set_nature(ReceptionNature::Business);
+    assert_eq!(fixture.fields("YEAR_BUDGET"), Vec::<String>::new());
 }
 
 #[test]
-fn verified_rules_tell_their_article_or_stand_in_the_text_of_2025() {
+fn verified_rules_have_an_article_or_are_of_2025() {
     for rule in RULES.iter().filter(|r| r.stands.source == Source::Verified) {
         let known = rule.stands.article > 0;
         assert_eq!(
@@ -608,21 +608,21 @@ fn verified_rules_tell_their_article_or_stand_in_the_text_of_2025() {
 }
 
 proptest! {
-    /// A later step asks for all that the ones before it ask for.
+    /// A later step includes the rules of the steps before.
     #[test]
-    fn steps_only_add(which in prop::collection::vec(0..CASES.len(), 0..6), new in any::<bool>()) {
-        let mut scene = good(if new { NEW } else { OLD });
+    fn later_steps_include_the_findings_of_earlier_ones(which in prop::collection::vec(0..CASES.len(), 0..6), new in any::<bool>()) {
+        let mut fixture = good(if new { NEW } else { OLD });
         for i in which {
-            // A change may need what another one took away.
-            if scene.reception.letter.is_some() && !scene.reception.guests.is_empty()
-                && !scene.reception.meals.is_empty() && !scene.reception.costs.is_empty()
-                && !scene.reception.lodgings.is_empty() && !scene.reception.companions.is_empty()
-                && scene.reception.guests.len() > 1 {
-                (CASES[i].1)(&mut scene);
+            // A change may need a field that another one removed.
+            if fixture.reception.letter.is_some() && !fixture.reception.guests.is_empty()
+                && !fixture.reception.meals.is_empty() && !fixture.reception.costs.is_empty()
+                && !fixture.reception.lodgings.is_empty() && !fixture.reception.companions.is_empty()
+                && fixture.reception.guests.len() > 1 {
+                (CASES[i].1)(&mut fixture);
             }
         }
         let ids = |step| -> BTreeSet<_> {
-            scene.case().findings(step).into_iter().map(|f| (f.rule.id, f.field)).collect()
+            fixture.case().findings(step).into_iter().map(|f| (f.rule.id, f.field)).collect()
         };
         prop_assert!(ids(Step::Approval).is_subset(&ids(Step::Signature)));
         prop_assert!(ids(Step::Signature).is_subset(&ids(Step::Settlement)));

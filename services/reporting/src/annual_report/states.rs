@@ -1,4 +1,4 @@
-//! The states of an annual report, and the rules of the steps between them.
+//! The states of an annual report, and the rules of its methods.
 
 use taizhang_contracts::reporting::{
     AnnualReport, AnnualReportState, FinalizeAnnualReportRequest, ReturnAnnualReportRequest,
@@ -42,7 +42,7 @@ pub const MACHINE: Machine<AnnualReportState> = Machine {
     name: AnnualReportState::as_str_name,
 };
 
-/// A refusal names so many gaps; more would not fit into a response's trailers.
+/// The most gaps in a refusal; more would not fit into a response's trailers.
 const MOST_GAPS: usize = 20;
 
 pub(super) fn submit(
@@ -64,7 +64,7 @@ pub(super) fn give_back(
     Ok(())
 }
 
-/// Seals the report, if it is whole. Last year's figures may be missing: there may be none.
+/// FinalizeAnnualReport: refuses a report with gaps. Last year's figures may be missing.
 pub(super) fn finalize(
     report: &mut AnnualReport,
     _q: &FinalizeAnnualReportRequest,
@@ -97,7 +97,7 @@ fn refuse_gaps(report: &AnnualReport) -> Result<()> {
             format!("source {} is missing or in conflict", missing.source),
         )
     });
-    // Sources first: they are few, and they explain the figures.
+    // Sources first: they are few and explain the missing figures.
     let gaps: Vec<_> = sources.chain(figures).collect();
     if gaps.is_empty() {
         return Ok(());
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_report_is_sealed() {
+    fn a_complete_report_is_finalized() {
         let mut report = in_review(vec![figure(Some(0), None)]);
         seal(&mut report).unwrap();
         assert_eq!(report.state(), AnnualReportState::Final);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_keeps_a_report_from_being_final() {
+    fn a_report_with_gaps_is_not_finalized() {
         let mut report = in_review(vec![figure(None, Some(1)), figure(Some(1), Some(1))]);
         let error = seal(&mut report).unwrap_err();
         assert_eq!(error.reason(), Reason::FiguresMissing);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leads_out_of_final_and_only_review_leads_into_it() {
+    fn final_is_entered_from_review_only_and_never_left() {
         for row in MACHINE.transitions {
             assert!(
                 !row.from.contains(&AnnualReportState::Final),

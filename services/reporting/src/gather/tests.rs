@@ -18,13 +18,13 @@ fn figure(id: &str, value: i64, kept: bool) -> Figure {
     }
 }
 
-fn answer(source: &str, figures: &[(&str, i64, bool)], last: &[(&str, i64, bool)]) -> Answer {
+fn answer(source: &str, figures: &[(&str, i64, bool)], last: &[(&str, i64, bool)]) -> SourceAnswer {
     let list = |of: &[(&str, i64, bool)]| {
         of.iter()
             .map(|(id, v, kept)| figure(id, *v, *kept))
             .collect()
     };
-    Answer {
+    SourceAnswer {
         source: source.into(),
         indicators: Ok(figures.iter().map(|(id, ..)| indicator(id)).collect()),
         current: Ok(list(figures)),
@@ -32,8 +32,8 @@ fn answer(source: &str, figures: &[(&str, i64, bool)], last: &[(&str, i64, bool)
     }
 }
 
-fn down(source: &str, code: Code) -> Answer {
-    Answer {
+fn down(source: &str, code: Code) -> SourceAnswer {
+    SourceAnswer {
         source: source.into(),
         indicators: Err(code),
         current: Err(code),
@@ -70,7 +70,7 @@ fn find<'a>(gathered: &'a Gathered, id: &str) -> (&'a ReportValue, &'a ReportVal
 }
 
 #[test]
-fn what_is_counted_stands_and_what_was_not_kept_is_missing() {
+fn counted_values_are_used_and_values_not_kept_are_missing() {
     let answers = vec![answer(
         "a",
         &[("x", 5, true), ("y", 0, true), ("z", 0, false)],
@@ -80,9 +80,9 @@ fn what_is_counted_stands_and_what_was_not_kept_is_missing() {
     assert!(got.missing_sources.is_empty());
     let (x, before) = find(&got, "x");
     assert_eq!((x.value, x.records, before.value), (Some(5), 5, Some(4)));
-    // A kept zero is a zero.
+    // A zero of a kept ledger is a zero.
     assert_eq!(find(&got, "y").1.value, Some(0));
-    // Never recorded: this year, with the ledger in use, none there were; of last year one can't say.
+    // No record of this kind: zero this year, when the ledger was in use; unknown last year.
     let (z, before) = find(&got, "z");
     assert_eq!(z.value, Some(0));
     assert_eq!(
@@ -110,7 +110,7 @@ fn a_ledger_that_was_not_in_use_has_no_zeros() {
 }
 
 #[test]
-fn opening_figures_go_before_last_years_records_and_not_before_this_years() {
+fn opening_figures_override_last_years_records_only() {
     let answers = vec![answer("a", &[("x", 5, true)], &[("x", 1, true)])];
     let entered = vec![opening("x", 2021, 40), opening("x", 2022, 99)];
     let got = assemble(answers, &background(entered, &[]));
@@ -121,7 +121,7 @@ fn opening_figures_go_before_last_years_records_and_not_before_this_years() {
 }
 
 #[test]
-fn a_source_that_is_away_leaves_what_was_known_of_it_missing() {
+fn known_figures_of_an_unavailable_source_are_missing() {
     let known = ReportFigure {
         indicator: "y".into(),
         label: "旧名".into(),
@@ -143,7 +143,7 @@ fn a_source_that_is_away_leaves_what_was_known_of_it_missing() {
     assert_eq!(y.missing_reason, "来源 b 未答复：超过时限");
     assert_eq!(before.value, Some(3));
     assert_eq!(got.figures[1].label, "旧名");
-    // Referred to by the text, known to nobody.
+    // In the template, but of no source.
     let (w, _) = find(&got, "w");
     assert_eq!(w.missing_reason, "已答复的来源均无该指标，未答复的来源：b");
     assert_eq!(got.missing_sources.len(), 1);
@@ -151,7 +151,7 @@ fn a_source_that_is_away_leaves_what_was_known_of_it_missing() {
 }
 
 #[test]
-fn half_an_answer_is_a_missing_source_too() {
+fn a_source_with_a_partial_answer_is_missing() {
     let mut half = answer("a", &[("x", 5, true)], &[]);
     half.previous = Err(Code::Unavailable);
     let got = assemble(vec![half], &background(vec![], &[]));
@@ -179,7 +179,7 @@ fn the_first_of_two_indicators_with_one_id_wins() {
 }
 
 #[test]
-fn a_figure_that_the_source_left_out_is_missing() {
+fn a_figure_that_the_source_omits_is_missing() {
     let mut partial = answer("a", &[("x", 5, true)], &[]);
     partial.current = Ok(vec![]);
     let got = assemble(vec![partial], &background(vec![], &[]));

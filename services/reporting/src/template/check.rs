@@ -1,5 +1,5 @@
-//! Checks a template before it is kept, so that a report never fails for its template: its syntax,
-//! its words, its references, and that nobody typed a number.
+//! Checks a template before it is stored, so that a report never fails because of it: its syntax, its
+//! names, its references, and that it contains no typed number.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,17 @@ use super::scan::{Piece, Token, pieces};
 
 /// The tags that a template may use.
 const TAGS: &[&str] = &["if", "elif", "else", "endif", "for", "endfor"];
-/// What may stand between the braces beside words and texts in quotes.
+/// The characters allowed between the braces in addition to words and quoted texts.
 const MARKS: &[char] = &['(', ')', '.', ',', '|', '=', '!'];
-/// Unit words of the genre; those of the indicators come on top.
+/// Common unit words, in addition to those of the indicators.
 const UNITS: &[&str] = &[
     "场", "次", "件", "份", "期", "篇", "条", "人", "天", "起", "家", "项", "类", "名", "个", "批",
     "套", "间", "户", "%", "％", "‰",
 ];
-/// So many problems are told at once.
+/// The most problems in an error.
 const MOST_PROBLEMS: usize = 20;
 
-/// The indicators that a template refers to; none if it can't be read.
+/// The indicators that a template refers to; none if it can't be parsed.
 pub(crate) fn references(template: &str) -> Vec<String> {
     let engine = engine();
     let Ok(parsed) = engine.template_from_str(template) else {
@@ -33,12 +33,12 @@ pub(crate) fn references(template: &str) -> Vec<String> {
         .into_iter()
         .filter(|name| !VARIABLES.contains(&name.as_str()))
         .collect();
-    // In the order of the text: they are the order of the figures that nobody else orders.
+    // In the order of the text, which is the order of figures that no source returns.
     names.sort_by_key(|name| (template.find(name.as_str()), name.clone()));
     names
 }
 
-/// What is wrong with a template whatever the indicators are: it can't be read.
+/// The syntax errors of a template.
 pub(crate) fn syntax(template: &str) -> Vec<Failure> {
     match engine().template_from_str(template) {
         Ok(_) => Vec::new(),
@@ -46,7 +46,7 @@ pub(crate) fn syntax(template: &str) -> Vec<Failure> {
     }
 }
 
-/// What is wrong with a template that can be read, if all indicators there are are `known`.
+/// All other problems of a template, given all indicators.
 pub(crate) fn check(template: &str, known: &[Indicator]) -> Vec<Failure> {
     let pieces = pieces(template);
     let mut problems = Vec::new();
@@ -75,7 +75,7 @@ fn at(line: impl Into<Option<usize>>, zh: impl Into<String>, en: impl Into<Strin
     }
 }
 
-/// Finds words that the language does not have, also in branches that no trial takes.
+/// Finds unknown names, also in branches that are not rendered.
 fn words(pieces: &[Piece<'_>], problems: &mut Vec<Failure>) {
     for piece in pieces {
         let tokens = match piece {
@@ -101,13 +101,13 @@ fn words(pieces: &[Piece<'_>], problems: &mut Vec<Failure>) {
                 Token::Number(number) => {
                     let zh =
                         format!("写入了数字 {number}：数字只能引用指标，判断是否为零用 is zero");
-                    problems.push(at(*line, zh, format!("a number is typed in: {number}")));
+                    problems.push(at(*line, zh, format!("contains a typed number: {number}")));
                     continue;
                 }
                 Token::Quoted(text) => {
                     if text.chars().any(is_digit) {
                         let zh = format!("引号内写入了数字：{text}");
-                        problems.push(at(*line, zh, format!("a number is typed in: {text}")));
+                        problems.push(at(*line, zh, format!("contains a typed number: {text}")));
                     }
                     continue;
                 }
@@ -138,7 +138,7 @@ fn words(pieces: &[Piece<'_>], problems: &mut Vec<Failure>) {
     }
 }
 
-/// The line on which a name is first referred to.
+/// The line of the first reference to a name.
 fn line_of(pieces: &[Piece<'_>], name: &str) -> Option<usize> {
     pieces.iter().find_map(|piece| match piece {
         Piece::Text(..) => None,
@@ -149,11 +149,11 @@ fn line_of(pieces: &[Piece<'_>], name: &str) -> Option<usize> {
     })
 }
 
-/// Stands in the text for whatever a reference prints.
+/// The placeholder for the output of a reference.
 const REFERENCE: char = '\u{fffc}';
 
-/// Finds numbers typed into the text: digits with a unit word after them, or digits that touch a
-/// reference and so would change what it says. 「第3期」 is a label and stays.
+/// Finds numbers typed into the text: digits followed by a unit word, or adjacent to a reference,
+/// whose value they would change. 「第3期」 is a label and allowed.
 fn typed_numbers(pieces: &[Piece<'_>], known: &[Indicator], problems: &mut Vec<Failure>) {
     let units: BTreeSet<&str> = known
         .iter()
@@ -161,7 +161,7 @@ fn typed_numbers(pieces: &[Piece<'_>], known: &[Indicator], problems: &mut Vec<F
         .filter(|unit| !unit.is_empty())
         .chain(UNITS.iter().copied())
         .collect();
-    // Tags print nothing, so what they part stands together.
+    // Tags have no output, so the texts around them are adjacent.
     let mut text: Vec<(usize, char)> = Vec::new();
     for piece in pieces {
         match piece {
@@ -203,7 +203,7 @@ fn typed_numbers(pieces: &[Piece<'_>], known: &[Indicator], problems: &mut Vec<F
         let touches = before == Some(REFERENCE) || char_at(i) == Some(REFERENCE);
         if touches || (unit.is_some() && before != Some('第')) {
             let line = text.get(start).map(|(line, _)| *line);
-            // As it was typed, up to the unit word.
+            // The number as typed, with its unit word.
             let end = if unit.is_some() { after } else { i };
             let typed = text.get(start..end).unwrap_or_default().iter();
             let mut number: String = typed.map(|(_, c)| *c).collect();
@@ -211,7 +211,7 @@ fn typed_numbers(pieces: &[Piece<'_>], known: &[Indicator], problems: &mut Vec<F
             problems.push(at(
                 line,
                 format!("写入了数字“{number}”：数字只能引用指标"),
-                format!("a number is typed in: {number}"),
+                format!("contains a typed number: {number}"),
             ));
         }
     }
@@ -221,8 +221,8 @@ fn is_digit(c: char) -> bool {
     c.is_ascii_digit() || ('０'..='９').contains(&c)
 }
 
-/// Renders the template with figures that are there, that are zero, and that are missing: what
-/// only shows at work, such as a filter on something that is no figure, or too much of it.
+/// Renders the template with present, zero and missing figures, to find runtime errors such as a
+/// filter on a value that is not a figure, or too much work.
 fn trial(template: &str, known: &[Indicator]) -> Option<Failure> {
     let office = Office::from_id("trial")?;
     [Some(1234), Some(0), None].into_iter().find_map(|value| {

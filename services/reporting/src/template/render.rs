@@ -1,7 +1,7 @@
-//! Makes the text of a report from a template.
+//! Renders the text of a report from a template.
 //!
-//! The engine starts empty: a template has the words below and no others, sees the report's
-//! figures and nothing else, and has a bounded amount of work (which bounds its memory too).
+//! The engine is a sandbox: a template has only the names below, sees only the report's figures, and
+//! has a bounded amount of work, which bounds its memory too.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +29,7 @@ pub(super) const FILTERS: &[&str] = &[
 ];
 /// The tests after `is`.
 pub(super) const TESTS: &[&str] = &["missing", "zero"];
-/// What stands after a dot: the parts of a figure, and those of `loop`.
+/// The attributes of a figure and of `loop`.
 pub(super) const PARTS: &[&str] = &[
     "id",
     "label",
@@ -49,12 +49,12 @@ pub(super) const PARTS: &[&str] = &[
     "last",
 ];
 
-/// Work that one rendering may do. Five hundred figures in a table take about a tenth.
+/// The fuel of one rendering. A table of 500 figures takes about a tenth of it.
 const FUEL: u64 = 500_000;
 /// The longest text of a report, in bytes.
 pub(super) const LONGEST_TEXT: usize = 1 << 20;
 
-/// Why a template gives no text.
+/// A problem of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// The line, if it is known.
@@ -67,7 +67,7 @@ pub(crate) struct Failure {
 
 impl From<minijinja::Error> for Failure {
     fn from(error: minijinja::Error) -> Self {
-        // The engine's words are about the caller's own template.
+        // The engine's message is about the caller's own template, so it is passed on.
         let detail = error.detail().unwrap_or_default();
         let (zh, en) = match error.kind() {
             ErrorKind::OutOfFuel => ("运算过多", "it takes too much work"),
@@ -90,7 +90,7 @@ impl From<minijinja::Error> for Failure {
     }
 }
 
-/// The engine with the words of a template's language.
+/// The engine with the names of the template language.
 pub(super) fn engine() -> Environment<'static> {
     let mut engine = Environment::empty();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -115,7 +115,7 @@ pub(super) fn engine() -> Environment<'static> {
     engine
 }
 
-/// The text that a template gives for the figures of a year.
+/// Renders a template with the figures of a year.
 pub(crate) fn render(
     template: &str,
     office: &Office,
@@ -149,7 +149,7 @@ pub(crate) fn render(
     Ok(tidy(&text))
 }
 
-/// Tags leave empty lines behind; one is enough between paragraphs.
+/// Reduces the empty lines that tags leave behind to one between paragraphs.
 fn tidy(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut blank = true;
@@ -166,14 +166,14 @@ fn tidy(text: &str) -> String {
     out
 }
 
-/// A text that keeps within one cell of a Markdown table.
+/// A text escaped for one cell of a Markdown table.
 fn cell(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('|', "\\|")
         .replace(['\n', '\r'], " ")
 }
 
-/// A figure as a template sees it, and the number that it is a part of.
+/// A figure as an object of the template, and the value of the whole that it is a part of.
 #[derive(Debug)]
 struct Shown(ReportFigure, Option<i64>);
 
@@ -204,7 +204,7 @@ impl Object for Shown {
         })
     }
 
-    /// In a condition a figure holds unless it is zero; a missing one is not zero.
+    /// A figure is true unless it is zero; a missing one is true.
     fn is_true(self: &Arc<Self>) -> bool {
         self.0.number() != Some(0)
     }
@@ -214,7 +214,7 @@ impl Object for Shown {
     }
 }
 
-/// For a table, where the label stands in the same row.
+/// For a table, where the label is in the same row.
 fn number_or_gap(value: &ReportValue, decimals: i32) -> Value {
     match value.value {
         Some(number) => decimal(number, decimals).into(),
@@ -222,7 +222,7 @@ fn number_or_gap(value: &ReportValue, decimals: i32) -> Value {
     }
 }
 
-/// How many records are behind a value; a dash where there can be none.
+/// The number of records behind a value; a dash if it was not counted.
 fn records(value: &ReportValue) -> Value {
     if value.value.is_none() || !value.opening_source.is_empty() {
         "—".into()

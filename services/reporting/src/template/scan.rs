@@ -1,19 +1,19 @@
-//! Reads a template as its author wrote it: what is text, and what is between the braces.
+//! Splits a template into text and tags.
 //!
-//! The engine has seen before that the template is whole, so every tag that opens here closes.
+//! The engine has parsed the template before, so every tag is closed.
 
 /// A piece of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
-    /// Text that appears as it is, with the line on which it begins.
+    /// Literal text, with its first line.
     Text(usize, &'a str),
-    /// `{{ … }}`: something appears in the text.
+    /// `{{ … }}`: has output.
     Emit(Vec<(usize, Token<'a>)>),
-    /// `{% … %}`: nothing appears.
+    /// `{% … %}`: has no output.
     Tag(Vec<(usize, Token<'a>)>),
 }
 
-/// A word between the braces.
+/// A token between the braces.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 pub(super) enum Token<'a> {
     /// A name or a keyword.
@@ -26,7 +26,7 @@ pub(super) enum Token<'a> {
     Mark(char),
 }
 
-/// The pieces of a template, in order. Comments leave nothing.
+/// The pieces of a template, in order, without comments.
 pub(super) fn pieces(template: &str) -> Vec<Piece<'_>> {
     let mut out = Vec::new();
     let (mut rest, mut line) = (template, 1);
@@ -58,7 +58,7 @@ pub(super) fn pieces(template: &str) -> Vec<Piece<'_>> {
     out
 }
 
-/// Where the first tag of any kind opens, and its kind.
+/// The position and the kind of the first opening tag.
 fn opening(text: &str) -> Option<(usize, char)> {
     text.match_indices('{').find_map(|(at, _)| {
         let kind = text.get(at + 1..)?.chars().next()?;
@@ -66,7 +66,7 @@ fn opening(text: &str) -> Option<(usize, char)> {
     })
 }
 
-/// The words up to `end`, and how many bytes they take.
+/// The tokens up to `end`, and their length in bytes.
 fn tokens<'a>(inside: &'a str, end: &str, mut line: usize) -> (usize, Vec<(usize, Token<'a>)>) {
     let mut out = Vec::new();
     let mut at = 0;
@@ -74,7 +74,7 @@ fn tokens<'a>(inside: &'a str, end: &str, mut line: usize) -> (usize, Vec<(usize
         let Some(first) = rest.chars().next() else {
             break;
         };
-        // `-` and `+` at either edge only say what becomes of the space around a tag.
+        // `-` and `+` at either edge control whitespace.
         let edge = rest.starts_with(['-', '+'])
             && (at == 0 || rest.get(1..).is_some_and(|r| r.starts_with(end)));
         if rest.starts_with(end) {
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_tags_are_told_apart_with_their_lines() {
+    fn text_and_tags_are_split_with_their_lines() {
         let template = "甲{# 注\n释 #}乙{{ x|unit }}\n{%- if a.b is missing -%}\n丙{{ y|missing_or(\"}}\\\"q\") }}{ 丁";
         let word = |line, w| (line, Token::Word(w));
         let mark = |line, c| (line, Token::Mark(c));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_makes_it_fail() {
+    fn malformed_templates_do_not_panic() {
         for odd in [
             "{{",
             "{%",

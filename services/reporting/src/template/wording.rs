@@ -1,10 +1,11 @@
-//! How the genre writes figures. Pure; whole numbers only, so that nothing is rounded twice.
+//! The wording of figures in official reports. Pure functions; integers only, so that nothing is
+//! rounded twice.
 
 use taizhang_contracts::reporting::{ReportFigure, ReportValue};
 
-/// A lower bound in the genre's manner: 317 is 「310余」, 1,432 is 「1400余」, 2,013 is 「2000余」.
-/// Two digits stay, the others become zeros, so it never overstates and is at most a tenth too
-/// low. A number that is round already, or has only two digits, stands as it is.
+/// A number as a lower bound: 317 is 「310余」, 1,432 is 「1400余」, 2,013 is 「2000余」. Two digits are
+/// kept, the others become zeros, so it never overstates and is at most a tenth too low. A round
+/// number, or one of two digits, is unchanged.
 pub(crate) fn yu(number: i64) -> String {
     if number < 100 {
         return number.to_string();
@@ -69,12 +70,12 @@ pub(crate) fn change(current: i64, previous: i64) -> String {
     format!("{verb}{}.{}%", tenths / 10, tenths % 10)
 }
 
-/// What stands where a figure should: seen by everyone, and no number.
+/// The visible text in place of a missing figure; not a number.
 pub(crate) fn gap(label: &str, why: &str) -> String {
     format!("［缺：{label}，{why}］")
 }
 
-/// What a figure says, in the ways that a template can ask for.
+/// The forms of a figure that a template can use.
 pub(crate) trait Words {
     /// This year's number.
     fn number(&self) -> Option<i64>;
@@ -178,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn decimals_stand_after_a_point() {
+    fn decimals_follow_a_point() {
         for (number, decimals, text) in [
             (123_456, 2, "1234.56"),
             (5, 2, "0.05"),
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn lower_bounds_follow_the_genre() {
+    fn lower_bounds_keep_two_digits() {
         for (number, text) in [
             (0, "0"),
             (7, "7"),
@@ -234,7 +235,7 @@ mod tests {
             (0, 0, "上年为零，不作同比"),
             (0, 4, "减少100.0%"),
             (9, 3, "增长200.0%"),
-            // Exactly half a tenth goes up, also for a decrease.
+            // Exactly half a tenth rounds up, also for a decrease.
             (2001, 2000, "增长0.1%"),
             (1999, 2000, "减少0.1%"),
             (2001, 2001 * 3, "减少66.7%"),
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_show_and_are_never_a_zero() {
+    fn gaps_are_visible_and_never_a_zero() {
         let figure = ReportFigure {
             label: "会议".into(),
             unit: "次".into(),
@@ -273,7 +274,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_lower_bound_never_overstates_and_loses_less_than_a_tenth(number in 0..=i64::MAX) {
+        fn a_lower_bound_is_at_most_a_tenth_too_low(number in 0..=i64::MAX) {
             let text = yu(number);
             let told: i64 = text.trim_end_matches('余').parse().unwrap();
             prop_assert!(told <= number);
@@ -282,7 +283,7 @@ mod tests {
         }
 
         #[test]
-        fn a_change_is_within_half_a_tenth_of_the_truth(
+        fn a_change_is_rounded_to_the_nearest_tenth(
             current in 0_i64..1_000_000_000_000,
             previous in 1_i64..1_000_000_000_000,
         ) {
@@ -296,7 +297,7 @@ mod tests {
             // |tenths − difference × 1000 ÷ previous| ≤ ½, all multiplied by 2 × previous.
             let error = 2 * tenths * previous - 2000 * difference;
             prop_assert!(error.abs() <= previous);
-            // Exactly half goes up.
+            // Exactly half rounds up.
             prop_assert!(error != -previous);
             prop_assert_eq!(text.contains("增长"), current > previous && tenths > 0);
             prop_assert_eq!(text.contains("减少"), current < previous && tenths > 0);

@@ -1,4 +1,4 @@
-//! A source as any system could be one: a gRPC server on a port of its own.
+//! A source of figures for tests: a gRPC server on a free port.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -15,9 +15,9 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Response, Status};
 
-/// What it does when it is asked.
+/// How it answers calls.
 #[derive(Clone, Copy)]
-pub(crate) enum Behaviour {
+pub(crate) enum Mode {
     Answer,
     Late,
     Fail(Code),
@@ -25,19 +25,19 @@ pub(crate) enum Behaviour {
 
 struct State {
     name: String,
-    behaviour: Behaviour,
+    mode: Mode,
     indicators: Vec<Indicator>,
     values: HashMap<i32, Vec<i64>>,
     evidence_asked: Vec<(String, ListEvidenceRequest)>,
 }
 
 #[derive(Clone)]
-pub(crate) struct Fake {
+pub(crate) struct FakeSource {
     address: std::net::SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
-impl Fake {
+impl FakeSource {
     /// Starts a source with these indicators: id, label, unit.
     pub(crate) async fn start(name: &str, indicators: &[(&str, &str, &str)]) -> Self {
         let indicators = indicators
@@ -51,7 +51,7 @@ impl Fake {
             .collect();
         let state = State {
             name: name.into(),
-            behaviour: Behaviour::Answer,
+            mode: Mode::Answer,
             indicators,
             values: HashMap::new(),
             evidence_asked: Vec::new(),
@@ -72,11 +72,11 @@ impl Fake {
             .connect_lazy()
     }
 
-    pub(crate) fn behave(&self, behaviour: Behaviour) {
-        self.state.lock().unwrap().behaviour = behaviour;
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        self.state.lock().unwrap().mode = mode;
     }
 
-    /// The values of a year, in the order of the indicators. A year without any was not kept.
+    /// Sets the values of a year, in the order of the indicators. A year without values was not kept.
     pub(crate) fn count(&self, year: i32, values: &[i64]) {
         self.state
             .lock()
@@ -85,7 +85,7 @@ impl Fake {
             .insert(year, values.to_vec());
     }
 
-    pub(crate) fn forget(&self) {
+    pub(crate) fn clear_evidence_asked(&self) {
         self.state.lock().unwrap().evidence_asked.clear();
     }
 
@@ -94,11 +94,11 @@ impl Fake {
     }
 
     async fn begin<T>(&self, request: &Request<T>) -> Result<String, Status> {
-        let behaviour = self.state.lock().unwrap().behaviour;
-        match behaviour {
-            Behaviour::Answer => {}
-            Behaviour::Late => tokio::time::sleep(Duration::from_secs(30)).await,
-            Behaviour::Fail(code) => return Err(Status::new(code, "the source's words")),
+        let mode = self.state.lock().unwrap().mode;
+        match mode {
+            Mode::Answer => {}
+            Mode::Late => tokio::time::sleep(Duration::from_secs(30)).await,
+            Mode::Fail(code) => return Err(Status::new(code, "the source's message")),
         }
         let token = request
             .metadata()
@@ -112,7 +112,7 @@ impl Fake {
 }
 
 #[tonic::async_trait]
-impl StatisticsService for Fake {
+impl StatisticsService for FakeSource {
     async fn list_indicators(
         &self,
         request: Request<ListIndicatorsRequest>,

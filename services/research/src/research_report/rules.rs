@@ -1,5 +1,5 @@
-//! What may happen to a research report, and when: pure functions of the record, the request and the
-//! day. Nothing becomes of a report before it is finished.
+//! The rules of a research report's methods: pure functions of the record, the request and the day.
+//! A report is submitted, adopted, instructed or converted only after it is finished.
 
 #[cfg(test)]
 mod tests;
@@ -76,7 +76,7 @@ pub(super) fn submit(
             "SUBMITTED_ONCE_A_DAY",
             "submission.to",
             "同一天已向该单位上报",
-            "the report was sent to it on that day already",
+            "the report was submitted to it on that day already",
         ));
     }
     report.submitted_to_city |= submission.level() == Level::City;
@@ -151,7 +151,7 @@ pub(super) fn convert(
     Ok(())
 }
 
-/// The office of a decision or a matter. They lie in other services, so only their names are known.
+/// The office of a decision or a matter. They belong to other services, so only the name is checked.
 fn office_of(record: &str) -> Option<Office> {
     let decision = Name::<Decision>::parse(record).map(|n| n.office().clone());
     decision.or_else(|| Name::<Matter>::parse(record).map(|n| n.office().clone()))

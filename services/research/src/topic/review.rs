@@ -1,4 +1,4 @@
-//! How the topics of a year go on, and which are behind their plan (课题进度与提醒).
+//! The progress of a year's topics, and those behind their plan (课题进度与提醒).
 
 use std::cmp::Reverse;
 
@@ -28,7 +28,7 @@ const LEVELS: [TopicLevel; 3] = [
 /// ReviewTopics.
 ///
 /// # Errors
-/// INVALID_ARGUMENT if the year has too many topics; if the database is away.
+/// INVALID_ARGUMENT if the year has too many topics; if the database is unavailable.
 pub(super) async fn review_topics(
     service: &Research,
     context: &Context,
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_is_reminded_of_first() {
+    fn the_most_overdue_comes_first() {
         use TopicState::*;
         let topics = [
             topic(1, TopicLevel::CityKey, Proposed, 9),
@@ -159,9 +159,10 @@ mod tests {
     }
 
     proptest! {
-        /// Each topic is in one level; each one behind is in the reminders, in order, up to the most.
+        /// Each topic is counted in one level; those behind are in the reminders, in order, up to the
+        /// limit.
         #[test]
-        fn a_review_adds_up(
+        fn the_numbers_of_a_review_add_up(
             given in prop::collection::vec((0_usize..3, 1_i32..7, 1_u32..25), 0..700),
             today in 1_u32..31,
         ) {

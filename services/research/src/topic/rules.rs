@@ -1,4 +1,4 @@
-//! What may happen to a topic, and when: pure functions of the record, the request and the day.
+//! The rules of a topic's methods: pure functions of the record, the request and the day.
 
 #[cfg(test)]
 mod tests;
@@ -44,11 +44,11 @@ pub(super) fn start(topic: &mut Topic, q: &StartTopicRequest, at: Moment) -> Res
     Ok(())
 }
 
-/// A report of the topic is finished. The first one is what the topic waited for; one that follows
-/// leaves it as it is.
+/// Called when a report of the topic is finished. The first one changes the state to REPORTED; later
+/// ones change nothing.
 ///
 /// # Errors
-/// WRONG_STATE if the work has not begun or was given up; INVALID_ARGUMENT if the report is dated
+/// WRONG_STATE if the work has not begun or was dropped; INVALID_ARGUMENT if the report is dated
 /// before the work began.
 pub(crate) fn report(topic: &mut Topic, finished_on: Option<Date>, at: Moment) -> Result<()> {
     let next = MACHINE
@@ -88,7 +88,7 @@ fn since(topic: &Topic) -> Option<NaiveDate> {
     })
 }
 
-/// How far the topic is behind its plan on a day. On the planned day itself it is not.
+/// How far the topic is behind its plan on a day; `None` on the planned day itself.
 pub(super) fn behind(topic: &Topic, today: NaiveDate) -> Option<Behind> {
     let (stage, planned) = match topic.state() {
         TopicState::Proposed | TopicState::Approved => (TopicStage::Start, topic.planned_start),

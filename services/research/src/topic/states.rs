@@ -1,12 +1,12 @@
-//! The states of a topic, and which methods go with which.
+//! The states of a topic and their transitions.
 
 use taizhang_contracts::research::TopicState::{
     self, Approved, Concluded, Dropped, Proposed, Reported, UnderWay,
 };
 use taizhang_ledger::transition::{Machine, keeps, leads};
 
-/// The states of a topic, from the proposal to the conclusion. `FinishResearchReport` is a method of
-/// its reports: the first that is finished takes the topic along.
+/// The states of a topic, from the proposal to the conclusion. `FinishResearchReport` is called on its
+/// reports; the first that is finished changes the topic's state.
 pub const MACHINE: Machine<TopicState> = Machine {
     resource: "Topic",
     initial: Proposed,

@@ -1,4 +1,4 @@
-//! What issues, inspections, interviews and tasks for reform add up to.
+//! The indicators of issues, inspections, interviews and reform tasks.
 
 use sea_orm::sea_query::Expr;
 use taizhang_contracts::supervision::{
@@ -95,7 +95,7 @@ pub(super) fn of_supervision() -> Vec<Indicator> {
     ]
 }
 
-/// The tasks of the plans for reform.
+/// The tasks of reform plans.
 pub(super) fn of_reform() -> Vec<Indicator> {
     vec![
         count(

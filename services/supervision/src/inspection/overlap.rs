@@ -1,10 +1,10 @@
-//! Warns of inspecting a unit twice at a time (重复督查).
+//! Finds inspections of the same unit on the same day (重复督查).
 
 use taizhang_contracts::supervision::{Inspection, InspectionState};
 
 use crate::naive;
 
-/// The most that are named.
+/// The most names in a warning.
 const MOST: usize = 50;
 
 /// The names of those among `others` that inspect one of the same units on one of the same days.
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_unit_on_the_same_day_is_a_warning() {
+    fn the_same_unit_on_the_same_day_overlaps() {
         let one = inspection("a", (5, 10), &["甲镇", "乙镇"]);
         let mut off = inspection("off", (5, 10), &["甲镇"]);
         off.set_state(InspectionState::Cancelled);
@@ -58,9 +58,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever is warned of another, the other is warned of it; and only for a shared day.
+        /// The warning is symmetric, and given only for a shared day.
         #[test]
-        fn both_are_warned(a in (1u32..15, 0u32..10), b in (1u32..15, 0u32..10)) {
+        fn overlap_is_symmetric(a in (1u32..15, 0u32..10), b in (1u32..15, 0u32..10)) {
             let (a, b) = ((a.0, a.0 + a.1), (b.0, b.0 + b.1));
             let one = inspection("a", a, &["甲镇"]);
             let other = inspection("b", b, &["甲镇"]);

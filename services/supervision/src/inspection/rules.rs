@@ -1,4 +1,4 @@
-//! What may happen to an inspection: pure functions of the record, the request and the day.
+//! The rules of an inspection's methods: pure functions of the record, the request and the day.
 
 #[cfg(test)]
 mod tests;
@@ -27,14 +27,14 @@ pub(super) fn check(inspection: &Inspection, v: &mut Violations) {
     for (i, object) in inspection.objects.iter().enumerate() {
         if !seen.insert(object) {
             v.item("objects", i, |v| {
-                v.add("", "与前面的对象重复", "is the same as one before");
+                v.add("", "与前面的对象重复", "is a duplicate");
             });
         }
     }
     findings_of(&inspection.objects, &inspection.findings, v);
 }
 
-/// Whoever answers for a finding was inspected.
+/// The unit of a finding must be one of those inspected.
 fn findings_of(objects: &[String], findings: &[Finding], v: &mut Violations) {
     for (i, finding) in findings.iter().enumerate() {
         if !finding.object.is_empty() && !objects.contains(&finding.object) {
@@ -48,7 +48,7 @@ fn findings_of(objects: &[String], findings: &[Finding], v: &mut Violations) {
 /// UpdateInspection.
 ///
 /// # Errors
-/// WRONG_STATE; RULE_REFUSES if one that is done would not be over.
+/// WRONG_STATE; RULE_REFUSES if a completed one would end in the future.
 pub(super) fn update(before: &Inspection, after: &Inspection, at: Moment) -> Result<()> {
     match MACHINE.next("UpdateInspection", before.state())? {
         InspectionState::Done => is_over(after, at),
@@ -59,8 +59,8 @@ pub(super) fn update(before: &Inspection, after: &Inspection, at: Moment) -> Res
 /// CompleteInspection.
 ///
 /// # Errors
-/// WRONG_STATE; RULE_REFUSES if the last day has not come; INVALID_ARGUMENT for a finding at a unit
-/// that was not inspected.
+/// WRONG_STATE; RULE_REFUSES if the last day is in the future; INVALID_ARGUMENT for a finding at a
+/// unit that was not inspected.
 pub(super) fn complete(
     inspection: &mut Inspection,
     q: &CompleteInspectionRequest,
@@ -100,6 +100,6 @@ fn is_over(inspection: &Inspection, at: Moment) -> Result<()> {
         "INSPECTION_LAST_DAY_HAS_COME",
         "inspection.last_day",
         "督查结束日期未到",
-        "the last day of the inspection has not come",
+        "the last day of the inspection is in the future",
     ))
 }

@@ -3,7 +3,7 @@
 use taizhang_contracts::supervision::InspectionState::{self, Cancelled, Done, Planned};
 use taizhang_ledger::transition::{Machine, keeps, leads};
 
-/// The states of an inspection. Findings may be written down when it is over.
+/// The states of an inspection. Findings can still be entered when it is completed.
 pub const MACHINE: Machine<InspectionState> = Machine {
     resource: "Inspection",
     initial: Planned,

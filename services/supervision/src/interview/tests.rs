@@ -6,7 +6,7 @@ use taizhang_contracts::Reason;
 use super::*;
 use crate::testing::{fields, june, noon};
 
-/// Planned for 10 June.
+/// An interview planned for 10 June.
 fn planned() -> Interview {
     Interview {
         target: "东山矿业有限公司".into(),
@@ -34,7 +34,7 @@ fn cancelled(interview: &Interview) -> Result<Interview> {
 }
 
 #[test]
-fn what_was_asked_and_promised_is_kept() {
+fn a_held_interview_has_its_request_and_promise() {
     let q = HoldInterviewRequest {
         commitments: "一个月内完成".into(),
         ..Default::default()
@@ -55,7 +55,7 @@ fn it_is_not_held_in_the_future() {
 }
 
 #[test]
-fn one_called_off_stays_so() {
+fn a_cancelled_interview_is_immutable() {
     let off = cancelled(&planned()).unwrap();
     assert_eq!(
         (off.state(), off.cancel_reason.as_str()),
@@ -71,9 +71,9 @@ fn one_called_off_stays_so() {
 }
 
 proptest! {
-    /// One that is held has its day, and that day had come; no other has one.
+    /// Exactly a held interview has a day, which is not in the future.
     #[test]
-    fn a_held_one_has_its_day(day in prop::option::of(1u32..30), today in 1u32..30, off in any::<bool>()) {
+    fn a_held_interview_has_its_day(day in prop::option::of(1u32..30), today in 1u32..30, off in any::<bool>()) {
         let before = if off { cancelled(&planned()).unwrap() } else { planned() };
         let q = HoldInterviewRequest { held_on: day.and_then(june), ..Default::default() };
         let after = held(&before, q, today);

@@ -6,7 +6,7 @@ use taizhang_contracts::{Reason, common::Date};
 use super::*;
 use crate::testing::{fields, june, noon};
 
-/// Numbered on 10 June.
+/// An issue numbered on 10 June.
 fn drafted() -> Issue {
     Issue {
         number: 7,
@@ -38,7 +38,7 @@ fn voided(issue: &Issue, voided_on: Option<Date>, today: u32) -> Result<Issue> {
 }
 
 #[test]
-fn an_issue_is_sent_out_and_may_be_void_then() {
+fn an_issue_is_published_and_can_be_voided_then() {
     let issued = published(&drafted(), None, 12).unwrap();
     assert_eq!((issued.state(), issued.issued_on), (Issued, june(12)));
     let void = voided(&issued, None, 15).unwrap();
@@ -59,7 +59,7 @@ fn days_are_in_order_and_not_in_the_future() {
 }
 
 #[test]
-fn a_void_issue_stays_as_it_is() {
+fn a_void_issue_is_immutable() {
     let void = voided(&drafted(), None, 12).unwrap();
     for refused in [
         published(&void, None, 12).map(drop),
@@ -73,7 +73,7 @@ fn a_void_issue_stays_as_it_is() {
 }
 
 proptest! {
-    /// Whatever is tried in whatever order, its days are in order and its number stays.
+    /// After any sequence of methods the days are in order and the number is unchanged.
     #[test]
     fn days_stay_in_order(tries in prop::collection::vec((any::<bool>(), 1u32..30, 1u32..30), 0..8)) {
         let mut issue = drafted();

@@ -1,7 +1,7 @@
-//! Matters that are bound to one another: merged into one, or split into parts (合并、分解).
+//! Merged and split matters (合并、分解).
 //!
-//! A matter that was merged is closed just when the other one is; one that was split, just when all
-//! its parts are. Both hold at the end of every write.
+//! Invariants at the end of every write: a merged matter is closed exactly if the one it was merged
+//! into is; a split matter is closed exactly if all its parts are.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +14,7 @@ use taizhang_ledger::days::day;
 use taizhang_ledger::lists::room;
 use taizhang_ledger::{Moment, Tx};
 
-use super::rules::{MOST_TURNS, since, withdraw_closing, withdraw_report};
+use super::rules::{MOST_EVENTS, since, withdraw_closing, withdraw_report};
 use super::states::{OTHER_CLOSES, OTHER_REOPENS, PART_REOPENS, PARTS_CLOSED, TAKES_IN};
 use super::{MACHINE, year};
 use crate::matter::matters;
@@ -44,17 +44,17 @@ pub(super) fn merge(matter: &mut Matter, q: &MergeMatterRequest, at: Moment) -> 
     Ok(())
 }
 
-/// What the other one becomes when `matter` is merged into it.
+/// The state of `other` after `matter` is merged into it.
 fn take_in(other: &Matter, matter: &Matter) -> Result<Matter> {
     MACHINE
         .next(TAKES_IN, other.state())
         .map_err(|e| e.about(Matter::MESSAGE, other.name.as_str()))?;
-    room(other.merged.len(), MOST_TURNS, "into.merged")?;
+    room(other.merged.len(), MOST_EVENTS, "into.merged")?;
     if naive(matter.merged_on) < naive(other.registered_on) {
         return Err(Violations::of(
             "merged_on",
             "不得早于并入事项的立项日期",
-            "must not be before the registration of the matter that it is merged into",
+            "must not be before the registration of the other matter",
         ));
     }
     let mut other = other.clone();
@@ -62,7 +62,7 @@ fn take_in(other: &Matter, matter: &Matter) -> Result<Matter> {
     Ok(other)
 }
 
-/// SplitMatter. The parts become matters when the change is settled.
+/// SplitMatter. The matters of the parts are created by [`settle`].
 ///
 /// # Errors
 /// WRONG_STATE; INVALID_ARGUMENT for too few parts or a day out of order.
@@ -92,7 +92,7 @@ pub(super) fn split(matter: &mut Matter, q: &SplitMatterRequest, at: Moment) -> 
     Ok(())
 }
 
-/// A part as it was asked for; what it becomes is not for the caller to say.
+/// A part of a request, without its output-only fields.
 fn ordered(part: &MatterPart) -> MatterPart {
     MatterPart {
         matter: String::new(),
@@ -100,7 +100,7 @@ fn ordered(part: &MatterPart) -> MatterPart {
     }
 }
 
-/// The new matter that a part of `whole` becomes.
+/// The new matter of a part of `whole`.
 fn part_of(whole: &Matter, part: &MatterPart) -> Matter {
     let mut matter = Matter {
         title: part.title.clone(),
@@ -117,12 +117,12 @@ fn part_of(whole: &Matter, part: &MatterPart) -> Matter {
     matter
 }
 
-/// What a merged matter becomes when the other one was closed, or reopened.
+/// A merged matter after the one it was merged into was closed or reopened.
 fn with_other(matter: &Matter, other: &Matter) -> Result<Matter> {
     let mut matter = matter.clone();
     if other.state() == MatterState::Closed {
         matter.set_state(MACHINE.next(OTHER_CLOSES, matter.state())?);
-        // A report and a closing cover it from the day on which it was merged.
+        // The other one's report and closing apply to it from the day of the merge on.
         let covered = |day| naive(day).max(naive(matter.merged_on)).map(Into::into);
         (matter.reported_on, matter.closed_on) =
             (covered(other.reported_on), covered(other.closed_on));
@@ -139,7 +139,7 @@ fn with_other(matter: &Matter, other: &Matter) -> Result<Matter> {
     Ok(matter)
 }
 
-/// What a split matter becomes as its parts now stand; `None` if it stays as it is.
+/// A split matter after a change of its parts; `None` if it does not change.
 fn with_parts(whole: &Matter, parts: &[Matter]) -> Result<Option<Matter>> {
     let mut after = whole.clone();
     let done = parts.iter().all(|p| p.state() == MatterState::Closed);
@@ -160,11 +160,12 @@ fn with_parts(whole: &Matter, parts: &[Matter]) -> Result<Option<Matter>> {
     Ok(Some(after))
 }
 
-/// Carries a change over to the matters that this one is bound to, in the same write. They carry it
-/// on to theirs; none is met twice, since each depends only on what is worked on in the end.
+/// Applies a change to the matters that are merged into this one or that it is a part of, in the same
+/// write; their own [`settle`] continues. No matter is reached twice, since the dependencies form a
+/// tree.
 ///
 /// # Errors
-/// What refuses the change of another one.
+/// A refusal of the change of another matter.
 pub(super) async fn settle(matter: &mut Matter, before: &Matter, tx: &mut Tx<'_>) -> Result<()> {
     for i in 0..matter.parts.len() {
         if matter.parts[i].matter.is_empty() {
@@ -192,7 +193,7 @@ pub(super) async fn settle(matter: &mut Matter, before: &Matter, tx: &mut Tx<'_>
         let whole = bound(tx, &matter.split_from).await?;
         let mut parts = Vec::with_capacity(whole.parts.len());
         for part in &whole.parts {
-            // What is being changed is not among the write's changes yet.
+            // The matter that is being changed is not yet among the write's changes.
             parts.push(if part.matter == matter.name {
                 matter.clone()
             } else {
@@ -206,11 +207,15 @@ pub(super) async fn settle(matter: &mut Matter, before: &Matter, tx: &mut Tx<'_>
     Ok(())
 }
 
-/// A matter that another one names. It was not deleted; see [`super::rules::bound_stay`].
+/// A matter that another one refers to. It can't be deleted; see [`super::rules::bound_stay`].
 async fn bound(tx: &Tx<'_>, name: &str) -> Result<Matter> {
     let found = match Name::parse(name) {
         Some(name) => tx.find::<matters::Entity>(&name).await?,
         None => None,
     };
-    found.ok_or_else(|| Error::internal(format!("{name} is gone, though another matter names it")))
+    found.ok_or_else(|| {
+        Error::internal(format!(
+            "{name} is missing, though another matter refers to it"
+        ))
+    })
 }

@@ -1,7 +1,7 @@
-//! What may happen to a matter, and when: pure functions of the record, the request and the day.
+//! The rules of a matter's methods: pure functions of the record, the request and the day.
 //!
-//! Days are in order: nothing lies in the future, and what changes the state is not dated before
-//! the day on which the matter came into its present state.
+//! Days are in order: none is in the future, and a change of the state is not dated before the day
+//! on which the matter entered its present state.
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -27,7 +27,7 @@ use crate::naive;
 const MOST_ENTRIES: usize = 200;
 
 /// The most extensions, returns, suspensions, rechecks and merged matters of one matter, of each.
-pub(super) const MOST_TURNS: usize = 50;
+pub(super) const MOST_EVENTS: usize = 50;
 
 /// The rules between the fields that a caller sets.
 pub(super) fn check(matter: &Matter, v: &mut Violations) {
@@ -57,13 +57,13 @@ fn due_before_registration(v: &mut Violations) {
     );
 }
 
-/// The decision that the matter comes from. It lies in another service, so only its name is known.
+/// The decision that the matter comes from. It belongs to another service, so only its name is
+/// checked.
 fn decision(matter: &Matter) -> Option<Name<Decision>> {
     Name::parse(&matter.source.as_ref()?.record)
 }
 
-/// The rules that need to know where and when the matter is recorded. Gives a new matter the day of
-/// its registration.
+/// The rules that depend on the office and the day. Sets the day of registration of a new matter.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming every bad field.
@@ -91,7 +91,7 @@ pub(super) fn place(matter: &mut Matter, new: bool, office: &Office, at: Moment)
         }
     });
     v.finish()?;
-    // Until it is assigned, the due date is still being written.
+    // Until the assignment the due date can be changed, and the original one follows it.
     if matter.state() == MatterState::Registered {
         matter.original_due_date = matter.due_date;
     }
@@ -193,7 +193,7 @@ pub(super) fn close(matter: &mut Matter, q: &CloseMatterRequest, at: Moment) -> 
 /// WRONG_STATE; INVALID_ARGUMENT for a day out of order; RULE_REFUSES if there are too many.
 pub(super) fn send_back(matter: &mut Matter, q: &ReturnMatterRequest, at: Moment) -> Result<()> {
     let next = MACHINE.next("ReturnMatter", matter.state())?;
-    room(matter.returns.len(), MOST_TURNS, "matter.returns")?;
+    room(matter.returns.len(), MOST_EVENTS, "matter.returns")?;
     let day = day("returned_on", q.returned_on, since(matter), at)?;
     matter.returns.push(Return {
         returned_on: Some(day),
@@ -238,7 +238,7 @@ pub(super) fn request_extension(
             "another extension is waiting for its decision",
         ));
     }
-    room(matter.extensions.len(), MOST_TURNS, "matter.extensions")?;
+    room(matter.extensions.len(), MOST_EVENTS, "matter.extensions")?;
     let decided = matter.extensions.last().and_then(|e| naive(e.decided_on));
     let earliest = naive(matter.assigned_on).max(decided);
     let requested_on = day("requested_on", q.requested_on, earliest, at)?;
@@ -318,7 +318,7 @@ pub(super) fn refuse_extension(
 /// WRONG_STATE; INVALID_ARGUMENT for a day out of order; RULE_REFUSES if there are too many.
 pub(super) fn suspend(matter: &mut Matter, q: &SuspendMatterRequest, at: Moment) -> Result<()> {
     let next = MACHINE.next("SuspendMatter", matter.state())?;
-    room(matter.suspensions.len(), MOST_TURNS, "matter.suspensions")?;
+    room(matter.suspensions.len(), MOST_EVENTS, "matter.suspensions")?;
     let day = day("suspended_on", q.suspended_on, since(matter), at)?;
     matter.suspensions.push(Suspension {
         suspended_on: Some(day),
@@ -329,7 +329,7 @@ pub(super) fn suspend(matter: &mut Matter, q: &SuspendMatterRequest, at: Moment)
     Ok(())
 }
 
-/// ResumeMatter. The lead unit works on it again, also if it had not begun or had reported before.
+/// ResumeMatter. The state becomes IN_PROGRESS, whatever it was before the suspension.
 ///
 /// # Errors
 /// WRONG_STATE; INVALID_ARGUMENT for a day out of order.
@@ -346,11 +346,11 @@ pub(super) fn resume(matter: &mut Matter, q: &ResumeMatterRequest, at: Moment) -
     Ok(())
 }
 
-/// RecheckMatter. One that does not pass is worked on again, as after a return.
+/// RecheckMatter. One that does not pass reopens the matter, as a return does.
 ///
 /// # Errors
-/// WRONG_STATE; INVALID_ARGUMENT for a day out of order or missing findings; RULE_REFUSES if
-/// another matter or parts were worked on in its place, or if there are too many.
+/// WRONG_STATE; INVALID_ARGUMENT for a day out of order or missing findings; RULE_REFUSES if the
+/// matter was merged or split, or if there are too many.
 pub(super) fn recheck(matter: &mut Matter, q: &RecheckMatterRequest, at: Moment) -> Result<()> {
     let next = MACHINE.next("RecheckMatter", matter.state())?;
     if matter.superseded {
@@ -361,7 +361,7 @@ pub(super) fn recheck(matter: &mut Matter, q: &RecheckMatterRequest, at: Moment)
             "it was merged or split; recheck what it was merged into, or its parts",
         ));
     }
-    room(matter.rechecks.len(), MOST_TURNS, "matter.rechecks")?;
+    room(matter.rechecks.len(), MOST_EVENTS, "matter.rechecks")?;
     let mut recheck = q.recheck.clone().unwrap_or_default();
     if !recheck.passed && recheck.findings.trim().is_empty() {
         return Err(Violations::of(
@@ -383,8 +383,7 @@ pub(super) fn recheck(matter: &mut Matter, q: &RecheckMatterRequest, at: Moment)
     Ok(())
 }
 
-/// A matter that another one refers to, or that refers to another one, is not deleted: what was
-/// asked in it would be lost.
+/// Refuses to delete a matter that is bound to another one by a merge or a split.
 ///
 /// # Errors
 /// RULE_REFUSES.
@@ -401,26 +400,26 @@ pub(super) fn bound_stay(matter: &Matter) -> Result<()> {
     ))
 }
 
-/// The closing no longer stands, nor what it was founded on.
+/// Clears the closing, and the report that it was based on.
 pub(super) fn withdraw_closing(matter: &mut Matter) {
     withdraw_report(matter);
     matter.closed_on = None;
     matter.conclusion.clear();
 }
 
-/// The final report no longer stands: another one must follow.
+/// Clears the final report: another one must follow.
 pub(super) fn withdraw_report(matter: &mut Matter) {
     matter.reported_on = None;
     matter.reviewed_on = None;
 }
 
-/// The extension that waits for its decision.
+/// The pending extension.
 fn pending(matter: &Matter) -> Option<&Extension> {
     let last = matter.extensions.last();
     last.filter(|e| e.state() == ExtensionState::Requested)
 }
 
-/// Decides on the extension that waits for it; gives the due date that it asks for.
+/// Decides on the pending extension; returns the due date that it requests.
 fn decide(
     matter: &mut Matter,
     decision: ExtensionState,
@@ -446,7 +445,7 @@ fn decide(
     Ok(extension.to_due_date)
 }
 
-/// The day on which the matter came into its present state.
+/// The day on which the matter entered its present state.
 pub(super) fn since(matter: &Matter) -> Option<NaiveDate> {
     let day = match matter.state() {
         MatterState::Unspecified | MatterState::Registered => matter.registered_on,

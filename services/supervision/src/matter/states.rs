@@ -1,12 +1,12 @@
-//! The states of a matter, and which methods go with which.
+//! The states of a matter and their transitions.
 
 use taizhang_contracts::supervision::MatterState::{
     self, Assigned, Closed, InProgress, Merged, Registered, Reported, Split, Suspended, UnderReview,
 };
 use taizhang_ledger::transition::{Machine, keeps, leads};
 
-/// The states of a matter, from the registration to the closing. Rows that keep
-/// the state are there so that the table tells of every method when it may be called.
+/// The states of a matter, from the registration to the closing. The table has every method, also
+/// those that keep the state, since it determines where each is allowed.
 pub const MACHINE: Machine<MatterState> = Machine {
     resource: "Matter",
     initial: Registered,
@@ -44,7 +44,7 @@ pub const MACHINE: Machine<MatterState> = Machine {
     name: MatterState::as_str_name,
 };
 
-/// What happens to a matter when a method is called on another one that it is bound to.
+/// Transitions caused by a method that is called on another matter.
 pub(super) const TAKES_IN: &str = "MergeMatter (another into it)";
 pub(super) const OTHER_CLOSES: &str = "CloseMatter (what it was merged into)";
 pub(super) const OTHER_REOPENS: &str = "RecheckMatter (what it was merged into)";
@@ -53,5 +53,5 @@ pub(super) const PART_REOPENS: &str = "RecheckMatter (one of its parts)";
 
 pub(crate) const OPEN: &[MatterState] = &[Registered, Assigned, InProgress, Reported, UnderReview];
 const HANDED_OVER: &[MatterState] = &[Assigned, InProgress, Reported, UnderReview];
-/// What was asked for is decided on also while the work is stopped.
+/// An extension can be decided on during a suspension too.
 const DECIDED_IN: &[MatterState] = &[Assigned, InProgress, Reported, UnderReview, Suspended];

@@ -1,5 +1,4 @@
-//! The tables of what is kept beside matters: issues, inspections, interviews, and the plans and
-//! tasks for reform.
+//! The tables of issues, inspections, interviews, reform plans and reform tasks.
 
 use sea_orm_migration::prelude::*;
 use taizhang_ledger::schema::ColumnType::{Day, Number, Text};
@@ -38,7 +37,7 @@ async fn issues(m: &SchemaManager<'_>) -> Result<(), DbErr> {
         ("title", Text),
     ];
     create_record_table(m, "issues", &columns).await?;
-    // No two issues of a series have one number in a year; the greatest is at the index's end.
+    // Numbers are unique by series and year; the greatest is read from the end of the index.
     let numbered = ["series", "year", "number"];
     create_index(m, "issues", "issues_number", true, &numbered).await?;
     let counted = ["issued_on", "kind", "topic", "state", "delete_time"];

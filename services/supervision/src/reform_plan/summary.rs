@@ -1,4 +1,4 @@
-//! How far a plan's tasks are (改革任务进展).
+//! The progress of a plan's tasks (改革任务进展).
 
 use chrono::NaiveDate;
 use taizhang_contracts::supervision::{

@@ -33,14 +33,14 @@ fn task(category: &str, state: S, percent: i32) -> ReformTask {
 }
 
 #[test]
-fn a_category_is_there_once() {
+fn categories_are_unique() {
     let mut v = Violations::default();
     reform_plans::Entity::check(&plan(&["a", "b", "a"]), &mut v);
     assert_eq!(v.fields().collect::<Vec<_>>(), ["categories[2].id"]);
 }
 
 #[test]
-fn a_plan_keeps_what_its_tasks_need() {
+fn a_plan_with_tasks_is_not_deleted_nor_their_categories() {
     let tasks = [task("a", S::Dropped, 0)];
     assert!(keeps_tasks(&plan(&["a", "b"]), &tasks).is_ok());
     let refused = keeps_tasks(&plan(&["b"]), &tasks).unwrap_err();
@@ -69,7 +69,7 @@ fn summary(tasks: &[ReformTask], day: u32) -> SummarizeReformPlanResponse {
 }
 
 #[test]
-fn a_summary_tells_how_far_each_category_is() {
+fn a_summary_has_the_progress_of_each_category() {
     let tasks = [
         task("a", S::Completed, 100),
         task("a", S::InProgress, 30),
@@ -98,13 +98,13 @@ fn a_summary_tells_how_far_each_category_is() {
 }
 
 #[test]
-fn half_a_percent_is_one() {
+fn half_a_percent_rounds_up() {
     let tasks = [task("a", S::InProgress, 0), task("a", S::InProgress, 1)];
     assert_eq!(summary(&tasks, 1).total.unwrap().percent, 1);
 }
 
 proptest! {
-    /// The whole is what its categories are, and the average lies among the percents.
+    /// The total is the sum of the categories, and the average is between the least and the greatest.
     #[test]
     fn categories_add_up(
         tasks in prop::collection::vec((any::<bool>(), 1i32..=4, 0..=100i32), 0..20), day in 1u32..30,

@@ -1,5 +1,4 @@
-//! What may happen to a task for reform, and when: pure functions of the record, the request and
-//! the day.
+//! The rules of a reform task's methods: pure functions of the record, the request and the day.
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +29,7 @@ pub(super) fn check(task: &ReformTask, v: &mut Violations) {
     for (i, milestone) in task.milestones.iter().enumerate() {
         v.item("milestones", i, |v| {
             if !seen.insert(&milestone.title) {
-                v.add("title", "与前面的节点重复", "is the same as one before");
+                v.add("title", "与前面的节点重复", "is a duplicate");
             }
             if naive(milestone.due_date) > naive(task.due_date) {
                 v.add(
@@ -43,7 +42,7 @@ pub(super) fn check(task: &ReformTask, v: &mut Violations) {
     }
 }
 
-/// Puts the task into a category of its plan, which also says when it was planned.
+/// Checks the task's category and copies the plan's day of adoption.
 ///
 /// # Errors
 /// INVALID_ARGUMENT if the plan has no such category.
@@ -60,7 +59,7 @@ pub(super) fn place(task: &mut ReformTask, plan: &ReformPlan) -> Result<()> {
     Ok(())
 }
 
-/// Writes beside each milestone when it was reported to be done.
+/// Sets the day of each milestone from the report that says it is done.
 pub(super) fn mark_milestones(task: &mut ReformTask) {
     for milestone in &mut task.milestones {
         let mut reports = task.progress.iter();
@@ -72,7 +71,7 @@ pub(super) fn mark_milestones(task: &mut ReformTask) {
 /// UpdateReformTask.
 ///
 /// # Errors
-/// WRONG_STATE; RULE_REFUSES if a milestone that is done would be gone.
+/// WRONG_STATE; RULE_REFUSES if a done milestone would be removed.
 pub(super) fn update(before: &ReformTask, after: &ReformTask, _at: Moment) -> Result<()> {
     MACHINE.next("UpdateReformTask", before.state())?;
     let mut done = before.milestones.iter().filter(|m| m.done_on.is_some());
@@ -82,7 +81,10 @@ pub(super) fn update(before: &ReformTask, after: &ReformTask, _at: Moment) -> Re
             "DONE_MILESTONE_STAYS",
             "reform_task.milestones",
             format!("节点“{}”已完成，不能删除或改名", gone.title),
-            format!("the milestone {} is done, so it must stay", gone.title),
+            format!(
+                "the milestone {} is done, so it can't be removed",
+                gone.title
+            ),
         )),
     }
 }
@@ -102,7 +104,7 @@ pub(super) fn start(task: &mut ReformTask, q: &StartReformTaskRequest, at: Momen
 /// ReportReformProgress.
 ///
 /// # Errors
-/// WRONG_STATE; INVALID_ARGUMENT for a day out of order, and for a milestone that is not to be done;
+/// WRONG_STATE; INVALID_ARGUMENT for a day out of order or a milestone that is not open;
 /// RULE_REFUSES if there are too many.
 pub(super) fn report(
     task: &mut ReformTask,
@@ -168,7 +170,7 @@ pub(super) fn give_up(task: &mut ReformTask, q: &DropReformTaskRequest, at: Mome
     Ok(())
 }
 
-/// Whether the task is open although its due date, or that of a milestone not done, is past.
+/// Whether the task is open and its due date, or that of an open milestone, has passed.
 pub(crate) fn behind(task: &ReformTask, today: NaiveDate) -> bool {
     let past = |due: Option<Date>| naive(due).is_some_and(|due| due < today);
     let open = matches!(
@@ -184,7 +186,7 @@ fn open_milestones(task: &ReformTask) -> impl Iterator<Item = &str> {
     open.map(|m| m.title.as_str())
 }
 
-/// The latest day that something happened to the task.
+/// The day of the latest event of the task.
 fn last_step(task: &ReformTask) -> Option<NaiveDate> {
     let reported = task.progress.iter().filter_map(|report| naive(report.date));
     let began = naive(task.started_on.or(task.planned_on));

@@ -1,4 +1,4 @@
-//! The states of a task for reform.
+//! The states of a reform task.
 
 use taizhang_contracts::supervision::ReformTaskState::{
     self, Completed, Dropped, InProgress, Planned,

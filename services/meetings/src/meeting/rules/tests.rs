@@ -34,7 +34,7 @@ fn someone() -> Participant {
     }
 }
 
-/// A meeting that begins at 23:30 on 31 December 2022, local time, with all that a notice needs.
+/// A meeting that begins at 23:30 local time on 31 December 2022, with all that a notice requires.
 fn late_meeting() -> Meeting {
     let start = at("2022-12-31T15:30:00Z").now;
     let mut meeting = Meeting {
@@ -64,7 +64,7 @@ fn a_meeting_belongs_to_the_local_day_of_its_start() {
 }
 
 #[test]
-fn a_notice_names_everything_that_is_missing() {
+fn a_notice_is_refused_with_all_missing_fields() {
     let mut meeting = Meeting::default();
     meeting.set_state(MACHINE.initial);
     let error = convene(
@@ -80,7 +80,7 @@ fn a_notice_names_everything_that_is_missing() {
 }
 
 #[test]
-fn a_meeting_is_not_held_before_it_begins_nor_without_anyone() {
+fn a_meeting_is_not_held_before_its_start_or_without_participants() {
     let mut meeting = late_meeting();
     assert!(
         convene(
@@ -106,7 +106,7 @@ fn a_meeting_is_not_held_before_it_begins_nor_without_anyone() {
 }
 
 #[test]
-fn minutes_are_not_older_than_their_meeting() {
+fn minutes_are_not_dated_before_their_meeting() {
     let now = at("2023-01-05T00:00:00Z");
     let mut meeting = late_meeting();
     assert!(convene(&mut meeting, &Default::default(), now).is_ok());
@@ -158,8 +158,8 @@ fn step(meeting: &mut Meeting, choice: u8, now: Moment) -> Result<()> {
 }
 
 proptest! {
-    /// No sequence of methods reaches a meeting that was held without a day, has minutes without
-    /// having been held, or comes back after it was cancelled.
+    /// No sequence of methods leads to a held meeting without a day, to minutes of a meeting that
+    /// was not held, or out of the state CANCELLED.
     #[test]
     fn no_sequence_of_methods_reaches_a_forbidden_state(choices in prop::collection::vec(0u8..6, 0..30)) {
         let now = at("2023-01-05T00:00:00Z");

@@ -31,7 +31,7 @@ fn at(day: u32) -> Moment {
     }
 }
 
-/// From the 10th to the 11th.
+/// A reception from the 10th to the 11th.
 fn planned() -> Reception {
     Reception {
         arrival_day: june(10),
@@ -84,7 +84,7 @@ fn days_and_times_are_in_order() {
 }
 
 #[test]
-fn each_step_has_its_day_and_none_comes_before_the_last() {
+fn steps_have_days_in_order() {
     let mut r = planned();
     let q = ApproveReceptionRequest {
         approver: "张三".into(),
@@ -95,7 +95,7 @@ fn each_step_has_its_day_and_none_comes_before_the_last() {
     assert_eq!(early.violations()[0].field, "approved_on");
     approve(&mut r, &q, at(5)).unwrap();
     assert_eq!((r.approved_on, r.approver.as_str()), (june(5), "张三"));
-    // Nobody is here before the day of arrival.
+    // A reception does not begin before the day of arrival.
     let early = begin(&mut r, &Default::default(), at(9)).unwrap_err();
     assert_eq!(early.violations()[0].field, "begun_on");
     begin(&mut r, &Default::default(), at(10)).unwrap();
@@ -125,7 +125,7 @@ fn each_step_has_its_day_and_none_comes_before_the_last() {
 }
 
 #[test]
-fn what_is_refused_or_called_off_keeps_its_reason() {
+fn a_refused_or_cancelled_reception_has_a_reason() {
     let mut r = planned();
     let q = RefuseReceptionRequest {
         reason: "无公函".into(),
@@ -160,7 +160,7 @@ fn what_is_refused_or_called_off_keeps_its_reason() {
 }
 
 #[test]
-fn a_signed_list_stands_and_a_guest_does_not_arrive_after_he_came() {
+fn a_signed_list_is_immutable_and_the_arrival_is_not_after_the_beginning() {
     let mut before = planned();
     before.set_state(ReceptionState::Receiving);
     before.begun_on = june(10);
@@ -178,7 +178,7 @@ fn a_signed_list_stands_and_a_guest_does_not_arrive_after_he_came() {
     }
 }
 
-/// Takes a step as the service does: by the method's rule, and then by the regulations.
+/// Applies a method as the service does: first its rule, then the regulations.
 fn step<Q: Change + Default>(
     r: &Reception,
     rule: fn(&mut Reception, &Q, Moment) -> Result<()>,
@@ -201,7 +201,7 @@ fn step<Q: Change + Default>(
     Ok(after)
 }
 
-/// Calls a method by its place in the table, or changes something.
+/// Calls a method by its index in the table, or changes a field.
 fn call(r: &Reception, which: usize) -> Result<Reception> {
     let mut after = r.clone();
     match which {
@@ -256,7 +256,7 @@ proptest! {
 
     #[test]
     fn nothing_is_settled_without_letter_list_and_signature(
-        // Few are refused or called off, so that many go on.
+        // Refusals and cancellations are rare, so that many receptions reach the end.
         calls in prop::collection::vec(
             prop_oneof![12 => 0..6_usize, 1 => 6..8_usize, 6 => 8..10_usize],
             0..40,
@@ -281,8 +281,8 @@ proptest! {
 }
 
 #[test]
-fn a_way_leads_through_all_states() {
-    // Written up, approved, begun, ended, signed, settled, filed.
+fn a_reception_passes_through_all_states() {
+    // Proposed, approved, begun, ended, signed, settled, archived.
     let mut r = Reception {
         arrival_day: june(20),
         departure_day: june(20),

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What the default template tells of beside meetings and matters.
+/// The indicators of the default template other than those of meetings and matters.
 const BESIDE: [(&str, &str); 30] = [
     ("county_supervision_notices_issued", "期"),
     ("supervision_bulletins_issued", "期"),
@@ -87,7 +87,7 @@ fn allowed(template: &str) {
 }
 
 #[test]
-fn the_default_template_is_one() {
+fn the_default_template_has_no_problems() {
     allowed(include_str!("../default.md"));
     let all: Vec<String> = known().into_iter().map(|i| i.id).collect();
     let mut refers = references(include_str!("../default.md"));
@@ -98,7 +98,7 @@ fn the_default_template_is_one() {
 }
 
 #[test]
-fn syntax_errors_tell_their_line() {
+fn syntax_errors_have_their_line() {
     refused("甲\n{% if meetings_total %}乙", 2, "语法有误");
     refused("{{ }}", 1, "语法有误");
     refused("甲\n{{ meetings_total|", 2, "语法有误");
@@ -127,7 +127,7 @@ fn unknown_indicators_are_found_in_every_branch() {
 }
 
 #[test]
-fn unknown_words_are_found_in_every_branch() {
+fn unknown_names_are_found_in_every_branch() {
     let branch =
         |inner: &str| format!("{{% if meetings_total is missing %}}\n{inner}\n{{% endif %}}");
     refused(&branch("{{ meetings_total|upper }}"), 2, "没有过滤器 upper");
@@ -169,7 +169,7 @@ fn typed_numbers_are_found() {
 }
 
 #[test]
-fn what_is_no_figure_may_be_written() {
+fn labels_and_years_are_not_typed_numbers() {
     allowed("{{ year }}年1月至12月，{{ office }}");
     allowed("1. 《工作要点》第3期\n2. 第七巡视组、第1次全会、“9+2”布局、40岁以下\n");
     allowed("五个方面、六大类");
@@ -185,7 +185,7 @@ fn what_is_no_figure_may_be_written() {
 }
 
 #[test]
-fn what_fails_only_at_work_is_found() {
+fn runtime_errors_are_found() {
     refused("{{ year|unit }}", 1, "无法生成");
     refused(
         "{% for f in figures %}\n{{ f.label|yu }}{% endfor %}",
@@ -195,14 +195,14 @@ fn what_fails_only_at_work_is_found() {
 }
 
 #[test]
-fn a_template_that_would_never_end_is_refused() {
+fn a_template_that_takes_too_much_work_is_refused() {
     let open = "{% for f in figures %}".repeat(12);
     let close = "{% endfor %}".repeat(12);
     let found = problems(&format!("{open}{{{{ f.label }}}}{close}"));
     assert!(found.iter().any(|p| p.zh.contains("运算过多")), "{found:?}");
     let found = problems("{% for f in figures recursive %}{{ loop(figures) }}{% endfor %}");
     assert!(!found.is_empty());
-    // Much text from little work.
+    // Much output from little work.
     let found = problems(&format!(
         "{{% for f in figures %}}{{% for g in figures %}}{}{{% endfor %}}{{% endfor %}}",
         "长".repeat(20_000)

@@ -75,7 +75,7 @@ fn conversion(record: &str, on: Option<Date>) -> ConvertResearchReportRequest {
     }
 }
 
-/// What becomes of a report on a day: each of the four, with the field of its day.
+/// A method that adds to a list of the report, with the field of its day.
 type Event = (
     &'static str,
     fn(&mut ResearchReport, Option<Date>) -> Result<()>,
@@ -97,7 +97,7 @@ const EVENTS: [Event; 4] = [
 ];
 
 #[test]
-fn a_report_is_finished_once_and_not_on_a_day_to_come() {
+fn a_report_is_finished_once_and_not_in_the_future() {
     let q = FinishResearchReportRequest {
         finished_on: date(TODAY + 1),
         ..Default::default()
@@ -110,7 +110,7 @@ fn a_report_is_finished_once_and_not_on_a_day_to_come() {
 }
 
 #[test]
-fn nothing_becomes_of_a_report_before_it_is_finished_or_on_a_day_to_come() {
+fn events_are_not_dated_before_the_finish_or_in_the_future() {
     for (field, event) in EVENTS {
         let refused = event(&mut drafting(), None).unwrap_err();
         assert_eq!(refused.reason(), Reason::WrongState, "{field}");
@@ -126,7 +126,7 @@ fn nothing_becomes_of_a_report_before_it_is_finished_or_on_a_day_to_come() {
 }
 
 #[test]
-fn lists_have_a_bound() {
+fn lists_are_limited() {
     for (i, (field, event)) in EVENTS.into_iter().enumerate() {
         let mut report = finished();
         let most = [MOST, adoption::MOST, MOST_INSTRUCTIONS, MOST][i];
@@ -140,7 +140,7 @@ fn lists_have_a_bound() {
 }
 
 #[test]
-fn a_report_goes_to_one_organ_once_a_day() {
+fn a_report_is_submitted_to_an_organ_once_a_day() {
     let mut report = finished();
     let q = |to, day| submission(to, Level::City, date(day));
     submit(&mut report, &q("市委政研室", 6), noon(TODAY)).unwrap();
@@ -148,7 +148,7 @@ fn a_report_goes_to_one_organ_once_a_day() {
     assert_eq!(rule(&refused), "SUBMITTED_ONCE_A_DAY");
     submit(&mut report, &q("市委政研室", 7), noon(TODAY)).unwrap();
     submit(&mut report, &q("市委办公室", 6), noon(TODAY)).unwrap();
-    // A day that is left out is today.
+    // The day defaults to today.
     let today = submission("市委办公室", Level::City, None);
     submit(&mut report, &today, noon(TODAY)).unwrap();
     let refused = submit(&mut report, &q("市委办公室", TODAY), noon(TODAY)).unwrap_err();
@@ -157,7 +157,7 @@ fn a_report_goes_to_one_organ_once_a_day() {
 }
 
 #[test]
-fn a_report_leads_to_a_decision_or_a_matter_of_its_own_office() {
+fn a_conversion_names_a_decision_or_matter_of_the_same_office() {
     for good in ["offices/demo/decisions/d1", "offices/demo/matters/m1"] {
         let mut report = finished();
         convert(&mut report, &conversion(good, None), noon(TODAY)).unwrap();
@@ -178,9 +178,9 @@ fn a_report_leads_to_a_decision_or_a_matter_of_its_own_office() {
 }
 
 proptest! {
-    /// What figures go by is what the lists say, in whatever order they were recorded.
+    /// The summary fields follow from the lists, whatever the order of entry.
     #[test]
-    fn what_is_summed_up_follows_from_the_lists(
+    fn summary_fields_follow_from_the_lists(
         submitted in prop::collection::vec((1_i32..6, 5_u32..20), 0..20),
         adopted in prop::collection::vec(5_u32..20, 0..10),
         instructed in prop::collection::vec(5_u32..20, 0..10),

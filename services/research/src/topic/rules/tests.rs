@@ -10,7 +10,7 @@ use crate::topic::topics;
 use super::*;
 use crate::testing::{date, fields, june, noon};
 
-/// To begin by 5 June, and to have its report by the 15th.
+/// A topic with a planned start of 5 June and a planned report of 15 June.
 fn proposed() -> Topic {
     let mut topic = Topic {
         planned_start: date(5),
@@ -21,9 +21,9 @@ fn proposed() -> Topic {
     topic
 }
 
-/// Everything that can happen to a topic.
+/// A method of a topic, or of its report.
 #[derive(Debug, Clone, Copy)]
-enum Deed {
+enum Action {
     Approve,
     Start,
     Report,
@@ -31,9 +31,9 @@ enum Deed {
     GiveUp,
 }
 
-use Deed::*;
+use Action::*;
 
-impl Deed {
+impl Action {
     fn method(self) -> &'static str {
         match self {
             Approve => "ApproveTopic",
@@ -44,7 +44,7 @@ impl Deed {
         }
     }
 
-    /// What becomes of a topic if this is done to it on a day, and recorded on another.
+    /// Applies it to a copy, dated on a day and entered at another.
     fn to(self, topic: &Topic, on: Option<Date>, at: Moment) -> Result<Topic> {
         let mut topic = topic.clone();
         let t = &mut topic;
@@ -86,16 +86,16 @@ impl Deed {
     }
 }
 
-/// One thing after another, each recorded on its day.
-fn lived(deeds: &[(u32, Deed)]) -> Topic {
-    deeds.iter().fold(proposed(), |topic, (day, deed)| {
-        deed.to(&topic, None, noon(*day)).unwrap()
+/// The topic after some actions, each entered on its day.
+fn topic_after(actions: &[(u32, Action)]) -> Topic {
+    actions.iter().fold(proposed(), |topic, (day, action)| {
+        action.to(&topic, None, noon(*day)).unwrap()
     })
 }
 
 #[test]
-fn a_topic_goes_its_way_to_the_end() {
-    let topic = lived(&[
+fn a_topic_passes_through_all_states() {
+    let topic = topic_after(&[
         (2, Approve),
         (3, Start),
         (8, Report),
@@ -120,38 +120,40 @@ fn a_topic_goes_its_way_to_the_end() {
 
 #[test]
 fn a_topic_that_has_not_begun_has_no_report() {
-    for deeds in [
+    for actions in [
         &[][..],
         &[(2, Approve)],
         &[(2, Approve), (3, Start), (4, GiveUp)],
     ] {
-        let refused = Report.to(&lived(deeds), date(9), noon(9)).unwrap_err();
+        let refused = Report
+            .to(&topic_after(actions), date(9), noon(9))
+            .unwrap_err();
         assert_eq!(refused.reason(), Reason::WrongState);
     }
-    let topic = lived(&[(2, Approve), (5, Start)]);
+    let topic = topic_after(&[(2, Approve), (5, Start)]);
     let early = Report.to(&topic, date(4), noon(9)).unwrap_err();
     assert_eq!(fields(&early), ["finished_on"]);
 }
 
 #[test]
-fn what_is_given_up_tells_why() {
-    let topic = lived(&[(2, Approve), (3, GiveUp)]);
+fn a_dropped_topic_has_a_reason() {
+    let topic = topic_after(&[(2, Approve), (3, GiveUp)]);
     assert_eq!(
         (topic.state(), topic.dropped_on, topic.reason.as_str()),
         (S::Dropped, date(3), "机构调整")
     );
-    let reported = lived(&[(2, Approve), (3, Start), (4, Report)]);
+    let reported = topic_after(&[(2, Approve), (3, Start), (4, Report)]);
     let refused = GiveUp.to(&reported, None, noon(5)).unwrap_err();
     assert_eq!(refused.reason(), Reason::WrongState);
 }
 
 #[test]
-fn an_ended_topic_is_not_changed() {
-    let open = lived(&[(2, Approve), (3, Start), (4, Report)]);
+fn an_ended_topic_is_immutable() {
+    let open = topic_after(&[(2, Approve), (3, Start), (4, Report)]);
     assert!(update(&open, &open, noon(5)).is_ok());
     for ended in [
         Conclude.to(&open, None, noon(5)).unwrap(),
-        lived(&[(2, GiveUp)]),
+        topic_after(&[(2, GiveUp)]),
     ] {
         let refused = update(&ended, &ended, noon(6)).unwrap_err();
         assert_eq!(refused.reason(), Reason::WrongState);
@@ -159,7 +161,7 @@ fn an_ended_topic_is_not_changed() {
 }
 
 #[test]
-fn a_plan_does_not_end_before_it_begins() {
+fn a_planned_end_is_not_before_the_planned_start() {
     let mut v = Violations::default();
     check(&proposed(), &mut v);
     assert!(v.finish().is_ok());
@@ -175,7 +177,7 @@ fn a_plan_does_not_end_before_it_begins() {
 #[test]
 fn a_topic_is_behind_from_the_day_after_the_planned_one() {
     let late = |topic: &Topic, day| behind(topic, june(day)).map(|b| (b.stage(), b.days_late));
-    let approved = lived(&[(2, Approve)]);
+    let approved = topic_after(&[(2, Approve)]);
     for topic in [proposed(), approved.clone()] {
         assert_eq!(late(&topic, 5), None);
         assert_eq!(late(&topic, 6), Some((TopicStage::Start, 1)));
@@ -185,24 +187,24 @@ fn a_topic_is_behind_from_the_day_after_the_planned_one() {
     assert_eq!(late(&begun, 25), Some((TopicStage::Report, 10)));
     let reported = Report.to(&begun, None, noon(20)).unwrap();
     assert_eq!(late(&reported, 25), None);
-    assert_eq!(late(&lived(&[(9, GiveUp)]), 25), None);
+    assert_eq!(late(&topic_after(&[(9, GiveUp)]), 25), None);
 }
 
-fn deeds() -> impl Strategy<Value = Deed> {
+fn actions() -> impl Strategy<Value = Action> {
     prop::sample::select(vec![Approve, Start, Report, Conclude, GiveUp])
 }
 
 proptest! {
-    /// Whatever is tried: the state follows the table, the days are in order and not to come, and a
-    /// topic has a report just when it is REPORTED or CONCLUDED.
+    /// For any sequence of actions: the state follows the table, the days are in order and not in
+    /// the future, and exactly a topic that is REPORTED or CONCLUDED has a report.
     #[test]
     fn states_follow_the_table_and_days_are_in_order(
-        tries in prop::collection::vec((deeds(), prop::option::of(1_u32..30), 1_u32..30), 0..20),
+        tries in prop::collection::vec((actions(), prop::option::of(1_u32..30), 1_u32..30), 0..20),
     ) {
         let mut topic = proposed();
-        for (deed, on, today) in tries {
-            let allowed = MACHINE.next(deed.method(), topic.state());
-            match deed.to(&topic, on.and_then(date), noon(today)) {
+        for (action, on, today) in tries {
+            let allowed = MACHINE.next(action.method(), topic.state());
+            match action.to(&topic, on.and_then(date), noon(today)) {
                 Ok(after) => {
                     prop_assert_eq!(Ok(after.state()), allowed.map_err(|e| e.reason()));
                     topic = after;

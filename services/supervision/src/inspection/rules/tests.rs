@@ -8,7 +8,7 @@ use crate::testing::{fields, june, noon, rule};
 
 type S = InspectionState;
 
-/// Of two townships, from 6 to 10 June.
+/// An inspection of two townships from 6 to 10 June.
 fn planned() -> Inspection {
     Inspection {
         objects: vec!["甲镇".into(), "乙镇".into()],
@@ -44,12 +44,12 @@ fn checked(inspection: &Inspection) -> Vec<String> {
 }
 
 #[test]
-fn its_last_day_must_have_come() {
+fn it_is_completed_on_its_last_day_or_later() {
     let early = completed(&planned(), &[], 9).unwrap_err();
     assert_eq!(rule(&early), "INSPECTION_LAST_DAY_HAS_COME");
     let done = completed(&planned(), &["乙镇"], 10).unwrap();
     assert_eq!((done.state(), done.findings.len()), (S::Done, 1));
-    // Nor is it moved into the future afterwards.
+    // Nor can its last day be moved into the future afterwards.
     let moved = Inspection {
         last_day: june(20),
         ..done.clone()
@@ -60,7 +60,7 @@ fn its_last_day_must_have_come() {
 }
 
 #[test]
-fn findings_may_come_before_or_after_the_end() {
+fn findings_can_be_entered_before_and_after_the_completion() {
     let mut before = planned();
     before.findings.push(finding("甲镇"));
     let done = completed(&before, &[], 11).unwrap();
@@ -72,7 +72,7 @@ fn findings_may_come_before_or_after_the_end() {
 }
 
 #[test]
-fn whoever_answers_for_a_finding_was_inspected() {
+fn the_unit_of_a_finding_was_inspected() {
     let refused = completed(&planned(), &["甲镇", "丙镇"], 11).unwrap_err();
     assert_eq!(fields(&refused), ["findings[1].object"]);
     let mut inspection = planned();
@@ -81,7 +81,7 @@ fn whoever_answers_for_a_finding_was_inspected() {
 }
 
 #[test]
-fn units_are_named_once_and_days_are_in_order() {
+fn units_are_unique_and_days_are_in_order() {
     let mut inspection = planned();
     inspection.objects.push("甲镇".into());
     inspection.last_day = june(5);
@@ -89,7 +89,7 @@ fn units_are_named_once_and_days_are_in_order() {
 }
 
 #[test]
-fn one_called_off_stays_so() {
+fn a_cancelled_inspection_is_immutable() {
     let mut off = planned();
     let q = CancelInspectionRequest {
         reason: "并入综合督查".into(),
@@ -110,9 +110,9 @@ fn one_called_off_stays_so() {
 }
 
 proptest! {
-    /// A completed inspection is over, and all that it found was found where it was.
+    /// A completed inspection has ended, and its findings are at units that it inspected.
     #[test]
-    fn a_completed_one_is_over(
+    fn a_completed_inspection_has_ended(
         last in 6u32..30, today in 1u32..30,
         found in prop::collection::vec(prop::sample::select(vec!["甲镇", "乙镇", "丙镇"]), 0..4),
     ) {

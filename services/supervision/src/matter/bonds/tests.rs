@@ -12,8 +12,10 @@ use taizhang_contracts::supervision::*;
 use tonic::{Code, Status};
 
 use super::*;
-use crate::matter::rules::tests::{Deed, LAST, date, fields, june, lived, registered, rule};
-use crate::tests::{Trial, call, task, trial};
+use crate::matter::rules::tests::{
+    Action, FINAL_REPORT, date, fields, june, matter_after, registered, rule,
+};
+use crate::tests::{TestService, call, task, test_service};
 
 type S = MatterState;
 
@@ -30,11 +32,11 @@ fn at(day: u32) -> Moment {
 }
 
 fn closed() -> Matter {
-    use Deed::{Accept, Assign, Close, Review};
-    lived(&[
+    use Action::{Accept, Assign, Close, Review};
+    matter_after(&[
         (2, Assign),
         (3, Accept),
-        (8, LAST),
+        (8, FINAL_REPORT),
         (9, Review),
         (10, Close),
     ])
@@ -42,7 +44,7 @@ fn closed() -> Matter {
 
 #[test]
 fn a_matter_is_merged_into_another_that_is_open() {
-    let mut matter = lived(&[(2, Deed::Assign), (3, Deed::Accept), (4, LAST)]);
+    let mut matter = matter_after(&[(2, Action::Assign), (3, Action::Accept), (4, FINAL_REPORT)]);
     let own = matter.name.clone();
     let error = merge(&mut matter, &merging(&own), at(5)).unwrap_err();
     assert_eq!(rule(&error), "MERGE_INTO_ANOTHER");
@@ -68,14 +70,14 @@ fn a_matter_is_merged_into_another_that_is_open() {
     };
     assert_eq!(fields(&take_in(&late, &matter).unwrap_err()), ["merged_on"]);
     let full = Matter {
-        merged: vec![String::new(); MOST_TURNS],
+        merged: vec![String::new(); MOST_EVENTS],
         ..registered()
     };
     assert_eq!(rule(&take_in(&full, &matter).unwrap_err()), "LIST_FULL");
 }
 
 #[test]
-fn a_merged_matter_is_closed_and_reopened_with_the_other() {
+fn a_merged_matter_is_closed_and_reopened_with_the_other_one() {
     let mut matter = registered();
     merge(&mut matter, &merging("offices/demo/matters/m2"), at(9)).unwrap();
     let other = Matter {
@@ -85,13 +87,13 @@ fn a_merged_matter_is_closed_and_reopened_with_the_other() {
     };
     let done = with_other(&matter, &other).unwrap();
     assert_eq!(done.state(), S::Closed);
-    // Reported on the 8th, which was before it was merged.
+    // The other one was reported on the 8th, before the merge.
     assert_eq!((done.reported_on, done.closed_on), (date(9), date(10)));
     assert_eq!(
         done.conclusion,
         "与并入的督查事项〔2022〕7号“河道整治”一并办结"
     );
-    let failed = Deed::Recheck { passed: false };
+    let failed = Action::Recheck { passed: false };
     let reopened = failed.to(&other, None, june(12)).unwrap();
     let again = with_other(&done, &reopened).unwrap();
     assert_eq!(again, matter);
@@ -110,7 +112,7 @@ fn a_matter_is_split_into_two_or_more() {
         split_on: date(5),
         ..Default::default()
     };
-    let mut matter = lived(&[(2, Deed::Assign)]);
+    let mut matter = matter_after(&[(2, Action::Assign)]);
     let error = split(&mut matter, &q(vec![part(4)]), at(6)).unwrap_err();
     assert_eq!(fields(&error), ["parts", "parts[0].due_date"]);
     split(&mut matter, &q(vec![part(20), part(25)]), at(6)).unwrap();
@@ -122,15 +124,15 @@ fn a_matter_is_split_into_two_or_more() {
         (date(25), matter.name.clone())
     );
     assert_eq!(matter.parts[1].matter, "");
-    // What is reported already is not split any more.
-    let mut reported = lived(&[(2, Deed::Assign), (3, Deed::Accept), (4, LAST)]);
+    // A reported matter can't be split.
+    let mut reported = matter_after(&[(2, Action::Assign), (3, Action::Accept), (4, FINAL_REPORT)]);
     let error = split(&mut reported, &q(vec![part(20), part(25)]), at(6)).unwrap_err();
     assert_eq!(error.reason(), Reason::WrongState);
 }
 
 #[test]
 fn a_split_matter_is_closed_with_the_last_of_its_parts() {
-    let whole = Deed::Split.to(&registered(), None, june(2)).unwrap();
+    let whole = Action::Split.to(&registered(), None, june(2)).unwrap();
     let part = |reported, closed_on| Matter {
         reported_on: date(reported),
         closed_on: date(closed_on),
@@ -153,11 +155,11 @@ fn a_split_matter_is_closed_with_the_last_of_its_parts() {
     assert_eq!(with_parts(&done, &open).unwrap(), Some(whole));
 }
 
-/// What is done to one matter of many.
+/// A random step on one of many matters.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Create,
-    /// What comes next on its way to the closing.
+    /// The next method on the way to the closing.
     Further,
     Recheck {
         passed: bool,
@@ -187,7 +189,7 @@ fn steps() -> impl Strategy<Value = (Step, prop::sample::Index, prop::sample::In
     )
 }
 
-async fn take(t: &Trial, step: Step, matter: &Matter, other: &Matter) -> Result<(), Status> {
+async fn take(t: &TestService, step: Step, matter: &Matter, other: &Matter) -> Result<(), Status> {
     let (s, name) = (&t.service, matter.name.clone());
     macro_rules! ask {
         ($method:ident($request:ident { $($field:ident: $value:expr),* })) => {
@@ -214,7 +216,7 @@ async fn take(t: &Trial, step: Step, matter: &Matter, other: &Matter) -> Result<
             }
             S::Reported => ask!(review_matter(ReviewMatterRequest {})),
             S::Suspended => ask!(resume_matter(ResumeMatterRequest {})),
-            // Not allowed where it is merged, split or closed.
+            // Refused if it is merged, split or closed.
             _ => ask!(close_matter(CloseMatterRequest {})),
         },
         Step::Recheck { passed } => {
@@ -250,7 +252,7 @@ async fn take(t: &Trial, step: Step, matter: &Matter, other: &Matter) -> Result<
     }
 }
 
-async fn all(t: &Trial) -> BTreeMap<String, Matter> {
+async fn all(t: &TestService) -> BTreeMap<String, Matter> {
     let request = ListMattersRequest {
         parent: "offices/demo".into(),
         page_size: 1000,
@@ -262,8 +264,8 @@ async fn all(t: &Trial) -> BTreeMap<String, Matter> {
     matters.map(|m| (m.name.clone(), m)).collect()
 }
 
-/// What holds at the end of every write.
-fn sound(matters: &BTreeMap<String, Matter>) {
+/// Asserts the invariants at the end of a write.
+fn check_invariants(matters: &BTreeMap<String, Matter>) {
     let mut numbers: Vec<i32> = matters.values().map(|m| m.number).collect();
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(1..=matters.len() as i32));
@@ -315,15 +317,15 @@ fn sound(matters: &BTreeMap<String, Matter>) {
     }
 }
 
-/// Whatever is done to many matters in whatever order: what is bound together is closed and reopened
-/// together, no number is left out, and no write changes a record twice.
+/// After random steps on many matters: merged and split matters are closed and reopened together with
+/// what they depend on, numbers have no gaps, and no write changes a record twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bonds_hold_whatever_happens() {
+async fn merged_and_split_matters_stay_consistent() {
     let mut runner = TestRunner::deterministic();
     let (mut merged, mut whole, mut reopened) = (0, 0, 0);
     for _ in 0..4 {
-        let t = trial().await;
-        t.is(20);
+        let t = test_service().await;
+        t.set_day(20);
         for _ in 0..3 {
             t.create(task_of_june()).await;
         }
@@ -341,11 +343,11 @@ async fn bonds_hold_whatever_happens() {
                 assert!(refusals.contains(&status.code()), "{step:?}: {status:?}");
             }
             let after = all(&t).await;
-            sound(&after);
+            check_invariants(&after);
             for (name, matter) in &after {
                 let version = |m: &Matter| m.etag.trim_start_matches('v').parse::<i64>().unwrap();
                 let (was, is) = (before.get(name).map_or(0, version), version(matter));
-                // A part that is made is one change; so is everything else.
+                // Each created part and each changed record is one entry.
                 assert!(is - was <= i64::from(taken.is_ok()), "{step:?} of {name}");
             }
             before = after;
@@ -363,14 +365,14 @@ async fn bonds_hold_whatever_happens() {
             .filter(|m| m.rechecks.iter().any(|r| !r.passed))
             .count();
     }
-    // All of it did happen.
+    // Every step succeeded at least once.
     assert!(
         merged > 0 && whole > 0 && reopened > 0,
         "{merged} {whole} {reopened}"
     );
 }
 
-/// Due late in June, so that it may be registered until then.
+/// A matter that is due late in June.
 fn task_of_june() -> Matter {
     Matter {
         due_date: date(25),

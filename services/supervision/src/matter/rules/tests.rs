@@ -3,8 +3,8 @@
 use chrono::{Days, TimeZone};
 use proptest::prelude::*;
 use taizhang_contracts::supervision::{
-    Feedback, Lamp, MatterPart, MergeMatterRequest, Recheck as Look, Source, SplitMatterRequest,
-    Urging,
+    Feedback, Lamp, MatterPart, MergeMatterRequest, Recheck as RecheckRecord, Source,
+    SplitMatterRequest, Urging,
 };
 use taizhang_contracts::{Call, Reason, Resource};
 
@@ -32,7 +32,7 @@ pub(in crate::matter) fn noon(day: NaiveDate) -> Moment {
     }
 }
 
-/// Registered on 1 June, due on the 15th.
+/// A matter registered on 1 June and due on the 15th.
 pub(in crate::matter) fn registered() -> Matter {
     let mut matter = Matter {
         name: "offices/demo/matters/m1".into(),
@@ -61,9 +61,9 @@ pub(in crate::matter) fn rule(error: &Error) -> &str {
         .map_or("", |p| p.rule.as_str())
 }
 
-/// Everything that can be done to a matter, on a day that is given or left to be today.
+/// A method of a matter.
 #[derive(Debug, Clone)]
-pub(in crate::matter) enum Deed {
+pub(in crate::matter) enum Action {
     Assign,
     Accept,
     Report { last: bool },
@@ -81,7 +81,7 @@ pub(in crate::matter) enum Deed {
     Split,
 }
 
-impl Deed {
+impl Action {
     fn method(&self) -> &'static str {
         match self {
             Self::Assign => AssignMatterRequest::METHOD,
@@ -102,7 +102,7 @@ impl Deed {
         }
     }
 
-    /// Does it to a copy, as the ledger does.
+    /// Applies it to a copy, as the ledger does, on a given day or by default today.
     pub(in crate::matter) fn to(
         &self,
         matter: &Matter,
@@ -223,12 +223,12 @@ impl Deed {
                 at,
             ),
             Self::Recheck { passed } => {
-                let look = Look {
+                let look = RecheckRecord {
                     date: on,
                     passed: *passed,
                     by: "督查室".into(),
                     findings: "已看".into(),
-                    // Not for the caller to say.
+                    // Output only, so ignored.
                     closed_on: date(30),
                     conclusion: "假".into(),
                 };
@@ -271,25 +271,25 @@ impl Deed {
     }
 }
 
-/// Does one thing after another, each on its day and recorded on that day.
-pub(in crate::matter) fn lived(deeds: &[(u32, Deed)]) -> Matter {
-    deeds.iter().fold(registered(), |matter, (day, deed)| {
-        deed.to(&matter, None, june(*day)).unwrap()
+/// The matter after some actions, each entered on its day.
+pub(in crate::matter) fn matter_after(actions: &[(u32, Action)]) -> Matter {
+    actions.iter().fold(registered(), |matter, (day, action)| {
+        action.to(&matter, None, june(*day)).unwrap()
     })
 }
 
-use Deed::*;
+use Action::*;
 
-pub(in crate::matter) const LAST: Deed = Report { last: true };
+pub(in crate::matter) const FINAL_REPORT: Action = Report { last: true };
 
 #[test]
-fn a_matter_goes_its_way_to_the_end() {
-    let matter = lived(&[
+fn a_matter_passes_through_all_states() {
+    let matter = matter_after(&[
         (2, Assign),
         (3, Accept),
         (6, Urge),
         (7, Report { last: false }),
-        (8, LAST),
+        (8, FINAL_REPORT),
         (9, Review),
         (10, Close),
     ]);
@@ -309,11 +309,11 @@ fn a_matter_goes_its_way_to_the_end() {
 }
 
 #[test]
-fn what_is_sent_back_has_no_report_that_stands() {
-    let matter = lived(&[
+fn a_returned_matter_has_no_valid_report() {
+    let matter = matter_after(&[
         (2, Assign),
         (3, Accept),
-        (4, LAST),
+        (4, FINAL_REPORT),
         (5, Review),
         (6, SendBack),
     ]);
@@ -321,7 +321,9 @@ fn what_is_sent_back_has_no_report_that_stands() {
     assert_eq!((matter.reported_on, matter.reviewed_on), (None, None));
     assert_eq!(matter.returns[0].returned_on, date(6));
     // The next report is not dated before the return; an interim one may be entered late.
-    let early = LAST.to(&matter, Some(june(5)), june(9)).unwrap_err();
+    let early = FINAL_REPORT
+        .to(&matter, Some(june(5)), june(9))
+        .unwrap_err();
     assert_eq!(fields(&early), ["feedback.date"]);
     assert!(
         Report { last: false }
@@ -329,14 +331,14 @@ fn what_is_sent_back_has_no_report_that_stands() {
             .is_ok()
     );
     assert_eq!(
-        LAST.to(&matter, None, june(9)).unwrap().reported_on,
+        FINAL_REPORT.to(&matter, None, june(9)).unwrap().reported_on,
         date(9)
     );
 }
 
 #[test]
 fn days_are_in_order_and_not_in_the_future() {
-    let assigned = lived(&[(5, Assign)]);
+    let assigned = matter_after(&[(5, Assign)]);
     assert_eq!(
         fields(
             &Assign
@@ -353,7 +355,7 @@ fn days_are_in_order_and_not_in_the_future() {
         fields(&Urge.to(&assigned, Some(june(4)), june(9)).unwrap_err()),
         ["urging.date"]
     );
-    let reported = lived(&[(5, Assign), (5, Accept), (7, LAST)]);
+    let reported = matter_after(&[(5, Assign), (5, Accept), (7, FINAL_REPORT)]);
     assert_eq!(
         fields(&Review.to(&reported, Some(june(6)), june(9)).unwrap_err()),
         ["reviewed_on"]
@@ -380,7 +382,7 @@ fn days_are_in_order_and_not_in_the_future() {
 
 #[test]
 fn an_extension_is_asked_for_before_the_due_date_and_decided_on() {
-    let matter = lived(&[(2, Assign)]);
+    let matter = matter_after(&[(2, Assign)]);
     let ask = Ask { days: 10 };
     assert_eq!(
         rule(&ask.to(&matter, None, june(15)).unwrap_err()),
@@ -422,26 +424,26 @@ fn an_extension_is_asked_for_before_the_due_date_and_decided_on() {
 }
 
 #[test]
-fn work_that_goes_on_is_in_progress_even_if_it_had_not_begun() {
-    let matter = lived(&[(2, Suspend), (5, Resume)]);
+fn a_resumed_matter_is_in_progress_whatever_it_was_before() {
+    let matter = matter_after(&[(2, Suspend), (5, Resume)]);
     assert_eq!(matter.state(), S::InProgress);
     assert_eq!((matter.assigned_on, matter.accepted_on), (date(5), date(5)));
-    let begun = lived(&[
+    let begun = matter_after(&[
         (2, Assign),
         (3, Accept),
-        (4, LAST),
+        (4, FINAL_REPORT),
         (5, Suspend),
         (6, Resume),
     ]);
     assert_eq!((begun.accepted_on, begun.reported_on), (date(3), None));
 }
 
-/// Closed on the 10th, due on the 15th.
+/// A matter closed on the 10th and due on the 15th.
 fn closed() -> Matter {
-    lived(&[
+    matter_after(&[
         (2, Assign),
         (3, Accept),
-        (8, LAST),
+        (8, FINAL_REPORT),
         (9, Review),
         (10, Close),
     ])
@@ -466,30 +468,32 @@ fn a_recheck_that_passes_keeps_the_closing_and_one_that_does_not_reopens() {
         ),
         (None, None, None, "")
     );
-    // The closings that were looked at are kept.
-    let told = |r: &Look| (r.date, r.passed, r.closed_on, r.conclusion.clone());
+    // The rechecked closings are kept.
+    let summary = |r: &RecheckRecord| (r.date, r.passed, r.closed_on, r.conclusion.clone());
     assert_eq!(
-        reopened.rechecks.iter().map(told).collect::<Vec<_>>(),
+        reopened.rechecks.iter().map(summary).collect::<Vec<_>>(),
         [
             (date(12), true, date(10), "已办结".to_owned()),
             (date(20), false, date(10), "已办结".to_owned())
         ]
     );
-    // What comes next is not dated before.
-    let early = LAST.to(&reopened, Some(june(19)), june(21)).unwrap_err();
+    // The next report is not dated before the recheck.
+    let early = FINAL_REPORT
+        .to(&reopened, Some(june(19)), june(21))
+        .unwrap_err();
     assert_eq!(fields(&early), ["feedback.date"]);
-    assert!(LAST.to(&reopened, None, june(21)).is_ok());
+    assert!(FINAL_REPORT.to(&reopened, None, june(21)).is_ok());
 }
 
 #[test]
-fn a_recheck_is_in_order_and_says_what_it_found() {
+fn a_recheck_is_in_order_and_has_findings() {
     let look =
         |matter: &Matter, day| Recheck { passed: true }.to(matter, Some(june(day)), june(20));
     assert_eq!(fields(&look(&closed(), 9).unwrap_err()), ["recheck.date"]);
     let looked = look(&closed(), 12).unwrap();
     assert_eq!(fields(&look(&looked, 11).unwrap_err()), ["recheck.date"]);
     let silent = RecheckMatterRequest {
-        recheck: Some(Look::default()),
+        recheck: Some(RecheckRecord::default()),
         ..Default::default()
     };
     let error = recheck(&mut closed(), &silent, noon(june(20))).unwrap_err();
@@ -505,7 +509,7 @@ fn a_recheck_is_in_order_and_says_what_it_found() {
 #[test]
 fn the_days_between_a_closing_and_its_recheck_are_not_red() {
     let failed = Recheck { passed: false };
-    // Reopened before it is due, and after.
+    // Reopened before and after the due date.
     let in_time = failed.to(&closed(), None, june(12)).unwrap();
     assert!(!lamp::ever_red(&in_time, june(15)));
     assert!(lamp::ever_red(&in_time, june(16)));
@@ -513,22 +517,22 @@ fn the_days_between_a_closing_and_its_recheck_are_not_red() {
     assert!(!lamp::overdue(&late, june(19)));
     assert!(lamp::overdue(&late, june(20)));
     assert!(lamp::ever_red(&late, june(20)));
-    // Closed late, it was red before its closing.
-    let deeds = [
+    // Closed late, so it was red before.
+    let actions = [
         (2, Assign),
         (3, Accept),
-        (17, LAST),
+        (17, FINAL_REPORT),
         (18, Review),
         (18, Close),
     ];
-    let late = failed.to(&lived(&deeds), None, june(25)).unwrap();
+    let late = failed.to(&matter_after(&actions), None, june(25)).unwrap();
     assert!(lamp::overdue(&late, june(16)));
     assert!(!lamp::overdue(&late, june(18)));
     assert!(lamp::ever_red(&late, june(25)));
 }
 
 #[test]
-fn only_what_stands_alone_is_deleted() {
+fn a_merged_or_split_matter_is_not_deleted() {
     let deleted = |matter: Matter| {
         bound_stay(&Matter {
             delete_time: Some(Default::default()),
@@ -565,7 +569,7 @@ fn only_a_registered_matter_gets_another_due_date_by_an_update() {
     place(&mut after, false, &office, noon(june(2))).unwrap();
     assert_eq!(after.original_due_date, date(20));
 
-    let before = lived(&[(2, Assign)]);
+    let before = matter_after(&[(2, Assign)]);
     let after = Matter {
         due_date: date(20),
         ..before.clone()
@@ -580,7 +584,13 @@ fn only_a_registered_matter_gets_another_due_date_by_an_update() {
     };
     assert!(update(&before, &after, noon(june(2))).is_ok());
 
-    let closed = lived(&[(2, Assign), (3, Accept), (4, LAST), (5, Review), (6, Close)]);
+    let closed = matter_after(&[
+        (2, Assign),
+        (3, Accept),
+        (4, FINAL_REPORT),
+        (5, Review),
+        (6, Close),
+    ]);
     let error = update(
         &closed,
         &Matter {
@@ -593,7 +603,7 @@ fn only_a_registered_matter_gets_another_due_date_by_an_update() {
 }
 
 #[test]
-fn a_source_fits_its_kind() {
+fn source_fields_match_the_kind_of_source() {
     let found = |kind: SourceKind, by_secretary, record: &str| {
         let source = Source {
             kind: kind.into(),
@@ -667,24 +677,24 @@ fn a_registration_is_not_in_the_future_and_not_after_the_due_date() {
 }
 
 #[test]
-fn lists_are_bounded() {
-    let mut matter = lived(&[(2, Assign), (3, Accept)]);
+fn lists_are_limited() {
+    let mut matter = matter_after(&[(2, Assign), (3, Accept)]);
     matter.feedbacks = vec![Feedback::default(); MOST_ENTRIES];
     matter.urgings = vec![Urging::default(); MOST_ENTRIES];
-    matter.extensions = vec![Extension::default(); MOST_TURNS];
-    matter.suspensions = vec![Suspension::default(); MOST_TURNS];
-    for deed in [LAST, Urge, Ask { days: 1 }, Suspend] {
-        let error = deed.to(&matter, None, june(4)).unwrap_err();
-        assert_eq!(rule(&error), "LIST_FULL", "{deed:?}");
+    matter.extensions = vec![Extension::default(); MOST_EVENTS];
+    matter.suspensions = vec![Suspension::default(); MOST_EVENTS];
+    for action in [FINAL_REPORT, Urge, Ask { days: 1 }, Suspend] {
+        let error = action.to(&matter, None, june(4)).unwrap_err();
+        assert_eq!(rule(&error), "LIST_FULL", "{action:?}");
     }
-    let mut matter = lived(&[(2, Assign), (3, Accept), (4, LAST), (5, Review)]);
-    matter.returns = vec![Return::default(); MOST_TURNS];
+    let mut matter = matter_after(&[(2, Assign), (3, Accept), (4, FINAL_REPORT), (5, Review)]);
+    matter.returns = vec![Return::default(); MOST_EVENTS];
     assert_eq!(
         rule(&SendBack.to(&matter, None, june(6)).unwrap_err()),
         "LIST_FULL"
     );
     let mut matter = closed();
-    matter.rechecks = vec![Look::default(); MOST_TURNS];
+    matter.rechecks = vec![RecheckRecord::default(); MOST_EVENTS];
     let error = Recheck { passed: true }.to(&matter, None, june(12));
     assert_eq!(rule(&error.unwrap_err()), "LIST_FULL");
 }
@@ -693,14 +703,13 @@ fn all_states() -> impl Iterator<Item = S> {
     (1..=9).filter_map(|n| S::try_from(n).ok())
 }
 
-/// Tries every method in every state: it is refused with WRONG_STATE just where the table has no
-/// row for it.
+/// Every method in every state: it is refused with WRONG_STATE exactly where the table has no row.
 #[test]
-fn the_table_is_the_code() {
-    let deeds = [
+fn methods_are_refused_exactly_where_the_table_has_no_row() {
+    let actions = [
         Assign,
         Accept,
-        LAST,
+        FINAL_REPORT,
         Report { last: false },
         Review,
         Close,
@@ -716,24 +725,24 @@ fn the_table_is_the_code() {
         Merge,
         Split,
     ];
-    for deed in &deeds {
+    for action in &actions {
         for state in all_states() {
             let mut matter = registered();
             matter.set_state(state);
-            let refused = deed.to(&matter, None, june(5)).err().map(|e| e.reason());
+            let refused = action.to(&matter, None, june(5)).err().map(|e| e.reason());
             let row = MACHINE
                 .transitions
                 .iter()
-                .find(|r| r.method == deed.method() && r.from.contains(&state));
+                .find(|r| r.method == action.method() && r.from.contains(&state));
             assert_eq!(
                 refused == Some(Reason::WrongState),
                 row.is_none(),
-                "{deed:?} in {state:?}"
+                "{action:?} in {state:?}"
             );
         }
     }
-    let methods: Vec<_> = deeds.iter().map(Deed::method).collect();
-    // What happens along with another matter is shown in `bonds/tests.rs`.
+    let methods: Vec<_> = actions.iter().map(Action::method).collect();
+    // Changes caused by another matter are tested in `bonds/tests.rs`.
     for row in MACHINE
         .transitions
         .iter()
@@ -748,7 +757,7 @@ fn the_table_is_the_code() {
 }
 
 #[test]
-fn the_diagram_leads_everywhere_and_out_again() {
+fn every_state_is_reachable_and_can_be_left() {
     let diagram = MACHINE.diagram();
     assert!(
         diagram.starts_with("stateDiagram-v2\n    [*] --> REGISTERED\n"),
@@ -782,12 +791,12 @@ fn the_diagram_leads_everywhere_and_out_again() {
     assert_eq!(to_closed, [[S::UnderReview], [S::Merged], [S::Split]]);
 }
 
-fn deeds() -> impl Strategy<Value = Deed> {
+fn actions() -> impl Strategy<Value = Action> {
     prop_oneof![
         3 => Just(Assign),
         3 => Just(Accept),
         2 => any::<bool>().prop_map(|last| Report { last }),
-        3 => Just(LAST),
+        3 => Just(FINAL_REPORT),
         4 => Just(Review),
         2 => Just(Close),
         2 => Just(SendBack),
@@ -807,8 +816,8 @@ fn in_order(days: &[Option<Date>]) -> bool {
     days.iter().filter_map(|d| naive(*d)).is_sorted()
 }
 
-/// What is true of every matter, whatever happened to it.
-fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
+/// Checks the invariants of a matter.
+fn check_invariants(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
     let m = matter;
     // Days are in order.
     prop_assert!(in_order(&[
@@ -823,7 +832,7 @@ fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
     let state = m.state();
     prop_assert_eq!(m.closed_on.is_some(), state == S::Closed);
     prop_assert!(state != S::Closed || (m.reported_on.is_some() && m.reviewed_on.is_some()));
-    // Which days a state has.
+    // A state determines which days are set.
     if matches!(state, S::Reported | S::UnderReview) {
         prop_assert_eq!(
             (m.reported_on.is_some(), m.reviewed_on.is_some()),
@@ -835,12 +844,12 @@ fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
         prop_assert_eq!(m.assigned_on.is_some(), state != S::Registered);
         prop_assert_eq!(m.accepted_on.is_some(), state == S::InProgress);
     }
-    // The report that stands is the last final one.
+    // The valid report is the last final one.
     if m.reported_on.is_some() {
         let last = m.feedbacks.iter().rfind(|f| f.r#final);
         prop_assert_eq!(m.reported_on, last.and_then(|f| f.date));
     }
-    // The due dates follow from the extensions, one after another.
+    // The due dates follow from the extensions in order.
     let mut due = m.original_due_date;
     let mut decided = None;
     for (i, e) in m.extensions.iter().enumerate() {
@@ -862,7 +871,7 @@ fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
         decided = e.decided_on;
     }
     prop_assert_eq!(m.due_date, due);
-    // Suspensions follow one another, and only the last may be open.
+    // Suspensions do not overlap, and only the last may be open.
     let mut before = m.registered_on;
     for (i, s) in m.suspensions.iter().enumerate() {
         prop_assert!(in_order(&[before, s.suspended_on, s.resumed_on]));
@@ -871,7 +880,7 @@ fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
         before = s.resumed_on;
     }
     prop_assert!(state != S::Suspended || !m.suspensions.is_empty());
-    // Rechecks are in order, each of a closing that was there.
+    // Rechecks are in order, each of a closing.
     prop_assert!(in_order(
         &m.rechecks.iter().map(|r| r.date).collect::<Vec<_>>()
     ));
@@ -879,7 +888,7 @@ fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
         prop_assert!(in_order(&[m.accepted_on, r.closed_on, r.date]));
         prop_assert!(r.closed_on.is_some());
     }
-    // What was merged or split has no report of its own.
+    // A merged or split matter has no report of its own.
     let superseded = matches!(state, S::Merged | S::Split);
     prop_assert_eq!(m.superseded, superseded);
     prop_assert_eq!(m.merged_on.is_some(), state == S::Merged);
@@ -888,7 +897,7 @@ fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
     prop_assert_eq!(m.parts.is_empty(), state != S::Split);
     prop_assert!(!superseded || m.reported_on.is_none());
     prop_assert!(m.parts.iter().all(|p| p.matter.is_empty()));
-    // Red now is red once, and what is open and overdue is red.
+    // Red implies ever red, and a matter that is open and overdue is red.
     let lamp = lamp::lamp(m, today, &Warning::default());
     prop_assert!(lamp != Lamp::Unspecified);
     prop_assert!(lamp != Lamp::Red || lamp::ever_red(m, today));
@@ -902,19 +911,20 @@ fn sound(matter: &Matter, today: NaiveDate) -> Result<(), TestCaseError> {
 /// An extension is granted and the matter resumed on one day, which is past the old due date.
 #[test]
 fn on_one_day_an_extension_is_granted_before_work_is_resumed() {
-    let suspended = |extension| lived(&[(5, Assign), (9, Ask { days: extension }), (13, Suspend)]);
+    let suspended =
+        |extension| matter_after(&[(5, Assign), (9, Ask { days: extension }), (13, Suspend)]);
     for extension in [1, 2] {
-        for deeds in [[Grant, Resume], [Resume, Grant]] {
-            let matter = deeds.iter().fold(suspended(extension), |matter, deed| {
-                deed.to(&matter, None, june(16)).unwrap()
+        for actions in [[Grant, Resume], [Resume, Grant]] {
+            let matter = actions.iter().fold(suspended(extension), |matter, action| {
+                action.to(&matter, None, june(16)).unwrap()
             });
             let due = 15 + u32::try_from(extension).unwrap();
             assert!(!lamp::ever_red(&matter, june(due)));
             assert!(lamp::ever_red(&matter, june(due + 1)));
         }
     }
-    // Suspended past the due date, it was red before.
-    let late = lived(&[
+    // Suspended after the due date, so red before.
+    let late = matter_after(&[
         (5, Assign),
         (9, Ask { days: 9 }),
         (16, Suspend),
@@ -922,8 +932,8 @@ fn on_one_day_an_extension_is_granted_before_work_is_resumed() {
         (17, Resume),
     ]);
     assert!(lamp::ever_red(&late, june(17)));
-    // So it is if it was suspended and resumed on the day of the decision.
-    let open = lived(&[
+    // Also red if suspended and resumed on the day of the decision.
+    let open = matter_after(&[
         (5, Assign),
         (9, Ask { days: 9 }),
         (16, Suspend),
@@ -931,8 +941,8 @@ fn on_one_day_an_extension_is_granted_before_work_is_resumed() {
         (16, Grant),
     ]);
     assert!(lamp::ever_red(&open, june(16)));
-    // The new due date may have passed as well.
-    let passed = lived(&[
+    // Also red if the new due date has passed too.
+    let passed = matter_after(&[
         (5, Assign),
         (9, Ask { days: 1 }),
         (13, Suspend),
@@ -945,29 +955,29 @@ fn on_one_day_an_extension_is_granted_before_work_is_resumed() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(1000)))]
 
-    /// No sequence of methods, on any days, leads where the table and the rules forbid.
+    /// The invariants hold after any sequence of methods on any days.
     #[test]
-    fn no_way_leads_to_a_forbidden_state(
-        steps in prop::collection::vec((deeds(), 0_u64..4, prop::option::of(0_u64..8)), 1..60),
+    fn invariants_hold_after_any_sequence_of_methods(
+        steps in prop::collection::vec((actions(), 0_u64..4, prop::option::of(0_u64..8)), 1..60),
     ) {
         let mut matter = registered();
         let mut today = june(1);
-        for (deed, passed, back) in steps {
+        for (action, passed, back) in steps {
             today = today + Days::new(passed);
             // Mostly in the past, sometimes tomorrow.
             let on = back.map(|back| today + Days::new(1) - Days::new(back));
             let before = matter.clone();
-            match deed.to(&before, on, today) {
+            match action.to(&before, on, today) {
                 Err(error) => prop_assert!(matches!(
                     error.reason(),
                     Reason::WrongState | Reason::InvalidFields | Reason::RuleRefuses
                 )),
                 Ok(after) => {
                     let row = MACHINE.transitions.iter().find(|row| {
-                        row.method == deed.method() && row.from.contains(&before.state()) && row.to.unwrap_or(before.state()) == after.state()
+                        row.method == action.method() && row.from.contains(&before.state()) && row.to.unwrap_or(before.state()) == after.state()
                     });
-                    prop_assert!(row.is_some(), "{:?} led from {:?} to {:?}", deed, before.state(), after.state());
-                    let rechecked = matches!(deed, Recheck { .. });
+                    prop_assert!(row.is_some(), "{:?} led from {:?} to {:?}", action, before.state(), after.state());
+                    let rechecked = matches!(action, Recheck { .. });
                     prop_assert!(before.state() != S::Closed || rechecked);
                     let superseded = matches!(before.state(), S::Merged | S::Split);
                     prop_assert!(!superseded);
@@ -981,23 +991,23 @@ proptest! {
                     matter = after;
                 }
             }
-            sound(&matter, today)?;
+            check_invariants(&matter, today)?;
         }
     }
 
-    /// Recorded on the day that it happens, whatever was red stays "ever red", and nothing else is:
-    /// told from the record just as by looking at it every day. A decision comes before a resumption
-    /// of the same day: an extension takes back what was red since that day's first resumption.
+    /// For events that are entered on their day, `ever_red` computed from the record equals a daily
+    /// check of the lamp. An extension comes before a resumption of the same day, so it takes back
+    /// what was red since that day's first resumption.
     #[test]
-    fn ever_red_is_never_forgotten(
-        steps in prop::collection::vec((deeds(), 0_u64..5), 1..60),
+    fn ever_red_equals_a_daily_check(
+        steps in prop::collection::vec((actions(), 0_u64..5), 1..60),
     ) {
         let mut matter = registered();
         let mut today = june(1);
         let mut seen = false;
-        // The day of the last resumption, and whether it was seen red before.
+        // The day of the last resumption, and whether it was red before.
         let mut resumption = (NaiveDate::MIN, false);
-        for (deed, passed) in steps {
+        for (action, passed) in steps {
             for day in 0..=passed {
                 today = today + Days::new(u64::from(day > 0));
                 let open =
@@ -1005,8 +1015,8 @@ proptest! {
                 seen |= open && Some(today) > naive(matter.due_date);
                 prop_assert_eq!(lamp::ever_red(&matter, today), seen);
             }
-            if let Ok(after) = deed.to(&matter, None, today) {
-                match deed {
+            if let Ok(after) = action.to(&matter, None, today) {
+                match action {
                     Resume if resumption.0 != today => resumption = (today, seen),
                     Grant if resumption.0 == today => seen = resumption.1,
                     _ => {}

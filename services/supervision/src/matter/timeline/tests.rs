@@ -3,37 +3,37 @@
 use taizhang_contracts::supervision::Feedback;
 
 use super::*;
-use crate::matter::rules::tests::{Deed, LAST, date, lived, registered};
-use Deed::{
+use crate::matter::rules::tests::{Action, FINAL_REPORT, date, matter_after, registered};
+use Action::{
     Accept, Ask, Assign, Close, Grant, Merge, Recheck, Resume, Review, SendBack, Suspend, Urge,
 };
 
-/// The days of June and the kinds of what is told.
+/// The days of June and the kinds of the entries.
 fn kinds(matters: &[Matter]) -> Vec<(i32, Kind)> {
     let told = timeline(matters).entries.into_iter();
     told.map(|e| (e.date.unwrap().day, e.kind())).collect()
 }
 
 #[test]
-fn everything_that_happened_is_told_in_order() {
-    let matter = lived(&[
+fn a_timeline_has_every_event_in_order() {
+    let matter = matter_after(&[
         (2, Assign),
         (3, Accept),
         (4, Urge),
-        (5, Deed::Report { last: false }),
+        (5, Action::Report { last: false }),
         (6, Ask { days: 10 }),
         (7, Grant),
         (8, Suspend),
         (9, Resume),
-        (10, LAST),
+        (10, FINAL_REPORT),
         (11, Review),
         (12, SendBack),
-        (13, LAST),
+        (13, FINAL_REPORT),
         (14, Review),
         (15, Close),
         (16, Recheck { passed: true }),
         (17, Recheck { passed: false }),
-        (18, LAST),
+        (18, FINAL_REPORT),
         (19, Review),
         (20, Close),
         (21, Recheck { passed: true }),
@@ -65,10 +65,16 @@ fn everything_that_happened_is_told_in_order() {
 }
 
 #[test]
-fn each_closing_is_told_once() {
-    let deeds = [(2, Assign), (3, Accept), (4, LAST), (5, Review), (6, Close)];
-    let closings = |more: &[(u32, Deed)]| {
-        let matter = lived(&[&deeds, more].concat());
+fn each_closing_is_one_entry() {
+    let actions = [
+        (2, Assign),
+        (3, Accept),
+        (4, FINAL_REPORT),
+        (5, Review),
+        (6, Close),
+    ];
+    let closings = |more: &[(u32, Action)]| {
+        let matter = matter_after(&[&actions, more].concat());
         let told = kinds(&[matter]).into_iter();
         told.filter(|(_, kind)| *kind == Kind::Closed)
             .collect::<Vec<_>>()
@@ -81,10 +87,10 @@ fn each_closing_is_told_once() {
         (8, Recheck { passed: false }),
     ];
     assert_eq!(closings(&looks), once);
-    // Reopened and closed again on one day: these are two closings.
+    // Reopened and closed again on one day: two closings.
     let again = [
         (6, Recheck { passed: false }),
-        (6, LAST),
+        (6, FINAL_REPORT),
         (6, Review),
         (6, Close),
         (6, Recheck { passed: true }),
@@ -93,13 +99,13 @@ fn each_closing_is_told_once() {
 }
 
 #[test]
-fn it_tells_of_what_was_merged_too_and_by_whom() {
+fn a_timeline_includes_merged_matters() {
     let other = Matter {
         name: "offices/demo/matters/m2".into(),
         title: "另一事项".into(),
-        ..lived(&[(4, Merge)])
+        ..matter_after(&[(4, Merge)])
     };
-    let mut matter = lived(&[(2, Assign), (5, Accept)]);
+    let mut matter = matter_after(&[(2, Assign), (5, Accept)]);
     matter.lead_unit = "水务局".into();
     matter.feedbacks = vec![Feedback {
         date: date(6),
@@ -121,7 +127,7 @@ fn it_tells_of_what_was_merged_too_and_by_whom() {
 }
 
 #[test]
-fn of_very_much_the_latest_is_told() {
+fn a_long_timeline_keeps_the_latest_entries() {
     let mut matter = registered();
     let feedback = Feedback {
         date: date(6),

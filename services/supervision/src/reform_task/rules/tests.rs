@@ -9,7 +9,7 @@ use crate::testing::{fields, june, noon, rule};
 
 type S = ReformTaskState;
 
-/// Planned on 1 June with two milestones, on the 10th and the 20th; due on the 25th.
+/// A task planned on 1 June with milestones on the 10th and the 20th, due on the 25th.
 fn planned() -> ReformTask {
     let milestone = |title: &str, day| Milestone {
         title: title.into(),
@@ -25,19 +25,19 @@ fn planned() -> ReformTask {
     }
 }
 
-/// What can be done to a task.
+/// A method of a task.
 #[derive(Debug, Clone)]
-enum Deed {
+enum Action {
     Start,
     Report(i32, &'static str),
     Complete,
     Drop,
 }
 
-use Deed::*;
+use Action::*;
 
-impl Deed {
-    /// Does it to a copy, as the ledger does, on a day or today.
+impl Action {
+    /// Applies it to a copy, as the ledger does, on a given day or by default today.
     fn to(&self, task: &ReformTask, on: Option<Date>, today: u32) -> Result<ReformTask> {
         let (mut after, at) = (task.clone(), noon(today));
         let task = &mut after;
@@ -80,16 +80,16 @@ impl Deed {
     }
 }
 
-/// Does one thing after another, each on its day.
-fn lived(deeds: &[(u32, Deed)]) -> ReformTask {
-    deeds.iter().fold(planned(), |task, (day, deed)| {
-        deed.to(&task, None, *day).unwrap()
+/// The task after some actions, each on its day.
+fn task_after(actions: &[(u32, Action)]) -> ReformTask {
+    actions.iter().fold(planned(), |task, (day, action)| {
+        action.to(&task, None, *day).unwrap()
     })
 }
 
 #[test]
-fn a_task_goes_its_way_to_the_end() {
-    let task = lived(&[
+fn a_task_passes_through_all_states() {
+    let task = task_after(&[
         (3, Start),
         (9, Report(40, "出台方案")),
         (15, Report(60, "")),
@@ -103,15 +103,15 @@ fn a_task_goes_its_way_to_the_end() {
 }
 
 #[test]
-fn it_is_completed_with_all_milestones_done() {
-    let task = lived(&[(3, Start), (9, Report(100, "试点"))]);
+fn completion_requires_all_milestones_done() {
+    let task = task_after(&[(3, Start), (9, Report(100, "试点"))]);
     let refused = Complete.to(&task, None, 20).unwrap_err();
     assert_eq!(rule(&refused), "MILESTONES_DONE");
 }
 
 #[test]
-fn a_milestone_is_done_once() {
-    let task = lived(&[(3, Start), (9, Report(40, "试点"))]);
+fn a_milestone_is_reported_done_once() {
+    let task = task_after(&[(3, Start), (9, Report(40, "试点"))]);
     for milestone in ["试点", "推广"] {
         let refused = Report(50, milestone).to(&task, None, 10).unwrap_err();
         assert_eq!(fields(&refused), ["milestone"]);
@@ -119,8 +119,8 @@ fn a_milestone_is_done_once() {
 }
 
 #[test]
-fn a_milestone_that_is_done_stays() {
-    let before = lived(&[(3, Start), (9, Report(40, "试点"))]);
+fn a_done_milestone_is_not_removed() {
+    let before = task_after(&[(3, Start), (9, Report(40, "试点"))]);
     let mut after = before.clone();
     after.milestones.remove(0);
     assert!(update(&before, &after, noon(10)).is_ok());
@@ -130,7 +130,7 @@ fn a_milestone_that_is_done_stays() {
 }
 
 #[test]
-fn only_reports_say_that_a_milestone_is_done() {
+fn only_reports_mark_a_milestone_done() {
     let mut task = planned();
     task.milestones[0].done_on = june(2);
     mark_milestones(&mut task);
@@ -138,8 +138,8 @@ fn only_reports_say_that_a_milestone_is_done() {
 }
 
 #[test]
-fn reports_have_a_bound() {
-    let mut task = lived(&[(3, Start)]);
+fn reports_are_limited() {
+    let mut task = task_after(&[(3, Start)]);
     task.progress = vec![ReformProgress::default(); MOST_REPORTS];
     let refused = Report(1, "").to(&task, None, 4).unwrap_err();
     assert_eq!(rule(&refused), "LIST_FULL");
@@ -147,18 +147,18 @@ fn reports_have_a_bound() {
 
 #[test]
 fn days_are_in_order_and_not_in_the_future() {
-    let started = lived(&[(5, Start)]);
-    let reported = lived(&[(5, Start), (8, Report(10, ""))]);
-    for (deed, task, on, field) in [
+    let started = task_after(&[(5, Start)]);
+    let reported = task_after(&[(5, Start), (8, Report(10, ""))]);
+    for (action, task, on, field) in [
         (Start, &planned(), 11, "started_on"),
         (Report(1, ""), &started, 4, "reported_on"),
         (Report(1, ""), &started, 11, "reported_on"),
         (Drop, &reported, 7, "dropped_on"),
     ] {
-        let refused = deed.to(task, june(on), 10).unwrap_err();
-        assert_eq!(fields(&refused), [field], "{deed:?}");
+        let refused = action.to(task, june(on), 10).unwrap_err();
+        assert_eq!(fields(&refused), [field], "{action:?}");
     }
-    let all = lived(&[
+    let all = task_after(&[
         (5, Start),
         (6, Report(1, "出台方案")),
         (8, Report(2, "试点")),
@@ -174,11 +174,11 @@ fn days_are_in_order_and_not_in_the_future() {
 }
 
 #[test]
-fn what_is_over_stays_as_it_is() {
-    let dropped = lived(&[(3, Drop)]);
+fn a_completed_or_dropped_task_is_immutable() {
+    let dropped = task_after(&[(3, Drop)]);
     assert_eq!(dropped.drop_reason, "上级另有部署");
-    for deed in [Start, Report(1, ""), Complete, Drop] {
-        let refused = deed.to(&dropped, None, 10).unwrap_err();
+    for action in [Start, Report(1, ""), Complete, Drop] {
+        let refused = action.to(&dropped, None, 10).unwrap_err();
         assert_eq!(refused.reason(), Reason::WrongState);
     }
     let refused = update(&dropped, &dropped, noon(10)).unwrap_err();
@@ -186,7 +186,7 @@ fn what_is_over_stays_as_it_is() {
 }
 
 #[test]
-fn milestones_lie_within_the_task_and_are_named_once() {
+fn milestones_are_unique_and_not_after_the_due_date() {
     let mut task = planned();
     task.milestones[1].title = "出台方案".into();
     task.milestones[0].due_date = june(26);
@@ -197,7 +197,7 @@ fn milestones_lie_within_the_task_and_are_named_once() {
 }
 
 #[test]
-fn a_task_lies_in_a_category_of_its_plan() {
+fn a_task_is_in_a_category_of_its_plan() {
     let plan = ReformPlan {
         categories: vec![ReformCategory {
             id: "economy".into(),
@@ -220,10 +220,10 @@ fn a_task_lies_in_a_category_of_its_plan() {
 }
 
 #[test]
-fn an_open_task_is_behind_after_a_date_that_it_missed() {
+fn an_open_task_is_behind_after_a_missed_date() {
     let is_behind = |task: &ReformTask, day| behind(task, naive(june(day)).unwrap());
     assert_eq!([10, 11].map(|d| is_behind(&planned(), d)), [false, true]);
-    let first = lived(&[(3, Start), (9, Report(40, "出台方案"))]);
+    let first = task_after(&[(3, Start), (9, Report(40, "出台方案"))]);
     assert_eq!([20, 21].map(|d| is_behind(&first, d)), [false, true]);
     let both = Report(90, "试点").to(&first, None, 12).unwrap();
     assert_eq!([25, 26].map(|d| is_behind(&both, d)), [false, true]);
@@ -231,7 +231,7 @@ fn an_open_task_is_behind_after_a_date_that_it_missed() {
     assert!(!is_behind(&Drop.to(&both, None, 13).unwrap(), 30));
 }
 
-fn deeds() -> impl Strategy<Value = Deed> {
+fn actions() -> impl Strategy<Value = Action> {
     let milestones = prop::sample::select(vec!["", "出台方案", "试点"]);
     prop_oneof![
         2 => Just(Start),
@@ -242,13 +242,14 @@ fn deeds() -> impl Strategy<Value = Deed> {
 }
 
 proptest! {
-    /// Whatever is tried in whatever order, days are in order, and what is completed is done.
+    /// After any sequence of actions the days are in order, and a completed task has no open
+    /// milestone.
     #[test]
-    fn a_task_stays_in_order(tries in prop::collection::vec((deeds(), 1u32..30, 1u32..30), 0..30)) {
+    fn invariants_hold_after_any_sequence_of_actions(tries in prop::collection::vec((actions(), 1u32..30, 1u32..30), 0..30)) {
         let mut task = planned();
-        for (deed, day, today) in tries {
+        for (action, day, today) in tries {
             let before = task.state();
-            task = deed.to(&task, june(day), today).unwrap_or(task);
+            task = action.to(&task, june(day), today).unwrap_or(task);
             let begun = naive(task.started_on);
             prop_assert!(begun >= naive(task.planned_on) || begun.is_none());
             prop_assert!(task.progress.iter().all(|p| naive(p.date) >= begun));
