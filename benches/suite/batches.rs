@@ -1,4 +1,4 @@
-//! Creating meetings in batches, beside creating them one by one: a single caller, durable commits.
+//! Creates of meetings in batches, compared with single creates: one caller, durable commits.
 
 use std::path::Path;
 
@@ -8,16 +8,16 @@ use crate::cpu::Processes;
 use crate::process::Home;
 use crate::table::Table;
 
-/// How many meetings a batch creates.
+/// The number of creates in a batch.
 const BATCH: usize = 500;
 
-/// One by one, and in batches.
+/// The rates of single creates and of creates in batches.
 pub(crate) struct Batches {
     one_by_one: Measured,
     batches: Measured,
 }
 
-/// Measures both on a database of the given URLs, or on SQLite if there is none.
+/// Measures both on PostgreSQL if a URL is given, else on SQLite.
 pub(crate) async fn batches(
     program: &Path,
     folder: &Path,

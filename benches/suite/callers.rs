@@ -1,4 +1,4 @@
-//! Callers that each send their next call when the last was answered.
+//! Closed-loop callers: each sends its next call when the last is answered.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -7,29 +7,27 @@ use futures::future::try_join_all;
 
 use crate::cpu::{Processes, Used};
 
-/// How long a measure takes.
+/// The durations of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
-    /// What is not counted yet.
+    /// The warm-up, which is not counted.
     pub(crate) warm_up: Duration,
-    /// What is counted.
+    /// The measured time.
     pub(crate) measured: Duration,
 }
 
-/// What came of one measure.
+/// The result of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured {
-    /// Answers in a second.
+    /// Answers per second.
     pub(crate) rate: f64,
-    /// How long a call took, in milliseconds: half of the calls at most, and all but the slowest
-    /// hundredth at most. `None` where that was not measured.
+    /// The latency in milliseconds: the median and the 99th percentile. `None` if not measured.
     pub(crate) took: Option<(f64, f64)>,
-    /// Processor time by call, in seconds.
+    /// Processor time per call, in seconds.
     pub(crate) used: Used,
 }
 
-/// Lets callers call until the time is over. `call` gets the caller's number and the number of its
-/// call.
+/// Runs callers until the time is over. `call` gets the index of the caller and of its call.
 ///
 /// # Errors
 /// The first error of a call.

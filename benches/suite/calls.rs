@@ -1,4 +1,4 @@
-//! The calls that are measured, and the records that they are about.
+//! The measured calls, and their records.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,16 +26,16 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-/// How many connections the callers share.
+/// The number of connections that the callers share.
 const CONNECTIONS: usize = 4;
 
-/// How many meetings of each office are read.
+/// The number of meetings of each office that are read.
 const READ: usize = 64;
 
-/// The offices that the token is for.
+/// The number of offices of the token.
 pub(crate) const OFFICES: usize = 16;
 
-/// The name of an office; all are of one length.
+/// The name of an office; all have the same length.
 pub(crate) fn office(i: usize) -> String {
     format!("offices/county-{:02}", i % OFFICES)
 }
@@ -65,7 +65,7 @@ pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Vec<Channel>>
     Ok(channels)
 }
 
-/// A few connections that send a token.
+/// A few connections that send the token.
 pub(crate) async fn connect_with(address: SocketAddr, token: &str) -> anyhow::Result<Vec<Bearing>> {
     let bearer = Bearer(format!("Bearer {token}").parse()?);
     let channels = connect(address).await?.into_iter();
@@ -74,20 +74,20 @@ pub(crate) async fn connect_with(address: SocketAddr, token: &str) -> anyhow::Re
         .collect())
 }
 
-/// The meetings service as its callers see it.
+/// A client of the meetings service.
 #[derive(Clone)]
 pub(crate) struct Meetings {
     channels: Arc<[Bearing]>,
-    /// Meetings that are there to be read.
+    /// The meetings that are read.
     known: Arc<[String]>,
-    /// A room and a meeting of each caller's own, by one office for all and by an office each.
+    /// A room and a meeting for each caller, in one office for all and in an office for each.
     rooms: Arc<[[(String, String); 2]]>,
-    /// The first slot that no one has booked yet, of any room.
+    /// The next slot, which is free in every room.
     next_slot: Arc<AtomicI64>,
 }
 
 impl Meetings {
-    /// Connects, and makes what the calls need.
+    /// Connects, and creates the records that the calls need.
     pub(crate) async fn open(address: SocketAddr, token: &str) -> anyhow::Result<Self> {
         let mut meetings = Self {
             channels: connect_with(address, token).await?.into(),
@@ -116,7 +116,7 @@ impl Meetings {
         channel.cloned().context("a connection")
     }
 
-    /// `CreateMeeting`, with everything that a careful caller sends; gives its name.
+    /// `CreateMeeting` with a request id; returns the name.
     pub(crate) async fn create(&self, caller: usize, parent: String) -> anyhow::Result<String> {
         let mut client = MeetingServiceClient::new(self.channel(caller)?);
         let request = CreateMeetingRequest {
@@ -158,9 +158,9 @@ impl Meetings {
         Ok(())
     }
 
-    /// `GetMeeting` of one of the meetings that are there.
+    /// `GetMeeting` of an existing meeting.
     pub(crate) async fn get(&self, caller: usize, n: u64) -> anyhow::Result<()> {
-        // A prime, so that neighbours read far from one another.
+        // A prime, so that adjacent callers read different meetings.
         let i = (caller * 7919 + usize::try_from(n)?) % self.known.len();
         let name = self.known.get(i).context("a meeting")?.clone();
         let mut client = MeetingServiceClient::new(self.channel(caller)?);
@@ -208,7 +208,7 @@ impl Meetings {
     }
 }
 
-/// A meeting as an office would record it: two subjects and five people.
+/// A typical meeting: two agenda items and five participants.
 pub(crate) fn meeting() -> Meeting {
     let start = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000);
     let person = |person: &str, unit: &str, role: ParticipantRole| Participant {
@@ -248,7 +248,7 @@ pub(crate) fn meeting() -> Meeting {
     }
 }
 
-/// The same meeting with what the ledger adds.
+/// The same meeting with the fields that the ledger sets.
 pub(crate) fn stored_meeting() -> Meeting {
     let now = Some(timestamp(taizhang_ledger::Clock::system().now()));
     Meeting {

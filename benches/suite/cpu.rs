@@ -1,22 +1,22 @@
-//! Whose work a call is: processor time by process.
+//! Processor time by process.
 
 use std::fs;
 
-/// How many ticks of the kernel's process times a second has, on every Linux.
+/// USER_HZ: ticks per second in `/proc`, 100 on every Linux.
 const TICKS: f64 = 100.0;
 
-/// The time that processes have used so far, in seconds.
+/// The processor time of each process, in seconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Used {
     /// This process: the callers.
     pub(crate) callers: f64,
-    /// The process that is called.
+    /// The service.
     pub(crate) service: f64,
-    /// PostgreSQL with all that it started.
+    /// PostgreSQL with its child processes.
     pub(crate) database: f64,
 }
 
-/// The processes that take part, this one aside.
+/// The measured processes, apart from this one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Processes {
     pub(crate) service: Option<u32>,
@@ -24,7 +24,7 @@ pub(crate) struct Processes {
 }
 
 impl Processes {
-    /// What they have used so far.
+    /// The processor time used so far.
     pub(crate) fn used(self) -> Used {
         let own = |pid: u32| stat(pid).map_or(0.0, |stat| stat.own);
         Used {
@@ -36,7 +36,7 @@ impl Processes {
 }
 
 impl Used {
-    /// What was used since.
+    /// The difference to an earlier value.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             callers: self.callers - before.callers,
@@ -45,7 +45,7 @@ impl Used {
         }
     }
 
-    /// A share for each of so many calls.
+    /// The share of one of so many calls.
     pub(crate) fn by(self, calls: f64) -> Self {
         Self {
             callers: self.callers / calls,
@@ -58,7 +58,7 @@ impl Used {
 struct Stat {
     parent: u32,
     own: f64,
-    /// Of children that have ended.
+    /// The time of children that have exited.
     ended: f64,
 }
 

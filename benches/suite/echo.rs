@@ -1,5 +1,5 @@
-//! The bare service: tonic and nothing else, in a process of its own. What it answers in a second
-//! is the most that any service over tonic could answer on this machine.
+//! The echo service: tonic only, in a process of its own. Its rate is the upper limit of any service
+//! over tonic on this machine.
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all)]
 mod made {
@@ -19,7 +19,7 @@ use made::echo_server::{Echo, EchoServer};
 
 use crate::calls;
 
-/// Answers always the same meeting.
+/// Always returns the same meeting.
 struct Always(Meeting);
 
 #[tonic::async_trait]
@@ -29,7 +29,7 @@ impl Echo for Always {
     }
 }
 
-/// Serves on a free port, which is printed, until the process is ended.
+/// Serves on a free port, which is printed, until the process is killed.
 pub(crate) async fn serve() -> anyhow::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("echo listens on {}", listener.local_addr()?);

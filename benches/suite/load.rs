@@ -1,5 +1,5 @@
-//! Many records of one office, put into the tables at once: bodies as the ledger stores them, and
-//! beside them the columns that the records themselves declare. They have no history.
+//! Bulk-loads many records of one office into the tables by COPY: bodies and declared columns as the
+//! ledger stores them, without history.
 
 use chrono::{DateTime, Days, NaiveDate};
 use prost::Message;
@@ -21,13 +21,13 @@ pub(crate) const FIRST_YEAR: i32 = 2013;
 /// The last of them.
 pub(crate) const LAST_YEAR: i32 = 2022;
 
-/// How many records there are of each kind.
+/// The number of records of each kind.
 pub(crate) const MEETINGS: u64 = 700_000;
 pub(crate) const LECTURES: u64 = 200_000;
 pub(crate) const MATTERS: u64 = 100_000;
 pub(crate) const FACILITIES: u64 = 20;
 
-/// How much is sent at once.
+/// The bytes sent at once.
 const CHUNK: usize = 1 << 20;
 
 /// The day of the `i`-th of `n` records, which are spread over the ten years.
@@ -36,7 +36,7 @@ fn day(i: u64, n: u64) -> NaiveDate {
     first + Days::new(i * 3652 / n)
 }
 
-/// Something between 0 and `below` that looks random but is not.
+/// A deterministic pseudo-random number below `below`.
 fn scatter(i: u64, salt: u64, below: u64) -> u64 {
     let mixed = (i.wrapping_add(salt << 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed >> 33) % below
@@ -46,7 +46,7 @@ fn small(i: u64, salt: u64, below: u64) -> i32 {
     i32::try_from(scatter(i, salt, below)).unwrap_or_default()
 }
 
-/// A meeting; four of five took place.
+/// A meeting; four of five were held.
 pub(crate) fn meeting(i: u64) -> Meeting {
     let state = match scatter(i, 1, 10) {
         0 => MeetingState::Cancelled,
@@ -75,7 +75,7 @@ pub(crate) fn meeting(i: u64) -> Meeting {
     }
 }
 
-/// A lecture; nine of ten were given.
+/// A lecture; nine of ten were held.
 pub(crate) fn lecture(i: u64) -> Lecture {
     let kind = if scatter(i, 1, 8) > 0 {
         LectureKind::Grassroots
@@ -105,7 +105,7 @@ pub(crate) fn lecture(i: u64) -> Lecture {
     }
 }
 
-/// The few facilities that there are: a video system and a duty room in each year.
+/// A facility: a video system and a duty room in each year.
 pub(crate) fn facility(i: u64) -> Facility {
     let done = Some(Date::from(day(i / 2, FACILITIES / 2)));
     let system = i.is_multiple_of(2);
@@ -146,7 +146,7 @@ pub(crate) fn matter(i: u64) -> Matter {
         Level::City
     };
     Matter {
-        // Unique, though not from 1 in each year.
+        // Unique, but not from 1 in each year.
         number: i32::try_from(i).unwrap_or_default(),
         title: "全县农村人居环境整治".into(),
         content: "按批示要求整改落实，按期反馈".into(),
@@ -167,7 +167,7 @@ pub(crate) fn matter(i: u64) -> Matter {
     }
 }
 
-/// Puts the records of one kind into their table.
+/// Loads the records of one kind into their table.
 pub(crate) async fn load<E: Record>(
     database: &DatabaseConnection,
     office: &Office,
@@ -196,7 +196,7 @@ pub(crate) async fn load<E: Record>(
 
 /// One line of `COPY`.
 fn put<E: Record>(rows: &mut String, office: &Office, i: usize, record: &mut E::Message) {
-    // As long as a UUID, and like UUIDv7 in the order of their making.
+    // As long as a UUID, and in order like UUIDv7.
     let id = format!("01900000-0000-7000-8000-{i:012}");
     let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(19_000);
     record.set_stored(Stored {

@@ -1,4 +1,4 @@
-//! What the numbers were measured on.
+//! A description of the machine.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Lines that describe the machine and its load before the measures began.
+/// Lines that describe the machine and its load before the measurements.
 pub(crate) fn machine(folder: &Path) -> anyhow::Result<Vec<String>> {
     let cores = std::thread::available_parallelism()?;
     let cpu = field("/proc/cpuinfo", "model name");
@@ -50,11 +50,11 @@ fn said(program: &str, arguments: &[&str]) -> String {
     }
 }
 
-/// The median of a few hundred synchronous writes, in microseconds.
+/// The median duration of a few hundred synchronous writes, in microseconds.
 fn sync(folder: &Path) -> anyhow::Result<f64> {
     let path = folder.join("sync");
     let mut file = File::create(&path)?;
-    // As PostgreSQL's log of writes: the file is there, and is written over.
+    // Like PostgreSQL's WAL, an existing file is overwritten.
     file.write_all(&[1; 8192 * 300])?;
     file.sync_all()?;
     let file = File::options().write(true).open(&path)?;

@@ -1,7 +1,7 @@
 //! The benchmark: `cargo bench --profile dist -p taizhang-bench`, with options after `--`.
 //!
-//! Prints tables and writes them to `target/bench.md`. What is measured, and how, stands in
-//! `docs/benchmarks.md`.
+//! Prints tables and writes them to `target/bench.md`. `docs/benchmarks.md` describes what is measured
+//! and how.
 
 mod batches;
 mod callers;
@@ -31,22 +31,22 @@ use callers::Pace;
 use postgres::Postgres;
 use rates::Plan;
 
-/// Measures Taizhang beside what this machine could do at most.
+/// Measures Taizhang compared with the limits of this machine.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How long each rate is measured in each round.
+    /// Seconds per rate and round.
     #[arg(long, default_value_t = 3)]
     seconds: u64,
-    /// How many rounds there are; the middle one counts.
+    /// The number of rounds; the median counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Only these parts.
     #[arg(long, value_enum)]
     only: Vec<Part>,
-    /// The connections that the service has to PostgreSQL; its default if not given.
+    /// The service's connections to PostgreSQL; its default if not given.
     #[arg(long)]
     pool: Option<u32>,
-    /// Only the rates on PostgreSQL whose name in the table holds this text.
+    /// Only the rates on PostgreSQL whose name in the table contains this text.
     #[arg(long, default_value = "")]
     matching: String,
     /// A program to measure instead of the one of this workspace.
@@ -60,15 +60,15 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Calls in a second on PostgreSQL.
+    /// Calls per second on PostgreSQL.
     Rates,
     /// The annual summary over a million records.
     Summary,
-    /// Calls in a second on SQLite.
+    /// Calls per second on SQLite.
     Sqlite,
-    /// Creating in batches beside creating one by one, on both.
+    /// Creates in batches compared with single creates, on both.
     Batches,
-    /// Size, memory and start of the program.
+    /// Size, memory and startup time of the program.
     Footprint,
 }
 
@@ -82,7 +82,7 @@ async fn main() -> ExitCode {
             println!("run by `cargo bench --profile dist -p taizhang-bench`");
             return ExitCode::SUCCESS;
         }
-        // Whatever was started is ended when it is dropped, also on Ctrl-C.
+        // Child processes are killed when dropped, also on Ctrl-C.
         tokio::select! {
             result = run(&arguments) => result,
             _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
@@ -145,7 +145,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let rates = rates::rates(&mut postgres, &plan).await?;
             let pool = pool.map_or("the default".to_owned(), |pool| pool.to_string());
             about.push(format!(
-                "each rate: the middle of {rounds} rounds of {} s; connections of the service: {pool}",
+                "each rate: the median of {rounds} rounds of {} s; connections of the service: {pool}",
                 arguments.seconds
             ));
             text.extend([

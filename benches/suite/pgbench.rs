@@ -1,4 +1,4 @@
-//! `pgbench -M prepared`: the statements of a call, without the call.
+//! `pgbench -M prepared`: the statements of a call, without the service.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,23 +10,23 @@ use crate::cpu::Processes;
 use crate::postgres::Postgres;
 use crate::statements::Logged;
 
-/// A script and the values that stay the same throughout.
+/// A script, and the values that are constant in a run.
 pub(crate) struct Script {
     text: String,
     values: Vec<(String, String)>,
 }
 
-/// Unique texts have 19 digits, as numbers are all that pgbench can count.
+/// Unique texts have 19 digits, since pgbench has numeric variables only.
 const FIRST: i64 = 1_000_000_000_000_000_000;
 
-/// How many rows of each client's own are read.
+/// The number of rows that each client reads.
 const READ: u32 = 20;
 
 impl Script {
-    /// What `CreateMeeting` runs. Each client writes for an office of its own.
+    /// The statements of `CreateMeeting`. Each client writes to an office of its own.
     ///
-    /// An id and a request id have 19 digits and not 36 characters; an office's id has 19 and not
-    /// 9. It stands in every index, so rows and index entries are as long as the service's.
+    /// An id and a request id have 19 digits instead of 36 characters; an office's id has 19 instead
+    /// of 9. It is in every index, so rows and index entries are as long as the service's.
     pub(crate) fn create(statements: &[Logged]) -> Self {
         let set = "\\set office :first + :client_id\n\
             \\set seq :seq + 1\n\
@@ -40,11 +40,11 @@ impl Script {
             _ => None,
         });
         script.text.insert_str(0, set);
-        script.let_be("seq", 0);
+        script.constant("seq", 0);
         script
     }
 
-    /// What `GetMeeting` runs, on the rows that [`Script::create`] made in its first run.
+    /// The statements of `GetMeeting`, on the rows of the first run of [`Script::create`].
     pub(crate) fn get(statements: &[Logged]) -> Self {
         let set = format!("\\set office :first + :client_id\n\\set id :zero + random(1, {READ})\n");
         let mut script = Self::of(statements, |column| match column {
@@ -56,13 +56,13 @@ impl Script {
         script
     }
 
-    /// The statements, in which the values of some columns are variables.
+    /// The statements, with variables for the values of some columns.
     fn of(statements: &[Logged], variable: impl Fn(&str) -> Option<&'static str>) -> Self {
         let mut script = Self {
             text: String::new(),
             values: Vec::new(),
         };
-        script.let_be("zero", FIRST);
+        script.constant("zero", FIRST);
         for (i, statement) in statements.iter().enumerate() {
             let columns = statement.columns();
             let sql = statement.with_values(|n| {
@@ -70,7 +70,7 @@ impl Script {
                 match (variable(column), statement.values.get(n)) {
                     (Some(variable), _) => format!(":{variable}"),
                     (None, Some(None)) => "NULL".to_owned(),
-                    // pgbench has no empty variables.
+                    // pgbench variables can't be empty.
                     (None, Some(Some(value))) if value.is_empty() => "''".to_owned(),
                     (None, _) => format!(":s{i}v{n}"),
                 }
@@ -86,11 +86,11 @@ impl Script {
         script
     }
 
-    fn let_be(&mut self, variable: &str, value: i64) {
+    fn constant(&mut self, variable: &str, value: i64) {
         self.values.push((variable.to_owned(), value.to_string()));
     }
 
-    /// Transactions in a second. Runs with different numbers write for different offices.
+    /// Transactions per second. Runs with different numbers write to different offices.
     pub(crate) async fn run(
         &self,
         postgres: &Postgres,

@@ -1,6 +1,6 @@
-//! A PostgreSQL server with durable commits: one of the bench's own, or the one that
-//! `TAIZHANG_BENCH_POSTGRES` names (`postgres://superuser@host:port`, with
-//! `logging_collector = on` and `log_destination = 'jsonlog'`).
+//! A PostgreSQL server with durable commits: started by the benchmark, or the one of
+//! `TAIZHANG_BENCH_POSTGRES` (`postgres://superuser@host:port`, with `logging_collector = on` and
+//! `log_destination = 'jsonlog'`).
 
 use std::fs;
 use std::io::Write;
@@ -13,8 +13,8 @@ use anyhow::{Context, ensure};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use tempfile::TempDir;
 
-/// What differs from the defaults of PostgreSQL. The last lines are for finding the statements of a
-/// call in the log.
+/// The settings that differ from PostgreSQL's defaults. The last lines are for reading the statements
+/// of a call from the log.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -31,7 +31,7 @@ log_destination = 'jsonlog'
 log_rotation_size = 0
 ";
 
-/// A server, and the databases that were made in it.
+/// A server, and the databases created in it.
 pub(crate) struct Postgres {
     server: String,
     programs: PathBuf,
@@ -40,7 +40,7 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server, or takes the one of the environment.
+    /// Starts a server, or uses the one of the environment.
     pub(crate) fn start() -> anyhow::Result<Self> {
         let programs = programs()?;
         if let Ok(server) = std::env::var("TAIZHANG_BENCH_POSTGRES") {
@@ -101,12 +101,12 @@ impl Postgres {
         self.programs.join(name)
     }
 
-    /// Where the server keeps its data, if it is the bench's own.
+    /// The server's data folder, if it was started here.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.own.as_ref().map(TempDir::path)
     }
 
-    /// The server's process, if it is the bench's own.
+    /// The server's process id, if it was started here.
     pub(crate) fn process(&self) -> Option<u32> {
         let file = self.folder()?.join("data/postmaster.pid");
         fs::read_to_string(file).ok()?.lines().next()?.parse().ok()
@@ -135,7 +135,7 @@ impl Postgres {
         Ok(Database::connect(options).await?)
     }
 
-    /// Runs statements that concern the whole server.
+    /// Runs server-wide statements.
     pub(crate) async fn administer(&self, statements: &[&str]) -> anyhow::Result<()> {
         let admin = self.connect("postgres").await?;
         for statement in statements {
@@ -147,7 +147,7 @@ impl Postgres {
         Ok(admin.close().await?)
     }
 
-    /// Makes a database, empty or as a copy of another that nobody is connected to; gives its name.
+    /// Creates a database, empty or from a template without connections; returns its name.
     pub(crate) async fn make(&mut self, name: &str, template: &str) -> anyhow::Result<String> {
         let name = format!("taizhang_bench_{name}");
         let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
@@ -157,7 +157,7 @@ impl Postgres {
         Ok(name)
     }
 
-    /// Ends what the last measure left to do, so that it does not fall into the next.
+    /// Runs a checkpoint, so that the writes of the last measurement do not affect the next.
     pub(crate) async fn checkpoint(&self) -> anyhow::Result<()> {
         self.administer(&["CHECKPOINT"]).await
     }
@@ -172,7 +172,7 @@ impl Postgres {
         Ok(answer)
     }
 
-    /// Takes away what was made in a server that is not the bench's own.
+    /// Drops the databases created in a server that was not started here.
     pub(crate) async fn tidy(&mut self) -> anyhow::Result<()> {
         for name in std::mem::take(&mut self.made) {
             let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");

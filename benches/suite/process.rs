@@ -1,4 +1,4 @@
-//! The processes that are measured: the program `taizhang`, and the bare service.
+//! The measured processes: the program `taizhang`, and the echo service.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,14 +23,14 @@ use crate::calls::{OFFICES, office};
 /// Every service of the suite.
 pub(crate) const SERVICES: &[&str] = &["reporting", "meetings", "supervision"];
 
-/// How long a process may take to start.
+/// The longest startup of a process.
 const LONGEST_START: Duration = Duration::from_secs(30);
 
-/// The profile of the program that is handed out. The benchmark itself must have it too, or the bare
-/// echo would be compiled otherwise than what it is compared with.
+/// The profile of the distributed program. The benchmark must be built with it too, so that the echo
+/// service is compiled in the same way.
 const PROFILE: &str = "dist";
 
-/// Builds the program as it is handed out; gives its path.
+/// Builds the program with that profile; returns its path.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
@@ -60,7 +60,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Makes the folder. Services that have no URL here keep their records in SQLite files.
+    /// Creates the folder. Services without a URL use SQLite files.
     pub(crate) fn make(
         folder: PathBuf,
         databases: &[(&str, String)],
@@ -81,7 +81,7 @@ impl Home {
         Ok(Self { folder })
     }
 
-    /// Brings a service's database to its schema.
+    /// Migrates a service's database.
     pub(crate) fn migrate(&self, program: &Path, service: &str) -> anyhow::Result<()> {
         let output = Command::new(program)
             .args(["migrate", service])
@@ -99,7 +99,7 @@ impl Home {
         Process::start(command, &self.folder, services)
     }
 
-    /// A token that may do everything in every office.
+    /// A token of every scope in every office.
     pub(crate) fn token(&self) -> anyhow::Result<String> {
         let keyring = Keyring::open_or_create(&self.folder.join("data/identity"))?;
         let offices = (0..OFFICES).filter_map(|i| Office::of(&office(i)));
@@ -115,7 +115,7 @@ impl Home {
     }
 }
 
-/// A process that serves; ended when dropped.
+/// A serving process; killed when dropped.
 pub(crate) struct Process {
     child: Child,
     addresses: BTreeMap<String, SocketAddr>,
@@ -144,7 +144,7 @@ impl Process {
         let (told, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // Nobody listens once the process serves.
+                // There is no receiver once the process serves.
                 let _ = told.send(line);
             }
         });
@@ -162,7 +162,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Where a service listens.
+    /// The address of a service.
     pub(crate) fn address(&self, name: &str) -> anyhow::Result<SocketAddr> {
         self.addresses
             .get(name)
@@ -170,7 +170,7 @@ impl Process {
             .with_context(|| format!("{name} does not run"))
     }
 
-    /// Waits until every service says that it serves.
+    /// Waits until every service's health is SERVING.
     pub(crate) async fn serving(&self) -> anyhow::Result<()> {
         for address in self.addresses.values() {
             let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
@@ -182,12 +182,12 @@ impl Process {
         Ok(())
     }
 
-    /// Its number.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The memory that the process holds, in bytes.
+    /// Its resident memory, in bytes.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
@@ -199,7 +199,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // An error says that it has ended already.
+        // Fails if it has exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Calls in a second on PostgreSQL, beside what the wire alone and the database alone can do.
+//! Calls per second on PostgreSQL, compared with the limits of the wire and of the database.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::postgres::Postgres;
 use crate::process::{Home, Process};
 use crate::statements;
 
-/// What is measured.
+/// A kind of measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
     Echo,
@@ -30,8 +30,8 @@ pub(crate) enum What {
     BookManyOffices,
 }
 
-/// The measures of one round, with the number of callers. `pgbench` reads what it has written with
-/// 64 clients, so writing comes first.
+/// The measurements of one round, with the number of callers. `pgbench` reads rows that it has written
+/// with 64 clients, so writes come first.
 const ROUND: &[(What, usize)] = &[
     (What::Echo, 16),
     (What::Echo, 64),
@@ -51,7 +51,7 @@ const ROUND: &[(What, usize)] = &[
 ];
 
 impl What {
-    /// What the table calls it.
+    /// Its label in the table.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Echo => "bare tonic echo",
@@ -66,11 +66,11 @@ impl What {
     }
 }
 
-/// Every measure of every round.
+/// The measurements of all rounds.
 pub(crate) type Rates = BTreeMap<(What, usize), Vec<Measured>>;
 
-/// What runs while rates are measured.
-struct Scene<'a> {
+/// The servers and clients of the measurements.
+struct Setup<'a> {
     postgres: &'a Postgres,
     folder: PathBuf,
     pace: Pace,
@@ -83,20 +83,20 @@ struct Scene<'a> {
     server: Process,
 }
 
-/// How rates are measured.
+/// The options of the measurements.
 pub(crate) struct Plan<'a> {
     pub(crate) program: &'a Path,
     pub(crate) folder: &'a Path,
     pub(crate) pool: Option<u32>,
     pub(crate) pace: Pace,
     pub(crate) rounds: usize,
-    /// Only what holds this text in its label.
+    /// Only measurements whose label contains this text.
     pub(crate) matching: &'a str,
 }
 
 /// Measures every rate once in each round.
 pub(crate) async fn rates(postgres: &mut Postgres, plan: &Plan<'_>) -> anyhow::Result<Rates> {
-    let scene = Scene::set(postgres, plan).await?;
+    let scene = Setup::set(postgres, plan).await?;
     let mut rates = Rates::new();
     for round in 1..=plan.rounds {
         for (what, callers) in ROUND.iter().copied() {
@@ -113,7 +113,7 @@ pub(crate) async fn rates(postgres: &mut Postgres, plan: &Plan<'_>) -> anyhow::R
     Ok(rates)
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Setup<'a> {
     async fn set(postgres: &'a mut Postgres, plan: &Plan<'_>) -> anyhow::Result<Self> {
         let (program, folder) = (plan.program, plan.folder);
         let mut command = Command::new(std::env::current_exe()?);

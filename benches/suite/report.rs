@@ -1,4 +1,4 @@
-//! Turns what was measured into the text that is printed and written.
+//! Formats the results.
 
 use crate::callers::Measured;
 use crate::cpu::Used;
@@ -7,11 +7,11 @@ use crate::small::{CALLERS, Footprint};
 use crate::summary::Summary;
 use crate::table::{Table, whole};
 
-/// What the best-known open peer takes in a second on 2 cores; measured elsewhere, with its own
-/// server, by the issue that asks for this benchmark.
+/// Bookings per second of the best-known open-source peer on 2 cores, measured elsewhere with its own
+/// server.
 const PEER_BOOKINGS: f64 = 46.0;
 
-/// The shares and the ratio that are aimed at.
+/// The targets of the shares and of the ratio.
 const LEAST_SHARE: f64 = 0.6;
 const GREATEST_RATIO: f64 = 1.5;
 
@@ -86,7 +86,7 @@ fn line(label: &str, callers: usize, runs: &[Measured]) -> Vec<String> {
     ]
 }
 
-/// What the calls reach of the limit, 1 ÷ (1/echo + 1/pgbench).
+/// The rates as shares of the limit, 1 ÷ (1/echo + 1/pgbench).
 pub(crate) fn shares(rates: &Rates) -> String {
     let mut table = Table::new(&[
         "share of the limit",
@@ -108,7 +108,7 @@ pub(crate) fn shares(rates: &Rates) -> String {
             let (echo, database) = (of(rates, What::Echo, callers), of(rates, bare, callers));
             let limit = 1.0 / (1.0 / echo + 1.0 / database);
             let share = reached / limit;
-            // An office's writes wait for one another: the limit does not hold for one office.
+            // The writes of one office are serialized, so this limit does not apply to one office.
             let verdict = match what {
                 What::CreateOneOffice => String::new(),
                 _ => verdict(share >= LEAST_SHARE, &format!("at least {LEAST_SHARE}")),
@@ -135,7 +135,7 @@ fn verdict(met: bool, aim: &str) -> String {
     format!("{word}: {aim}")
 }
 
-/// Whose work a call is.
+/// Processor time by process.
 pub(crate) fn work(rates: &Rates) -> String {
     let mut table = Table::new(&[
         "processor time by call, µs",
@@ -154,10 +154,10 @@ pub(crate) fn work(rates: &Rates) -> String {
         cells.extend([of[0], of[1], of[2], rest].map(|seconds| format!("{:.0}", seconds * 1e6)));
         table.row(cells);
     }
-    table.text() + "\nWhat pgbench itself uses stands under idle and others'.\n"
+    table.text() + "\nThe time of pgbench itself is in idle and others'.\n"
 }
 
-/// Bookings beside the peer's.
+/// Bookings compared with the peer.
 pub(crate) fn bookings(rates: &Rates) -> String {
     let mut table = Table::new(&[
         "bookings of free slots",
@@ -181,7 +181,7 @@ pub(crate) fn bookings(rates: &Rates) -> String {
         )
 }
 
-/// The annual summary beside the bare counts.
+/// The annual summary compared with plain SQL counts.
 pub(crate) fn summary(summary: &Summary) -> String {
     let at = |times: &[f64], part: f64| {
         let place = (times.len() as f64 * part) as usize;
@@ -209,14 +209,14 @@ pub(crate) fn summary(summary: &Summary) -> String {
     let aim = format!("at most {GREATEST_RATIO}");
     table.text()
         + &format!(
-            "\n{} figures of two years, {} runs each in turn. Ratio {ratio:.2} ({}).\n",
+            "\n{} figures of two years, {} alternating runs each. Ratio {ratio:.2} ({}).\n",
             summary.figures,
             summary.report.len(),
             verdict(ratio <= GREATEST_RATIO, &aim)
         )
 }
 
-/// What the program takes.
+/// The footprint of the program.
 pub(crate) fn footprint(footprint: &Footprint) -> String {
     let megabytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
     let milliseconds = |time: f64| format!("{time:.0} ms");

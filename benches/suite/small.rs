@@ -1,4 +1,4 @@
-//! SQLite's rates, and what the program itself takes: its size, its memory, its start.
+//! Rates on SQLite, and the footprint of the program: size, memory, startup time.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use crate::calls::{Meetings, office};
 use crate::cpu::Processes;
 use crate::process::{Home, SERVICES};
 
-/// How often the program is started.
+/// The number of startups.
 const STARTS: usize = 5;
 
-/// How many callers there are.
+/// The number of callers.
 pub(crate) const CALLERS: usize = 16;
 
 /// Rates on SQLite: `CreateMeeting` in one office, in many, and `GetMeeting`.
@@ -47,19 +47,19 @@ pub(crate) async fn sqlite(
     Ok([one_office, many_offices, get])
 }
 
-/// What the program takes.
+/// The footprint of the program.
 pub(crate) struct Footprint {
-    /// Bytes of the program's file.
+    /// The size of the executable, in bytes.
     pub(crate) binary: u64,
-    /// Bytes of memory of the whole suite on SQLite, when nobody calls.
+    /// The idle memory of all services on SQLite, in bytes.
     pub(crate) idle: u64,
-    /// Milliseconds from the start to `SERVING`, in an empty folder.
+    /// Milliseconds from the start to `SERVING` in an empty folder.
     pub(crate) first_start: f64,
-    /// The same where the keys and the tables are there.
+    /// The same with existing keys and databases.
     pub(crate) later_start: f64,
 }
 
-/// Measures what the program takes.
+/// Measures the footprint.
 pub(crate) async fn footprint(program: &Path, folder: &Path) -> anyhow::Result<Footprint> {
     let (mut first, mut later, mut idle) = (Vec::new(), Vec::new(), 0);
     for i in 0..STARTS {

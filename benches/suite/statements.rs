@@ -1,5 +1,5 @@
-//! The statements that calls really run, read from PostgreSQL's own log, so that what `pgbench` and
-//! the bare counts run can't drift from what the ledger does.
+//! The actual statements of calls, read from PostgreSQL's log, so that `pgbench` and the plain counts
+//! run the same SQL as the ledger.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,13 +15,13 @@ pub(crate) struct Logged {
     pub(crate) values: Vec<Option<String>>,
 }
 
-/// Where the log stands.
+/// Reads the log.
 const READ: &str = "SELECT pg_read_file(pg_current_logfile('jsonlog'))";
 
-/// How long the server and its log collector may take to follow.
+/// The delay of the server and its log collector.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Runs `work` and gives what was run for it in a database.
+/// Runs `work` and returns the statements that it ran in a database.
 pub(crate) async fn of(
     postgres: &Postgres,
     database: &str,
@@ -44,7 +44,7 @@ pub(crate) async fn of(
 
 const RELOAD: &str = "SELECT pg_reload_conf()";
 
-/// One line of the log, if it tells of a statement in the database.
+/// One line of the log, if it is a statement in the database.
 fn read(line: &str, database: &str) -> Option<Logged> {
     let line: serde_json::Value = serde_json::from_str(line).ok()?;
     if line.get("dbname")?.as_str()? != database {
@@ -89,7 +89,7 @@ fn values(detail: &str) -> Vec<Option<String>> {
 }
 
 impl Logged {
-    /// The statement with each `$n` as `write` tells; it gets the number from 0.
+    /// The statement with each `$n` replaced by `write(n - 1)`.
     pub(crate) fn with_values(&self, write: impl Fn(usize) -> String) -> String {
         let mut out = String::new();
         let mut rest = self.sql.as_str();
@@ -114,31 +114,38 @@ impl Logged {
         })
     }
 
-    /// The column that each value stands for; empty where it stands for none.
+    /// The column of each value; empty if it has none.
     pub(crate) fn columns(&self) -> Vec<String> {
         let mut columns = vec![String::new(); self.values.len()];
-        let mut stands_for = |placeholder: &str, column: &str| {
+        let mut assign = |placeholder: &str, column: &str| {
             let number = placeholder.trim().strip_prefix('$');
             let number: Option<usize> = number.and_then(|n| n.parse().ok());
             if let Some(place) = number.and_then(|n| columns.get_mut(n.checked_sub(1)?)) {
                 *place = column.trim().to_owned();
             }
         };
-        // INSERT INTO table (column, …) VALUES ($1, …); the history's office is the change's.
-        let sql = self.sql.replace("(SELECT $1 FROM turn)", "$1");
+        // INSERT INTO table (column, …) VALUES ($1, …). The history's office is selected from the CTE
+        // that takes the office's lock: (SELECT $1 FROM …).
+        let sql = match self.sql.split_once("(SELECT $1 FROM ") {
+            Some((before, after)) => {
+                let rest = after.split_once(')').map_or("", |(_, rest)| rest);
+                format!("{before}$1{rest}")
+            }
+            None => self.sql.clone(),
+        };
         for insert in sql.split("INSERT INTO ").skip(1) {
             let mut lists = insert.split(['(', ')']).skip(1).step_by(2);
             let (names, values) = (lists.next(), lists.next());
             let pairs = names.into_iter().flat_map(|l| l.split(','));
             for (name, value) in pairs.zip(values.into_iter().flat_map(|l| l.split(','))) {
-                stands_for(value, name);
+                assign(value, name);
             }
         }
         // column = $1
         let words: Vec<&str> = self.sql.split_whitespace().collect();
         for three in words.windows(3) {
             if let [column, "=", placeholder] = three {
-                stands_for(placeholder, column);
+                assign(placeholder, column);
             }
         }
         columns

@@ -1,4 +1,4 @@
-//! The annual summary of an office with a million records, beside the bare counts.
+//! The annual summary of an office with a million records, compared with plain SQL counts.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,20 +18,20 @@ use crate::postgres::Postgres;
 use crate::process::{Home, SERVICES};
 use crate::statements;
 
-/// How often each of the two is measured.
+/// The number of runs of each of the two.
 const RUNS: usize = 40;
 
-/// The services that count.
+/// The services with indicators.
 const SOURCES: &[&str] = &["meetings", "supervision"];
 
-/// How long the summary and the bare counts took, in milliseconds, each in order.
+/// The durations of the summary and of the plain counts, in milliseconds, in order.
 pub(crate) struct Summary {
     pub(crate) report: Vec<f64>,
     pub(crate) bare: Vec<f64>,
     pub(crate) figures: usize,
 }
 
-/// Loads the records and measures the two in turn.
+/// Loads the records and measures the two alternately.
 pub(crate) async fn summary(
     postgres: &mut Postgres,
     program: &Path,
@@ -131,7 +131,7 @@ async fn fill(
     Ok(())
 }
 
-/// `CreateAnnualReport` of the last year, with last year's figures beside it.
+/// `CreateAnnualReport` of the last year, which includes the figures of the year before.
 async fn create(channel: &Bearing) -> anyhow::Result<AnnualReport> {
     let request = CreateAnnualReportRequest {
         parent: office(0),
@@ -155,7 +155,7 @@ async fn count(database: &DatabaseConnection, sql: &str) -> anyhow::Result<Query
         .context("counts are one row")
 }
 
-/// Whether the report's figures are those that were counted.
+/// Checks that the report's figures equal the counts.
 fn agree(report: &AnnualReport, rows: &[QueryResult]) -> anyhow::Result<()> {
     let mut counted = Vec::new();
     for row in rows {
@@ -166,7 +166,7 @@ fn agree(report: &AnnualReport, rows: &[QueryResult]) -> anyhow::Result<()> {
     for figure in &report.figures {
         for value in [&figure.current, &figure.previous] {
             let value = value.as_ref().and_then(|v| v.value);
-            // Missing is what has no record at all, as the facilities here.
+            // Figures of a kind without records are missing.
             let value = value.unwrap_or(0);
             let id = &figure.indicator;
             ensure!(

@@ -1,4 +1,4 @@
-//! Tables that are read on a terminal and as Markdown alike.
+//! Tables in Markdown that are readable on a terminal too.
 
 use std::fmt::Write;
 
@@ -46,7 +46,7 @@ impl Table {
     }
 }
 
-/// A whole number with its thousands apart.
+/// An integer with separated thousands.
 pub(crate) fn whole(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();
