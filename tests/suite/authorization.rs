@@ -1,4 +1,4 @@
-//! Who may call what: every method of every service, with every kind of token that is not enough.
+//! Authorization: every method of every service, with every kind of insufficient token.
 
 use std::time::{Duration, Instant};
 
@@ -25,30 +25,33 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_types::StatusExt;
 
 use crate::harness::{ANOTHER, Bearer, OFFICE, Suite, reason};
-use crate::walk::{self, Walked, told};
+use crate::served_methods::{self, ServedMethod, error_reason};
 
 on_each_database!(
     every_method_is_served_and_no_other,
-    no_method_answers_without_a_good_token,
-    every_method_asks_for_its_own_scope,
-    no_method_answers_about_another_office,
+    no_method_answers_without_a_valid_token,
+    every_method_requires_its_own_scope,
+    no_method_answers_for_another_office,
     no_method_answers_to_an_expired_token,
     a_revoked_token_is_refused_everywhere_within_ten_seconds,
-    what_one_may_not_see_does_not_show_whether_it_is_there,
+    refusals_do_not_reveal_whether_a_record_exists,
     health_and_reflection_need_no_token,
 );
 
-/// A refusal with its reason and the text that goes with it.
-fn refused(result: Result<prost_reflect::DynamicMessage, Status>, at: &Walked) -> (Code, String) {
+/// Asserts an error with a documented reason; returns its code and reason.
+fn refused(
+    result: Result<prost_reflect::DynamicMessage, Status>,
+    at: &ServedMethod,
+) -> (Code, String) {
     let status = match result {
         Ok(answer) => panic!("{at} answered {}", answer.descriptor().full_name()),
         Err(status) => status,
     };
-    (status.code(), told(&status, "zh-CN", at))
+    (status.code(), error_reason(&status, "zh-CN", at))
 }
 
 fn all_scopes() -> Vec<String> {
-    walk::scopes().into_iter().collect()
+    served_methods::scopes().into_iter().collect()
 }
 
 fn token(suite: &Suite, office: &str, scopes: &[String]) -> String {
@@ -57,7 +60,7 @@ fn token(suite: &Suite, office: &str, scopes: &[String]) -> String {
 }
 
 async fn every_method_is_served_and_no_other(suite: Suite) {
-    let walked = walk::methods();
+    let methods = served_methods::all();
     let in_contracts: Vec<String> = pool()
         .services()
         .flat_map(|s| s.methods().collect::<Vec<_>>())
@@ -66,15 +69,15 @@ async fn every_method_is_served_and_no_other(suite: Suite) {
         .collect();
     assert_eq!(in_contracts.len(), METHODS.len());
     for method in &in_contracts {
-        let served = walked.iter().any(|w| w.method.full_name() == method);
+        let served = methods.iter().any(|w| w.method.full_name() == method);
         assert!(served, "no service serves {method}");
     }
     let token = suite.every_scope();
-    for at in &walked {
+    for at in &methods {
         let code = match at.call_with(&suite, &token, at.request(OFFICE)).await {
             Ok(_) => continue,
             Err(status) => {
-                told(&status, "zh-CN", at);
+                error_reason(&status, "zh-CN", at);
                 status.code()
             }
         };
@@ -85,14 +88,14 @@ async fn every_method_is_served_and_no_other(suite: Suite) {
         ];
         assert!(ours.contains(&code), "{at}: {code:?}");
     }
-    // A service serves nothing that is another's, nor what does not exist.
-    for at in &walked {
+    // A service serves no method of another one, and no unknown method.
+    for at in &methods {
         let service = at.method.parent_service();
         for role in ROLES {
             if role.grpc_services.contains(&service.full_name()) {
                 continue;
             }
-            let elsewhere = Walked {
+            let elsewhere = ServedMethod {
                 role,
                 method: at.method.clone(),
             };
@@ -106,9 +109,9 @@ async fn every_method_is_served_and_no_other(suite: Suite) {
     }
 }
 
-async fn no_method_answers_without_a_good_token(suite: Suite) {
+async fn no_method_answers_without_a_valid_token(suite: Suite) {
     let good = suite.every_scope();
-    // The same claims, signed by a key that is not ours.
+    // The same claims, signed by another key.
     let folder = tempfile::tempdir().unwrap();
     let grant = Grant {
         system: "tests".into(),
@@ -135,7 +138,7 @@ async fn no_method_answers_without_a_good_token(suite: Suite) {
         (Some(format!("Bearer {stranger}")), "TOKEN_INVALID"),
         (Some(format!("Bearer {}", &good[..middle])), "TOKEN_INVALID"),
     ];
-    for at in walk::methods() {
+    for at in served_methods::all() {
         for (authorization, reason) in &cases {
             let metadata: Vec<(&'static str, &str)> = authorization
                 .iter()
@@ -149,34 +152,34 @@ async fn no_method_answers_without_a_good_token(suite: Suite) {
     }
 }
 
-async fn every_method_asks_for_its_own_scope(suite: Suite) {
-    for at in walk::methods() {
+async fn every_method_requires_its_own_scope(suite: Suite) {
+    for at in served_methods::all() {
         let wanted = at.scope();
         let others: Vec<String> = all_scopes().into_iter().filter(|s| *s != wanted).collect();
         let lacking = token(&suite, OFFICE, &others);
         let answer = at.call_with(&suite, &lacking, at.request(OFFICE)).await;
         let status = answer.expect_err("a method without its scope");
-        assert_eq!(told(&status, "zh-CN", &at), "SCOPE_MISSING", "{at}");
+        assert_eq!(error_reason(&status, "zh-CN", &at), "SCOPE_MISSING", "{at}");
         assert_eq!(status.code(), Code::PermissionDenied, "{at}");
         let info = status.get_details_error_info().unwrap();
         assert_eq!(info.metadata.get("scope"), Some(&wanted), "{at}");
 
-        // The one scope is enough to get in.
+        // The one scope suffices.
         let only = token(&suite, OFFICE, &[wanted]);
         if let Err(status) = at.call_with(&suite, &only, at.request(OFFICE)).await {
             let reason = reason(&status);
             let within = !["SCOPE_MISSING", "OFFICE_NOT_GRANTED"].contains(&reason.as_str());
-            // Reporting asks its sources with the caller's token, which must suffice there too.
+            // Reporting calls its sources with the caller's token, which must suffice there too.
             let by_source = at.role.name == "reporting" && reason == "SCOPE_MISSING";
             assert!(within || by_source, "{at}: {status:?}");
         }
     }
 }
 
-async fn no_method_answers_about_another_office(suite: Suite) {
+async fn no_method_answers_for_another_office(suite: Suite) {
     let elsewhere = token(&suite, ANOTHER, &all_scopes());
-    for at in walk::methods() {
-        // Refused before anything else is looked at: what is named does not exist.
+    for at in served_methods::all() {
+        // Refused before the name is looked up, which does not exist.
         let answer = at.call_with(&suite, &elsewhere, at.request(OFFICE)).await;
         let wanted = (Code::PermissionDenied, "OFFICE_NOT_GRANTED".to_owned());
         assert_eq!(refused(answer, &at), wanted, "{at}");
@@ -187,15 +190,15 @@ async fn no_method_answers_to_an_expired_token(suite: Suite) {
     let scopes = all_scopes();
     let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
     let expired = suite.token_for(&[OFFICE], &scopes, TimeDelta::microseconds(1));
-    for at in walk::methods() {
+    for at in served_methods::all() {
         let answer = at.call_with(&suite, &expired, at.request(OFFICE)).await;
         let wanted = (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned());
         assert_eq!(refused(answer, &at), wanted, "{at}");
     }
 
-    // Nor to one that expires while it is in use.
-    let walked = walk::methods();
-    let at = walked.first().unwrap();
+    // Nor to a token that expires while it is in use.
+    let methods = served_methods::all();
+    let at = methods.first().unwrap();
     let short = suite.token_for(&[OFFICE], &scopes, TimeDelta::seconds(2));
     let mut answered = 0;
     let since = Instant::now();
@@ -220,7 +223,7 @@ async fn a_revoked_token_is_refused_everywhere_within_ten_seconds(suite: Suite) 
         Ok(_) => true,
         Err(status) => status.code() != Code::Unauthenticated,
     };
-    for at in walk::methods() {
+    for at in served_methods::all() {
         let answer = at.call_with(&suite, &revoked, at.request(OFFICE)).await;
         assert!(accepted(&answer), "{at}");
     }
@@ -234,7 +237,7 @@ async fn a_revoked_token_is_refused_everywhere_within_ten_seconds(suite: Suite) 
     keyring.revoke(&first.id).unwrap();
     let since = Instant::now();
     for role in ROLES {
-        let at = walk::methods()
+        let at = served_methods::all()
             .into_iter()
             .find(|at| at.role.name == role.name);
         let at = at.unwrap();
@@ -243,17 +246,17 @@ async fn a_revoked_token_is_refused_everywhere_within_ten_seconds(suite: Suite) 
         }
     }
     assert!(since.elapsed() < Duration::from_secs(10));
-    for at in walk::methods() {
+    for at in served_methods::all() {
         let answer = at.call_with(&suite, &revoked, at.request(OFFICE)).await;
         let wanted = (Code::Unauthenticated, "TOKEN_REVOKED".to_owned());
         assert_eq!(refused(answer, &at), wanted, "{at}");
-        // Only this token was revoked.
+        // The other token is still valid.
         let answer = at.call_with(&suite, &kept, at.request(OFFICE)).await;
         assert!(accepted(&answer), "{at}");
     }
 }
 
-async fn what_one_may_not_see_does_not_show_whether_it_is_there(suite: Suite) {
+async fn refusals_do_not_reveal_whether_a_record_exists(suite: Suite) {
     let bearing = |token: &str| {
         let channel: Channel = suite.channel("meetings");
         MeetingServiceClient::new(InterceptedService::new(channel, Bearer::of(token).unwrap()))
@@ -290,7 +293,7 @@ async fn what_one_may_not_see_does_not_show_whether_it_is_there(suite: Suite) {
     }
     assert_eq!(refusals[0], refusals[1]);
 
-    // What is recorded in one office is not in another's list.
+    // Records of one office are not in another's list.
     let request = ListMeetingsRequest {
         parent: ANOTHER.into(),
         show_deleted: true,

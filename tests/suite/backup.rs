@@ -1,5 +1,5 @@
-//! A backup that is made while services write has a snapshot of each service. Databases restored from
-//! it, SQLite or PostgreSQL, hold the same records, give the same figures, and can be written to.
+//! Backups made while services write have one snapshot of each service. Databases restored from them,
+//! SQLite or PostgreSQL, have the same records and figures, and accept writes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -196,7 +196,7 @@ async fn a_backup_made_under_load_is_restored_into_the_other_database(suite: Sui
         "nothing was written during the backup"
     );
 
-    // Without writers, the records and the figures are the same.
+    // Without concurrent writers, records and figures are the same.
     let file = folder.path().join("at-rest");
     back_up(&suite.config, &file, true).await.unwrap();
     let again = Databases::make(other(&suite.config)).await;
@@ -209,7 +209,7 @@ async fn a_backup_made_under_load_is_restored_into_the_other_database(suite: Sui
         assert_eq!(figures(&copy, office, 2022).await, counted);
         assert!(office != OFFICE || counted.iter().any(|f| f.value > 0));
     }
-    // The signing key was restored, so tokens are valid; and the copy can be written to.
+    // The signing key was restored, so tokens are valid; and the copy accepts writes.
     let token = suite.every_scope();
     let list = async |suite: &Suite| {
         let request = ListMeetingsRequest {
@@ -259,7 +259,7 @@ async fn a_backup_is_restored_into_empty_databases_only(suite: Suite) {
     let bare = make(&bare, &mut |_, _, _| {}).await.unwrap_err();
     assert!(bare.to_string().contains("--key-file"), "{bare}");
 
-    // Into the same databases: they have the same history.
+    // Into the same databases: skipped, since they have the same history.
     let itself = restored_from(&suite.config, &file).await.unwrap();
     assert!(itself.services.iter().all(|(_, f)| {
         matches!(
@@ -271,7 +271,7 @@ async fn a_backup_is_restored_into_empty_databases_only(suite: Suite) {
                 }
         )
     }));
-    // After another write they have another one.
+    // After another write the history differs.
     write_records(&api, 2).await;
     let before = histories(&suite.config).await;
     let refused = restored_from(&suite.config, &file).await.unwrap_err();
@@ -393,7 +393,8 @@ async fn the_program_backs_up_and_restores(suite: Suite) {
     assert!(!told.contains(key.trim()));
 }
 
-/// A whole year, from SQLite to PostgreSQL and back. Any changed byte of its backup is found.
+/// Moves a year's records from SQLite to PostgreSQL and back. Any changed byte of the backup is
+/// detected.
 #[test]
 fn a_year_is_moved_from_sqlite_to_postgres_and_back() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Many changes in one call: all or nothing, in order, once.
+//! Batches: all or nothing, in order, idempotent.
 
 use prost_types::Any;
 use taizhang_contracts::batch::batch_service_client::BatchServiceClient;
@@ -27,17 +27,17 @@ use crate::harness::{ANOTHER, Bearer, OFFICE, Suite, reason};
 use crate::records::request_id;
 
 on_each_database!(
-    each_call_sees_what_those_before_it_did,
+    each_call_sees_the_changes_of_the_calls_before,
     all_or_nothing_is_written,
     an_error_names_the_call,
     every_call_needs_its_scope_and_office,
     a_retry_gets_the_same_answers,
     a_request_id_is_for_one_request,
-    two_batches_at_one_instant_are_both_written,
+    two_concurrent_batches_are_both_written,
     validate_only_writes_nothing,
     numbers_have_no_gaps_within_a_batch,
-    a_batch_may_be_as_long_as_the_contract_says,
-    answers_that_no_client_takes_in_are_refused,
+    a_batch_of_the_greatest_length_is_written,
+    answers_that_are_too_large_for_clients_are_refused,
 );
 
 fn call<Q: Call>(q: Q) -> BatchCall {
@@ -131,7 +131,7 @@ async fn meetings(suite: &Suite) -> Vec<Meeting> {
         .meetings
 }
 
-async fn each_call_sees_what_those_before_it_did(suite: Suite) {
+async fn each_call_sees_the_changes_of_the_calls_before(suite: Suite) {
     let facility = Facility {
         title: "第一会议室".into(),
         kind: FacilityKind::Room.into(),
@@ -171,7 +171,7 @@ async fn each_call_sees_what_those_before_it_did(suite: Suite) {
             ..Default::default()
         }),
         call(book("one", &booking)),
-        // What looks for records by their columns sees the booking, and releases it.
+        // Queries over columns see the booking, and release it.
         call(cancel),
         call(create("c", "丙")),
         call(book(
@@ -197,7 +197,7 @@ async fn each_call_sees_what_those_before_it_did(suite: Suite) {
         let booking = bookings.get_booking(request).await.unwrap().into_inner();
         assert_eq!(booking.state(), state, "{id}");
     }
-    // A slot that a call before has taken is taken.
+    // A slot that was booked by a call before is taken.
     let clash = vec![
         call(create("d", "丁")),
         call(book(
@@ -211,7 +211,7 @@ async fn each_call_sees_what_those_before_it_did(suite: Suite) {
     let status = write(&suite, "meetings", batch(clash)).await.unwrap_err();
     assert_eq!(reason(&status), "SLOT_TAKEN");
 
-    // Each change has its entry, by its own method.
+    // Each change has its entry, with its own method.
     let mut history = HistoryServiceClient::new(suite.authorized("meetings"));
     let request = ListHistoryRequest {
         name: name("a"),
@@ -263,7 +263,7 @@ async fn an_error_names_the_call(suite: Suite) {
         ["calls[1].request.meeting.title", "calls[2].request"]
     );
 
-    // What no batch can call.
+    // Methods that a batch can't call.
     for method in [
         "taizhang.meetings.v1.MeetingService/GetMeeting",
         "taizhang.supervision.v1.MatterService/CreateMatter",
@@ -285,7 +285,7 @@ async fn an_error_names_the_call(suite: Suite) {
     let bad = status.get_details_bad_request().unwrap();
     assert_eq!(bad.field_violations[0].field, "calls[0].request");
 
-    // An id that is taken, before and within the batch.
+    // An id that is taken before the batch or within it.
     let first = batch(vec![call(create("a", "甲"))]);
     write(&suite, "meetings", first).await.unwrap();
     for ids in [["z", "a"], ["y", "y"]] {
@@ -295,7 +295,7 @@ async fn an_error_names_the_call(suite: Suite) {
         let info = status.get_details_error_info().unwrap();
         assert_eq!(info.metadata["call"], "1", "{ids:?}");
     }
-    // What a rule refuses.
+    // A call that a rule refuses.
     let mut bare = create("q", "甲");
     bare.meeting.as_mut().unwrap().chair.clear();
     let calls = vec![call(bare), call(convene("q"))];
@@ -344,7 +344,7 @@ async fn a_retry_gets_the_same_answers(suite: Suite) {
     assert_eq!(first, second);
     assert_eq!(meetings(&suite).await.len(), 3);
 
-    // So do two at one instant.
+    // So do two concurrent calls.
     let request = batch(vec![call(create("", "丁")), call(create("", "戊"))]);
     let (one, other) = tokio::join!(
         write(&suite, "meetings", request.clone()),
@@ -368,7 +368,7 @@ async fn a_request_id_is_for_one_request(suite: Suite) {
     assert_eq!(reason(&status), "REQUEST_ID_REUSED");
 }
 
-async fn two_batches_at_one_instant_are_both_written(suite: Suite) {
+async fn two_concurrent_batches_are_both_written(suite: Suite) {
     let many = |of: &str| {
         let calls = (0..50).map(|i| call(create(&format!("{of}{i}"), of)));
         batch(calls.collect())
@@ -427,13 +427,13 @@ async fn numbers_have_no_gaps_within_a_batch(suite: Suite) {
         let matters = answers.iter().map(read::<Matter>);
         let numbers: Vec<i32> = matters.map(|m| m.number).collect();
         assert_eq!(numbers, (from..from + 20).collect::<Vec<i32>>());
-        // What depends on the time of reading is shown.
+        // Fields that depend on the time of reading are set.
         assert_ne!(read::<Matter>(&answers[0]).lamp(), Lamp::Unspecified);
     }
 }
 
-async fn a_batch_may_be_as_long_as_the_contract_says(suite: Suite) {
-    // New rows, changed rows, and of one meeting both.
+async fn a_batch_of_the_greatest_length_is_written(suite: Suite) {
+    // New rows, changed rows, and both for one meeting.
     let ids: Vec<String> = (0..500).map(|i| format!("m{i:03}")).collect();
     let created = ids.iter().map(|id| call(create(id, id)));
     let convened = ids.iter().map(|id| call(convene(id)));
@@ -459,7 +459,7 @@ async fn a_batch_may_be_as_long_as_the_contract_says(suite: Suite) {
     assert_eq!(meetings(&suite).await.len(), 500);
 }
 
-async fn answers_that_no_client_takes_in_are_refused(suite: Suite) {
+async fn answers_that_are_too_large_for_clients_are_refused(suite: Suite) {
     // Requests of less than 4 MiB, answers of more than 3 MiB.
     let long = |id: &str| {
         let mut request = create(id, "例会");

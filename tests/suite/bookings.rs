@@ -20,9 +20,9 @@ use tonic_types::StatusExt;
 use crate::harness::{Bearer, OFFICE, Suite, reason};
 
 on_each_database!(
-    of_many_at_once_exactly_one_gets_the_slot,
-    accepted_slots_never_overlap_and_none_is_refused_in_vain,
-    a_cancelled_meeting_gives_its_slots_back,
+    of_concurrent_bookings_exactly_one_gets_the_slot,
+    accepted_slots_never_overlap_and_free_slots_are_not_refused,
+    a_cancelled_meeting_releases_its_slots,
 );
 
 type Bookings = BookingServiceClient<InterceptedService<Channel, Bearer>>;
@@ -97,7 +97,7 @@ async fn book(
     Ok(bookings.clone().create_booking(request).await?.into_inner())
 }
 
-pub async fn of_many_at_once_exactly_one_gets_the_slot(suite: Suite) {
+pub async fn of_concurrent_bookings_exactly_one_gets_the_slot(suite: Suite) {
     let bookings = BookingServiceClient::new(suite.authorized("meetings"));
     let (room, meeting) = room_and_meeting(&suite).await;
     let all = join_all((0..100).map(|_| book(&bookings, &room, &meeting, (0, 60)))).await;
@@ -115,7 +115,7 @@ pub async fn of_many_at_once_exactly_one_gets_the_slot(suite: Suite) {
     }
 }
 
-async fn accepted_slots_never_overlap_and_none_is_refused_in_vain(suite: Suite) {
+async fn accepted_slots_never_overlap_and_free_slots_are_not_refused(suite: Suite) {
     let bookings = BookingServiceClient::new(suite.authorized("meetings"));
     let (room, meeting) = room_and_meeting(&suite).await;
     let slots = prop::collection::vec((0i64..600, 1i64..60), 150)
@@ -151,13 +151,13 @@ async fn accepted_slots_never_overlap_and_none_is_refused_in_vain(suite: Suite) 
             assert_eq!(reason(status), "SLOT_TAKEN", "{status:?}");
             assert!(
                 accepted.iter().any(|b| overlap(*slot, *b)),
-                "{slot:?} refused in vain"
+                "{slot:?} was refused though it is free"
             );
         }
     }
 }
 
-async fn a_cancelled_meeting_gives_its_slots_back(suite: Suite) {
+async fn a_cancelled_meeting_releases_its_slots(suite: Suite) {
     let bookings = BookingServiceClient::new(suite.authorized("meetings"));
     let (room, first) = room_and_meeting(&suite).await;
     let held = book(&bookings, &room, &first, (0, 60)).await.unwrap();
@@ -166,7 +166,7 @@ async fn a_cancelled_meeting_gives_its_slots_back(suite: Suite) {
         reason(&book(&bookings, &room, &second, (30, 90)).await.unwrap_err()),
         "SLOT_TAKEN"
     );
-    // Slots that only touch do not overlap.
+    // Adjacent slots do not overlap.
     book(&bookings, &room, &second, (60, 90)).await.unwrap();
 
     let mut meetings = MeetingServiceClient::new(suite.authorized("meetings"));

@@ -1,5 +1,5 @@
-//! The rules of the contracts, each for all methods, messages and fields at once: first what can be
-//! seen in the descriptors, then what every method must do.
+//! The rules of the contracts, each checked for all methods, messages and fields: first in the
+//! descriptors, then by calling every method.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,26 +14,28 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::harness::{OFFICE, Suite, reason};
-use crate::walk::{self, Walked, bad_fields, has_han, ours, pattern, rule, told};
+use crate::served_methods::{
+    self, ServedMethod, bad_fields, error_reason, has_han, is_own, pattern, rule,
+};
 
 on_each_database!(
-    every_bad_field_is_named_at_once,
-    what_must_be_given_is_named,
-    a_list_that_is_too_long_is_named,
-    hundreds_of_bad_fields_are_one_answer,
-    what_a_caller_made_long_is_told_short,
-    updates_keep_to_the_bounds_too,
-    a_malformed_name_is_named,
-    a_negative_page_size_is_named,
-    a_page_token_that_is_not_ours_is_refused,
-    a_filter_or_order_over_an_unknown_field_tells_the_known_ones,
-    what_is_not_there_is_told_by_its_name,
-    errors_are_told_in_the_language_asked_for,
+    all_bad_fields_are_reported_at_once,
+    missing_required_fields_are_reported,
+    a_list_that_is_too_long_is_reported,
+    hundreds_of_bad_fields_fit_into_the_trailers,
+    long_values_are_shortened_in_errors,
+    updates_are_bounded_too,
+    a_malformed_name_is_reported,
+    a_negative_page_size_is_reported,
+    a_forged_page_token_is_refused,
+    a_filter_or_order_over_an_unknown_field_lists_the_known_ones,
+    a_missing_record_is_reported_by_its_name,
+    errors_are_in_the_requested_language,
 );
 
-// ---- what the descriptors say ----
+// ---- descriptors ----
 
-/// Every package of ours, as a file.
+/// Every file of Taizhang's packages.
 fn files() -> Vec<FileDescriptor> {
     let files = pool().files();
     files
@@ -49,7 +51,7 @@ fn all_methods() -> Vec<MethodDescriptor> {
 }
 
 fn messages(pool: &DescriptorPool) -> Vec<MessageDescriptor> {
-    pool.all_messages().filter(ours).collect()
+    pool.all_messages().filter(is_own).collect()
 }
 
 fn enums() -> Vec<EnumDescriptor> {
@@ -99,7 +101,7 @@ fn upper_first(text: &str) -> String {
 fn resources_have_what_every_resource_has() {
     const TIMESTAMP: &str = "google.protobuf.Timestamp";
     let mut patterns = BTreeSet::new();
-    let resources = walk::resources();
+    let resources = served_methods::resources();
     assert!(!resources.is_empty());
     for resource in resources {
         let name = assert_field(&resource, "name", "string");
@@ -109,7 +111,7 @@ fn resources_have_what_every_resource_has() {
             let field = assert_field(&resource, time, TIMESTAMP);
             assert!(rule(&field).output_only, "{}", field.full_name());
         }
-        // Everything lies in an office; an id bears the resource's own name.
+        // Every name is in an office and ends with an id named after the resource.
         let pattern = pattern(&resource).unwrap();
         let own = snake(resource.name());
         let parts: Vec<&str> = pattern.split('/').collect();
@@ -132,7 +134,7 @@ fn resources_have_what_every_resource_has() {
         }
         assert!(patterns.insert(pattern.clone()), "{pattern} twice");
 
-        // What is stored can be read.
+        // Every resource can be read.
         let get = format!("Get{}", resource.name());
         assert!(all_methods().iter().any(|m| m.name() == get), "no {get}");
     }
@@ -140,7 +142,7 @@ fn resources_have_what_every_resource_has() {
 
 #[test]
 fn states_change_by_methods_only() {
-    for resource in walk::resources() {
+    for resource in served_methods::resources() {
         for field in resource.fields() {
             if field.name() == "state" {
                 assert!(rule(&field).output_only, "{}", field.full_name());
@@ -182,7 +184,7 @@ fn instants_are_called_times() {
     }
 }
 
-/// What is written over a declaration.
+/// The leading comment of a declaration.
 fn comment(file: &FileDescriptor, path: &[i32]) -> String {
     let info = file
         .file_descriptor_proto()
@@ -218,7 +220,7 @@ fn everything_is_documented_in_both_languages() {
     }
     for message in messages(pool()) {
         let file = message.parent_file();
-        // The fields of a request say what it is about.
+        // Requests are documented by their fields.
         let by_itself = ["Request", "Response"]
             .iter()
             .all(|end| !message.name().ends_with(end));
@@ -248,7 +250,7 @@ fn everything_is_documented_in_both_languages() {
     );
 }
 
-/// The messages that callers send: requests, and what they hold.
+/// The messages that callers send: requests, and the messages in them.
 fn sent() -> Vec<MessageDescriptor> {
     let mut found: Vec<_> = all_methods().iter().map(MethodDescriptor::input).collect();
     let mut next = 0;
@@ -256,7 +258,7 @@ fn sent() -> Vec<MessageDescriptor> {
         next += 1;
         for field in message.fields().filter(|f| !rule(f).output_only) {
             if let Kind::Message(inner) = field.kind()
-                && ours(&inner)
+                && is_own(&inner)
                 && !found.contains(&inner)
             {
                 found.push(inner);
@@ -266,7 +268,7 @@ fn sent() -> Vec<MessageDescriptor> {
     found
 }
 
-/// Fields whose bound is that of their name, in every request.
+/// Whether a field is bounded by its name, in every request.
 fn bounded_by_name(message: &MessageDescriptor, field: &FieldDescriptor) -> bool {
     let well_known = [
         "parent",
@@ -284,7 +286,7 @@ fn bounded_by_name(message: &MessageDescriptor, field: &FieldDescriptor) -> bool
 }
 
 #[test]
-fn everything_that_is_sent_has_a_bound() {
+fn every_field_of_a_request_has_a_bound() {
     let mut strings = 0;
     for message in sent() {
         for field in message.fields().filter(|f| !rule(f).output_only) {
@@ -303,9 +305,9 @@ fn everything_that_is_sent_has_a_bound() {
                 );
             }
             if let Kind::Message(m) = field.kind()
-                && !ours(&m)
+                && !is_own(&m)
             {
-                // What is in an Any is bounded by its own contract.
+                // The content of an Any is bounded by its own contract.
                 let known = [
                     "google.protobuf.Timestamp",
                     "google.protobuf.FieldMask",
@@ -315,12 +317,15 @@ fn everything_that_is_sent_has_a_bound() {
             }
         }
     }
-    assert!(strings > 100, "only {strings} strings were looked at");
+    assert!(strings > 100, "only {strings} strings were checked");
 }
 
 #[test]
 fn references_name_collections_that_exist() {
-    let collections: Vec<String> = walk::resources().iter().map(walk::collection).collect();
+    let collections: Vec<String> = served_methods::resources()
+        .iter()
+        .map(served_methods::collection)
+        .collect();
     for message in messages(pool()) {
         for field in message.fields() {
             let reference = rule(&field).reference;
@@ -331,9 +336,9 @@ fn references_name_collections_that_exist() {
 }
 
 #[test]
-fn every_method_asks_for_a_scope_of_its_service() {
+fn every_method_requires_a_scope_of_its_service() {
     assert_eq!(METHODS.len(), all_methods().len());
-    for at in walk::methods() {
+    for at in served_methods::all() {
         let scope = at.scope();
         let (service, action) = scope.split_once('.').unwrap();
         assert_eq!(service, at.role.name, "{at}");
@@ -356,21 +361,21 @@ fn methods_have_the_shape_of_their_kind() {
         let reads = declared.unwrap().scope.ends_with(".read");
         let has = |field: &str| input.get_field_by_name(field).is_some();
 
-        // A method that writes can be retried and tried out (AIP-155, 163).
+        // A method that writes has request_id and validate_only (AIP-155, 163).
         if reads {
             assert!(!has("request_id") && !has("validate_only"), "{at}");
         } else {
             assert_field(&input, "request_id", "string");
             assert_field(&input, "validate_only", "bool");
-            // A batch answers one for each of its calls.
+            // A batch returns an answer for each of its calls.
             let batch = output.name() == "BatchWriteResponse";
             assert!(
                 batch || pattern(&output).is_some(),
-                "{at} answers no resource"
+                "{at} does not return a resource"
             );
         }
-        // It says in one way which office it is about.
-        let resource = walk::resource_field(&input);
+        // Exactly one field determines the office.
+        let resource = served_methods::resource_field(&input);
         let ways = [
             has("parent"),
             has("name"),
@@ -383,7 +388,7 @@ fn methods_have_the_shape_of_their_kind() {
         if pattern(&output).is_none() {
             assert_eq!(output.name(), format!("{}Response", method.name()), "{at}");
         }
-        // Who follows changes can go on where it was.
+        // Streams of changes can be resumed.
         assert_eq!(method.is_server_streaming(), has("resume_token"), "{at}");
         if method.is_server_streaming() {
             assert!(reads && method.name().starts_with("Watch"), "{at}");
@@ -401,7 +406,7 @@ fn shape_of_standard(method: &MethodDescriptor, resource: Option<FieldDescriptor
     let verbs = ["Get", "Create", "Update", "Delete", "Undelete"];
     let verb = verbs.iter().find(|verb| {
         let noun = method.name().strip_prefix(*verb);
-        noun.is_some_and(|noun| walk::resources().iter().any(|r| r.name() == noun))
+        noun.is_some_and(|noun| served_methods::resources().iter().any(|r| r.name() == noun))
     });
     let own = snake(output.name());
     match verb {
@@ -422,8 +427,8 @@ fn shape_of_standard(method: &MethodDescriptor, resource: Option<FieldDescriptor
             assert!(rule(&field).required, "{at}");
             assert_field(&input, "update_mask", "google.protobuf.FieldMask");
         }
-        // Also the custom ones change what the caller has seen; those of a whole office have not
-        // seen any one record.
+        // Custom methods have an etag too, except those of a whole office, which are not about
+        // one record.
         _ if has("request_id") && !has("parent") => {
             assert_field(&input, "name", "string");
             assert_field(&input, "etag", "string");
@@ -456,7 +461,7 @@ fn shape_of_pages(method: &MethodDescriptor) {
         assert_field(&input, "filter", "string");
         assert_field(&input, "order_by", "string");
         assert_field(&input, "show_deleted", "bool");
-        let collection = walk::collection(&resource);
+        let collection = served_methods::collection(&resource);
         assert_eq!(
             method.name(),
             format!("List{}", upper_first(&collection)),
@@ -467,7 +472,7 @@ fn shape_of_pages(method: &MethodDescriptor) {
 }
 
 #[test]
-fn reasons_are_documented_and_none_is_there_twice() {
+fn reasons_are_documented_and_unique() {
     let mut names = BTreeSet::new();
     for reason in Reason::ALL {
         let name = reason.name();
@@ -507,13 +512,13 @@ fn every_role_has_services_of_its_own() {
     }
 }
 
-// ---- what every method does ----
+// ---- calls of every method ----
 
-/// A refusal of the fields of a request.
+/// Asserts that a request is refused because of its fields; returns them.
 async fn refused_fields(
     suite: &Suite,
     token: &str,
-    at: &Walked,
+    at: &ServedMethod,
     request: DynamicMessage,
 ) -> BTreeSet<String> {
     let status = refused(suite, token, at, request).await;
@@ -524,15 +529,15 @@ async fn refused_fields(
     fields
 }
 
-async fn refused(suite: &Suite, token: &str, at: &Walked, request: DynamicMessage) -> Status {
+async fn refused(suite: &Suite, token: &str, at: &ServedMethod, request: DynamicMessage) -> Status {
     let answer = at.call_with(suite, token, request).await;
     let status = answer.err().unwrap_or_else(|| panic!("{at} answered"));
-    told(&status, "zh-CN", at);
+    error_reason(&status, "zh-CN", at);
     status
 }
 
-/// Puts into every single field a value that its rule refuses, and tells the fields' paths.
-/// A name says which office the call is about, so it stays.
+/// Sets every field to a value that its rule refuses, and collects the fields' paths. A name
+/// determines the office of the call, so it is kept.
 fn spoil(message: &mut DynamicMessage, path: &str, spoilt: &mut BTreeSet<String>) {
     let descriptor = message.descriptor();
     for field in descriptor.fields() {
@@ -576,7 +581,7 @@ fn spoil(message: &mut DynamicMessage, path: &str, spoilt: &mut BTreeSet<String>
                 inner.set_field_by_name("month", Value::I32(13));
                 Value::Message(inner)
             }
-            Kind::Message(m) if ours(&m) => {
+            Kind::Message(m) if is_own(&m) => {
                 let mut inner = DynamicMessage::new(m);
                 spoil_inner(&mut inner, &at, spoilt);
                 message.set_field(&field, Value::Message(inner));
@@ -597,21 +602,21 @@ fn spoil_inner(inner: &mut DynamicMessage, at: &str, spoilt: &mut BTreeSet<Strin
         let field = inner.descriptor().get_field_by_name(day).unwrap();
         inner.set_field(
             &field,
-            Value::Message(DynamicMessage::new(walk::message_of(&field))),
+            Value::Message(DynamicMessage::new(served_methods::message_of(&field))),
         );
         spoilt.insert(format!("{at}.{day}"));
     }
 }
 
-/// The resource in a request that creates one; that of an update must be there first.
-fn creates(at: &Walked) -> bool {
+/// Whether a method creates a resource; that of an update must exist first.
+fn creates(at: &ServedMethod) -> bool {
     at.field("parent").is_some() && at.resource_field().is_some()
 }
 
-async fn every_bad_field_is_named_at_once(suite: Suite) {
+async fn all_bad_fields_are_reported_at_once(suite: Suite) {
     let token = suite.every_scope();
     let mut named = 0;
-    for at in walk::methods() {
+    for at in served_methods::all() {
         let mut request = at.request(OFFICE);
         let resource = at.resource_field().and_then(|f| {
             let kept = request.get_field(&f).into_owned();
@@ -619,7 +624,7 @@ async fn every_bad_field_is_named_at_once(suite: Suite) {
         });
         let mut spoilt = BTreeSet::new();
         spoil(&mut request, "", &mut spoilt);
-        // What an update changes is looked at beside what is stored, which there is none of yet.
+        // An update is validated together with the stored record, which does not exist yet.
         if let Some((field, kept)) = resource {
             request.set_field(&field, kept);
             spoilt.retain(|path| !path.starts_with(&format!("{}.", field.name())));
@@ -638,26 +643,26 @@ async fn every_bad_field_is_named_at_once(suite: Suite) {
     assert!(named > 200, "only {named} fields");
 }
 
-async fn what_must_be_given_is_named(suite: Suite) {
+async fn missing_required_fields_are_reported(suite: Suite) {
     let token = suite.every_scope();
-    for at in walk::methods() {
+    for at in served_methods::all() {
         let resource = at.resource_field().filter(|_| creates(&at));
         let mut request = DynamicMessage::new(at.method.input());
-        if at.place().contains('.') {
-            // Without a resource there is no office.
+        if at.office_field().contains('.') {
+            // Without the resource the office is missing.
             let fields = refused_fields(&suite, &token, &at, request).await;
             assert!(
-                fields.iter().all(|f| at.place().starts_with(f)),
+                fields.iter().all(|f| at.office_field().starts_with(f)),
                 "{at}: {fields:?}"
             );
             continue;
         }
         let name = at
             .request(OFFICE)
-            .get_field_by_name(&at.place())
+            .get_field_by_name(&at.office_field())
             .unwrap()
             .into_owned();
-        request.set_field_by_name(&at.place(), name);
+        request.set_field_by_name(&at.office_field(), name);
         let required = |message: &MessageDescriptor| -> Vec<String> {
             let required = message.fields().filter(|f| rule(f).required);
             required.map(|f| f.name().to_owned()).collect()
@@ -668,7 +673,7 @@ async fn what_must_be_given_is_named(suite: Suite) {
             assert_eq!(fields, wanted.into_iter().collect(), "{at}");
         }
         if let Some(field) = resource {
-            let resource = walk::message_of(&field);
+            let resource = served_methods::message_of(&field);
             let empty = DynamicMessage::new(resource.clone());
             request.set_field(&field, Value::Message(empty));
             let fields = refused_fields(&suite, &token, &at, request).await;
@@ -682,13 +687,13 @@ async fn what_must_be_given_is_named(suite: Suite) {
     }
 }
 
-/// Every list that a request can hold, outside of lists: its path and the way to it.
+/// Every list in a request, except lists within lists: its path.
 fn lists(message: &MessageDescriptor) -> Vec<Vec<FieldDescriptor>> {
     let mut found = Vec::new();
     for field in message.fields().filter(|f| !rule(f).output_only) {
         match field.kind() {
             _ if field.is_list() => found.push(vec![field]),
-            Kind::Message(m) if ours(&m) => {
+            Kind::Message(m) if is_own(&m) => {
                 found.extend(lists(&m).into_iter().map(|mut way| {
                     way.insert(0, field.clone());
                     way
@@ -700,11 +705,11 @@ fn lists(message: &MessageDescriptor) -> Vec<Vec<FieldDescriptor>> {
     found
 }
 
-/// Puts so many entries into the list at the end of a way.
+/// Sets the list at the end of a path to so many entries.
 fn lengthen(message: &mut DynamicMessage, way: &[FieldDescriptor], entries: usize) {
     let (field, rest) = way.split_first().unwrap();
     if rest.is_empty() {
-        let entry = walk::fitting(field, &rule(field), OFFICE);
+        let entry = served_methods::valid_value(field, &rule(field), OFFICE);
         message.set_field(field, Value::List(vec![entry; entries]));
     } else {
         let inner = message.get_field_mut(field).as_message_mut().unwrap();
@@ -712,10 +717,10 @@ fn lengthen(message: &mut DynamicMessage, way: &[FieldDescriptor], entries: usiz
     }
 }
 
-async fn a_list_that_is_too_long_is_named(suite: Suite) {
+async fn a_list_that_is_too_long_is_reported(suite: Suite) {
     let token = suite.every_scope();
     let mut looked_at = 0;
-    for at in walk::methods()
+    for at in served_methods::all()
         .iter()
         .filter(|at| creates(at) || at.resource_field().is_none())
     {
@@ -735,21 +740,21 @@ async fn a_list_that_is_too_long_is_named(suite: Suite) {
     assert!(looked_at > 0);
 }
 
-/// The trailers that an error travels in have a bound: gRPC's own clients take 8 KiB.
-fn assert_arrives(status: &Status, at: &Walked) {
-    // As they are written: details in base64, and what is no ASCII with three signs a byte.
+/// Asserts that an error fits into the trailers that gRPC clients accept by default: 8 KiB.
+fn assert_arrives(status: &Status, at: &ServedMethod) {
+    // Encoded: details in base64, non-ASCII bytes of the message as three characters.
     let escaped = status.message().bytes().filter(|b| !b.is_ascii()).count();
     let size = status.details().len() * 4 / 3 + status.message().len() + 2 * escaped;
     assert!(
         size < 7 << 10,
-        "{at}: an error of {size} bytes does not arrive"
+        "{at}: an error of {size} bytes does not fit into the trailers"
     );
 }
 
-async fn hundreds_of_bad_fields_are_one_answer(suite: Suite) {
+async fn hundreds_of_bad_fields_fit_into_the_trailers(suite: Suite) {
     let token = suite.every_scope();
     let mut looked_at = 0;
-    for at in walk::methods()
+    for at in served_methods::all()
         .iter()
         .filter(|at| creates(at) || at.resource_field().is_none())
     {
@@ -784,11 +789,11 @@ async fn hundreds_of_bad_fields_are_one_answer(suite: Suite) {
     assert!(looked_at > 0);
 }
 
-async fn what_a_caller_made_long_is_told_short(suite: Suite) {
+async fn long_values_are_shortened_in_errors(suite: Suite) {
     let token = suite.every_scope();
     let long = "会".repeat(1990);
     let mut looked_at = 0;
-    for at in walk::methods() {
+    for at in served_methods::all() {
         for field in ["filter", "order_by", "page_token"] {
             if at.field(field).is_some() {
                 let mut request = at.request(OFFICE);
@@ -798,7 +803,7 @@ async fn what_a_caller_made_long_is_told_short(suite: Suite) {
             }
         }
         if let Some(field) = at.field("update_mask") {
-            let mut mask = DynamicMessage::new(walk::message_of(&field));
+            let mut mask = DynamicMessage::new(served_methods::message_of(&field));
             let paths = vec![Value::String(long.clone()); 100];
             mask.set_field_by_name("paths", Value::List(paths));
             let mut request = at.request(OFFICE);
@@ -812,10 +817,10 @@ async fn what_a_caller_made_long_is_told_short(suite: Suite) {
     assert!(looked_at > 30);
 }
 
-/// Creates a record by a request in which everything that must be given is given.
+/// Creates a record by a request with all required fields.
 async fn created(suite: &Suite, token: &str, resource: &MessageDescriptor) -> Option<String> {
     let create = format!("Create{}", resource.name());
-    let at = walk::methods()
+    let at = served_methods::all()
         .into_iter()
         .find(|at| at.method.name() == create)?;
     let answer = at.call_with(suite, token, at.request(OFFICE)).await.ok()?;
@@ -823,18 +828,18 @@ async fn created(suite: &Suite, token: &str, resource: &MessageDescriptor) -> Op
     Some(name.as_str()?.to_owned())
 }
 
-async fn updates_keep_to_the_bounds_too(suite: Suite) {
+async fn updates_are_bounded_too(suite: Suite) {
     let token = suite.every_scope();
     let mut looked_at = 0;
-    for at in walk::methods() {
+    for at in served_methods::all() {
         let Some(field) = at.resource_field().filter(|_| !creates(&at)) else {
             continue;
         };
-        let resource = walk::message_of(&field);
-        let name = if walk::is_singleton(&resource) {
-            walk::name(&resource, OFFICE, "")
+        let resource = served_methods::message_of(&field);
+        let name = if served_methods::is_singleton(&resource) {
+            served_methods::name(&resource, OFFICE, "")
         } else {
-            // What needs other records first is left to the tests of its service.
+            // Records that depend on others are tested by their service.
             match created(&suite, &token, &resource).await {
                 Some(name) => name,
                 None => continue,
@@ -850,13 +855,13 @@ async fn updates_keep_to_the_bounds_too(suite: Suite) {
         spoil(&mut bad, field.name(), &mut spoilt);
         bad.set_field_by_name("etag", Value::String(String::new()));
         spoilt.remove(&format!("{}.etag", field.name()));
-        // What holds nothing but lists can't be spoilt so.
+        // A resource of lists only has no such field.
         if spoilt.is_empty() {
             continue;
         }
         let mut request = DynamicMessage::new(at.method.input());
         request.set_field(&field, Value::Message(bad));
-        at.put_name(&mut request, &name);
+        at.set_name(&mut request, &name);
         let fields = refused_fields(&suite, &token, &at, request).await;
         let unnamed: Vec<_> = spoilt.difference(&fields).collect();
         assert!(
@@ -874,10 +879,10 @@ async fn updates_keep_to_the_bounds_too(suite: Suite) {
     assert!(looked_at >= 7, "only {looked_at} updates");
 }
 
-async fn a_malformed_name_is_named(suite: Suite) {
+async fn a_malformed_name_is_reported(suite: Suite) {
     let token = suite.every_scope();
-    for at in walk::methods() {
-        let place = at.place();
+    for at in served_methods::all() {
+        let place = at.office_field();
         let mut bad = vec![
             String::new(),
             "demo".to_owned(),
@@ -889,17 +894,17 @@ async fn a_malformed_name_is_named(suite: Suite) {
             format!("{OFFICE}/nothings/n1"),
             format!("{OFFICE}/nothings/n1/x"),
         ];
-        if let Some(resource) = at.named() {
-            let whole = walk::name(&resource, OFFICE, "n1");
+        if let Some(resource) = at.named_resource() {
+            let whole = served_methods::name(&resource, OFFICE, "n1");
             bad.extend([
                 OFFICE.to_owned(),
                 format!("{whole}/x/y"),
                 format!("{whole}/"),
             ]);
-            if walk::is_singleton(&resource) {
+            if served_methods::is_singleton(&resource) {
                 bad.push(format!("{whole}/n1"));
             } else {
-                let collection = walk::collection(&resource);
+                let collection = served_methods::collection(&resource);
                 bad.push(format!("{OFFICE}/{collection}"));
                 bad.push(format!("{OFFICE}/{collection}/N1"));
                 bad.push(format!("{OFFICE}/{collection}/-"));
@@ -910,17 +915,17 @@ async fn a_malformed_name_is_named(suite: Suite) {
         }
         for name in bad {
             let mut request = at.request(OFFICE);
-            at.put_name(&mut request, &name);
+            at.set_name(&mut request, &name);
             let fields = refused_fields(&suite, &token, &at, request).await;
             assert_eq!(fields, BTreeSet::from([place.clone()]), "{at}: {name:?}");
         }
     }
 }
 
-async fn a_negative_page_size_is_named(suite: Suite) {
+async fn a_negative_page_size_is_reported(suite: Suite) {
     let token = suite.every_scope();
     let mut looked_at = 0;
-    for at in walk::methods() {
+    for at in served_methods::all() {
         if at.field("page_size").is_none() {
             continue;
         }
@@ -935,9 +940,9 @@ async fn a_negative_page_size_is_named(suite: Suite) {
     assert!(looked_at > 10);
 }
 
-/// The first indicator of the service that serves a method, or of a report.
-async fn an_indicator(suite: &Suite, token: &str, at: &Walked) -> String {
-    let list = walk::methods()
+/// The first indicator of the service that serves a method.
+async fn an_indicator(suite: &Suite, token: &str, at: &ServedMethod) -> String {
+    let list = served_methods::all()
         .into_iter()
         .find(|w| w.role.name == at.role.name && w.method.name() == "ListIndicators")
         .unwrap();
@@ -955,10 +960,10 @@ async fn an_indicator(suite: &Suite, token: &str, at: &Walked) -> String {
     id.as_str().unwrap().to_owned()
 }
 
-async fn a_page_token_that_is_not_ours_is_refused(suite: Suite) {
+async fn a_forged_page_token_is_refused(suite: Suite) {
     let token = suite.every_scope();
     let mut looked_at = 0;
-    for at in walk::methods() {
+    for at in served_methods::all() {
         let fields = [("page_token", 2000), ("resume_token", 200)];
         let field = fields.into_iter().find(|(f, _)| at.field(f).is_some());
         let Some((field, longest)) = field else {
@@ -971,10 +976,10 @@ async fn a_page_token_that_is_not_ours_is_refused(suite: Suite) {
                 let indicator = an_indicator(&suite, &token, &at).await;
                 request.set_field_by_name("indicator", Value::String(indicator));
             }
-            if let Some(resource) = at.named()
+            if let Some(resource) = at.named_resource()
                 && let Some(name) = created(&suite, &token, &resource).await
             {
-                at.put_name(&mut request, &name);
+                at.set_name(&mut request, &name);
             }
             let status = refused(&suite, &token, &at, request).await;
             assert_eq!(reason(&status), "INVALID_PAGE_TOKEN", "{at}: {status:?}");
@@ -984,10 +989,10 @@ async fn a_page_token_that_is_not_ours_is_refused(suite: Suite) {
     assert!(looked_at > 10);
 }
 
-async fn a_filter_or_order_over_an_unknown_field_tells_the_known_ones(suite: Suite) {
+async fn a_filter_or_order_over_an_unknown_field_lists_the_known_ones(suite: Suite) {
     let token = suite.every_scope();
     let mut looked_at = 0;
-    for at in walk::methods() {
+    for at in served_methods::all() {
         if at.field("filter").is_none() {
             continue;
         }
@@ -1010,8 +1015,8 @@ async fn a_filter_or_order_over_an_unknown_field_tells_the_known_ones(suite: Sui
             ("order_by", "", "nonsense desc"),
         ] {
             let status = asking(filter, order_by).await.unwrap_err();
-            assert_eq!(told(&status, "en", &at), "INVALID_FIELDS", "{at}");
-            let bad = walk::violations(&status);
+            assert_eq!(error_reason(&status, "en", &at), "INVALID_FIELDS", "{at}");
+            let bad = served_methods::violations(&status);
             let [violation] = bad.as_slice() else {
                 panic!("{at}: {bad:?}")
             };
@@ -1028,7 +1033,7 @@ async fn a_filter_or_order_over_an_unknown_field_tells_the_known_ones(suite: Sui
             for every in ["id", "create_time", "update_time", "delete_time"] {
                 assert!(known.contains(&every), "{at}: {known:?}");
             }
-            // Each is known indeed.
+            // Each listed field is accepted.
             for path in known {
                 let good = asking("", &format!("{path} desc")).await;
                 assert!(good.is_ok(), "{at}: {path}: {good:?}");
@@ -1042,11 +1047,14 @@ async fn a_filter_or_order_over_an_unknown_field_tells_the_known_ones(suite: Sui
     assert!(looked_at >= 8);
 }
 
-async fn what_is_not_there_is_told_by_its_name(suite: Suite) {
+async fn a_missing_record_is_reported_by_its_name(suite: Suite) {
     let token = suite.every_scope();
     let mut looked_at = 0;
-    for at in walk::methods() {
-        let Some(resource) = at.named().filter(|r| !walk::is_singleton(r)) else {
+    for at in served_methods::all() {
+        let Some(resource) = at
+            .named_resource()
+            .filter(|r| !served_methods::is_singleton(r))
+        else {
             continue;
         };
         let status = refused(&suite, &token, &at, at.request(OFFICE)).await;
@@ -1055,7 +1063,7 @@ async fn what_is_not_there_is_told_by_its_name(suite: Suite) {
         let info = info.unwrap_or_else(|| panic!("{at}: no ResourceInfo"));
         assert_eq!(
             info.resource_name,
-            walk::name(&resource, OFFICE, "no-such-one"),
+            served_methods::name(&resource, OFFICE, "no-such-one"),
             "{at}"
         );
         assert_eq!(info.resource_type, resource.full_name(), "{at}");
@@ -1064,7 +1072,7 @@ async fn what_is_not_there_is_told_by_its_name(suite: Suite) {
     assert!(looked_at > 40, "only {looked_at}");
 }
 
-async fn errors_are_told_in_the_language_asked_for(suite: Suite) {
+async fn errors_are_in_the_requested_language(suite: Suite) {
     let token = format!("Bearer {}", suite.every_scope());
     let languages = [
         ("", "zh-CN"),
@@ -1074,21 +1082,21 @@ async fn errors_are_told_in_the_language_asked_for(suite: Suite) {
         ("en-GB,en;q=0.9", "en"),
         ("EN", "en"),
     ];
-    for at in walk::methods() {
+    for at in served_methods::all() {
         for (asked, locale) in languages {
             let mut bad = at.request(OFFICE);
-            at.put_name(&mut bad, "nowhere");
+            at.set_name(&mut bad, "nowhere");
             for (authorization, request) in [(&token, bad), (&String::new(), at.request(OFFICE))] {
                 let metadata = [
                     ("authorization", authorization.as_str()),
                     ("accept-language", asked),
                 ];
                 let status = at.call(&suite, &metadata, request).await.unwrap_err();
-                told(&status, locale, &at);
-                for violation in walk::violations(&status) {
+                error_reason(&status, locale, &at);
+                for violation in served_methods::violations(&status) {
                     assert_eq!(has_han(&violation.description), locale == "zh-CN", "{at}");
                 }
-                // The message is for programmers, whatever the language.
+                // The status message is English, whatever the language.
                 assert!(!has_han(status.message()), "{at}: {}", status.message());
             }
         }

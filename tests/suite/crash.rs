@@ -1,5 +1,5 @@
-//! The server is killed again and again in the middle of writes, and nothing that it acknowledged
-//! is lost, nothing is there twice, and no number is left out.
+//! Crash safety: the server is killed repeatedly during writes. Nothing acknowledged is lost, nothing
+//! is written twice, and numbers have no gaps.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -20,29 +20,29 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
 use tonic::{Code, Status};
 
-use crate::draw::{Draw, Names};
 use crate::harness::{OFFICE, Suite, reason};
-use crate::random::kept::Kept;
+use crate::random::record_methods::RecordMethods;
+use crate::random_messages::{MessageGenerator, Names};
 use crate::records::*;
+use crate::served_methods::{self, ServedMethod};
 use crate::server::Server;
-use crate::walk::{self, Walked};
 
-on_each_database!(what_was_acknowledged_survives_and_nothing_is_there_twice);
+on_each_database!(acknowledged_writes_survive_kills_and_are_written_once);
 
 const KILLS: u64 = 50;
 const WRITERS: usize = 12;
-/// A server is killed after so many acknowledgements at the most.
+/// The most acknowledgements before a server is killed.
 const MOST_ACKNOWLEDGED: u64 = 24;
-/// How long a server may acknowledge nothing before the test gives up.
+/// The longest time without an acknowledgement before the test fails.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
-/// A call that writes one record; its title, or its id, is like no other.
+/// A call that creates one record, with a unique title or id.
 #[derive(Clone)]
 enum Call {
     Meeting(Box<CreateMeetingRequest>),
     Matter(Box<CreateMatterRequest>),
-    /// A random record of any other kind, by its method, with an id of the writer's own.
-    Any(Walked, DynamicMessage, String),
+    /// A random record of another kind: its method, the request, and the record's name.
+    Any(ServedMethod, DynamicMessage, String),
 }
 
 impl Call {
@@ -53,7 +53,7 @@ impl Call {
             return Self::any(writer, n, request_id);
         }
         if n.is_multiple_of(2) {
-            // Every other one with an id of the writer's own.
+            // Every other meeting has an id given by the caller.
             let meeting_id = if n.is_multiple_of(4) {
                 format!("m{title}")
             } else {
@@ -73,21 +73,21 @@ impl Call {
     }
 
     fn any(writer: usize, n: usize, request_id: String) -> Self {
-        let others = |k: &Kept| !["meetings", "matters"].contains(&k.kind.collection());
-        let kinds: Vec<Kept> = Kept::all()
+        let others = |k: &RecordMethods| !["meetings", "matters"].contains(&k.kind.collection());
+        let kinds: Vec<RecordMethods> = RecordMethods::all()
             .into_iter()
             .filter(|k| k.create.is_some() && others(k))
             .collect();
-        let kept = &kinds[(writer + n) % kinds.len()];
-        let create = kept.create.clone().unwrap();
-        let mut draw = Draw {
+        let methods = &kinds[(writer + n) % kinds.len()];
+        let create = methods.create.clone().unwrap();
+        let mut draw = MessageGenerator {
             rng: &mut StdRng::seed_from_u64((writer * 10_000 + n) as u64),
             names: &Names::new(),
             density: 0.3,
             at: "2022-01-01T00:00:00Z".parse().unwrap(),
             stride: 10,
         };
-        let resource = draw.message(&kept.resource);
+        let resource = draw.message(&methods.resource);
         let id = format!("w{writer}-{n}");
         let mut request = DynamicMessage::new(create.method.input());
         let name = create.resource_field().unwrap();
@@ -99,7 +99,7 @@ impl Call {
             request.set_field_by_name(field, Value::String(value));
         }
         request.set_field(&name, Value::Message(resource));
-        let name = walk::name(&kept.resource, OFFICE, &id);
+        let name = served_methods::name(&methods.resource, OFFICE, &id);
         Self::Any(create, request, name)
     }
 
@@ -111,18 +111,18 @@ impl Call {
         }
     }
 
-    /// Makes it; gives nothing if a rule refuses it.
-    async fn make(&self, server: &Clients) -> Result<Option<Answer>, Status> {
+    /// Makes the call; `None` if a rule refuses it.
+    async fn make(&self, server: &Clients) -> Result<Option<Created>, Status> {
         let api = &server.api;
         Ok(Some(match self.clone() {
-            Self::Meeting(request) => Answer::from(api.create_meeting(*request).await?),
-            Self::Matter(request) => Answer::from(api.create_matter(*request).await?),
+            Self::Meeting(request) => Created::from(api.create_meeting(*request).await?),
+            Self::Matter(request) => Created::from(api.create_matter(*request).await?),
             Self::Any(create, request, _) => {
                 match create
                     .call_with(&server.suite, &server.token, request)
                     .await
                 {
-                    Ok(record) => Answer::any(&record),
+                    Ok(record) => Created::any(&record),
                     Err(status) if REFUSED.contains(&status.code()) => return Ok(None),
                     Err(status) => return Err(status),
                 }
@@ -131,24 +131,24 @@ impl Call {
     }
 }
 
-/// How a rule refuses what was drawn.
+/// The codes with which a rule refuses a random record.
 const REFUSED: [Code; 3] = [
     Code::InvalidArgument,
     Code::FailedPrecondition,
     Code::NotFound,
 ];
 
-/// What is told of a record.
+/// The parts of an answer that are compared with the stored record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Answer {
+struct Created {
     name: String,
-    /// A matter's.
+    /// The number of a matter.
     number: Option<i32>,
-    /// When a random one was made: what else it shows may depend on others.
+    /// The creation time of a random record, whose other fields may depend on other records.
     made: Option<String>,
 }
 
-impl Answer {
+impl Created {
     fn any(record: &DynamicMessage) -> Self {
         let name = record.get_field_by_name("name").unwrap();
         let made = record.get_field_by_name("create_time").unwrap();
@@ -160,7 +160,7 @@ impl Answer {
     }
 }
 
-impl From<Meeting> for Answer {
+impl From<Meeting> for Created {
     fn from(meeting: Meeting) -> Self {
         Self {
             name: meeting.name,
@@ -170,7 +170,7 @@ impl From<Meeting> for Answer {
     }
 }
 
-impl From<Matter> for Answer {
+impl From<Matter> for Created {
     fn from(matter: Matter) -> Self {
         Self {
             name: matter.name,
@@ -180,11 +180,11 @@ impl From<Matter> for Answer {
     }
 }
 
-/// A call that is over: its answer, or that it never got one.
+/// A finished call: its answer, or `None` if it never got one.
 #[derive(Debug)]
 struct Done {
     title: String,
-    answer: Option<Answer>,
+    answer: Option<Created>,
 }
 
 /// Clients of one server.
@@ -194,19 +194,19 @@ struct Clients {
     token: String,
 }
 
-/// The server that runs: the how manieth it is, and clients of it.
+/// The running server: its generation, and clients of it.
 type Running = (u64, Arc<Clients>);
 
-/// What one writer did.
+/// The calls of one writer.
 #[derive(Debug, Default)]
 struct Log {
     done: Vec<Done>,
-    /// How often the server was killed under a call.
+    /// How many calls were interrupted by a kill.
     interrupted: usize,
 }
 
-/// Writes one record after the other. A call that the server was killed under is made again on the
-/// next one with the same request id; every third is given up.
+/// Creates one record after another. An interrupted call is retried on the next server with the same
+/// request id; every third is given up.
 async fn writer(
     id: usize,
     mut running: watch::Receiver<Running>,
@@ -226,19 +226,19 @@ async fn writer(
                 tokio::time::timeout(LONGEST_SILENCE, running.wait_for(|(n, _)| *n >= alive));
             let (generation, clients) = match next.await {
                 Ok(next) => next.unwrap().clone(),
-                Err(_) => panic!("writer {id} lost a server that lives: {last:?}"),
+                Err(_) => panic!("writer {id} lost its connection to a running server: {last:?}"),
             };
             match call.make(&clients).await {
                 Ok(None) => continue 'calls,
                 Ok(Some(answer)) => {
-                    // After the last kill nobody counts any more.
+                    // After the last kill there is no receiver.
                     let _ = acknowledged.send(generation);
                     break Some(answer);
                 }
                 Err(status) if may_retry(&status) => {}
                 Err(status) => {
-                    // It is the connection that failed: a refusal of ours would have its reason.
-                    // Or the port was free and another test's server has it, with another key.
+                    // The connection failed: an error of the server would have a reason. Or the port
+                    // was taken by another test's server, which has another key.
                     let why = reason(&status);
                     assert!(matches!(why.as_str(), "" | "TOKEN_INVALID"), "{status:?}");
                     log.interrupted += 1;
@@ -258,7 +258,7 @@ async fn writer(
     log
 }
 
-/// Kills one server after the other while writers write; gives what they did.
+/// Kills one server after another during writes; returns the writers' logs.
 async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<Log> {
     let clients = |server: &Server| {
         let suite = Suite::elsewhere(config, server.addresses.clone());
@@ -270,7 +270,10 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
     };
     let mut server = block_in_place(|| Server::start(file, &[]));
     let (tell, running) = watch::channel((1, clients(&server)));
-    #[expect(clippy::disallowed_methods, reason = "a test that only counts")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an unbounded channel is fine in a test"
+    )]
     let (acknowledged, mut count) = mpsc::unbounded_channel();
     let stop = Arc::new(AtomicBool::new(false));
     let write = |id| {
@@ -283,7 +286,7 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
     };
     let writers: Vec<_> = (0..WRITERS).map(write).collect();
     for generation in 1..=KILLS {
-        // Only what this server acknowledged counts.
+        // Counts the acknowledgements of this server only.
         let mut left = 1 + uuid::Uuid::new_v4().as_u128() as u64 % MOST_ACKNOWLEDGED;
         while left > 0 {
             let next = tokio::time::timeout(LONGEST_SILENCE, count.recv()).await;
@@ -294,7 +297,7 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
         server = block_in_place(|| Server::start(file, &[]));
         tell.send((generation + 1, clients(&server))).unwrap();
     }
-    // The last one is let be until every writer has had its answer.
+    // The last server runs until every writer has its answer.
     stop.store(true, Relaxed);
     join_all(writers)
         .await
@@ -303,13 +306,13 @@ async fn kill_again_and_again(config: &Config, file: &Path, token: &str) -> Vec<
         .collect()
 }
 
-async fn what_was_acknowledged_survives_and_nothing_is_there_twice(suite: Suite) {
+async fn acknowledged_writes_survive_kills_and_are_written_once(suite: Suite) {
     let (config, file, token) = (
         suite.config.clone(),
         suite.config_file(),
         suite.every_scope(),
     );
-    // The databases belong to the killed alone.
+    // Only the killed servers use the databases.
     suite.stop().await;
     let logs = kill_again_and_again(&config, &file, &token).await;
     let interrupted: usize = logs.iter().map(|log| log.interrupted).sum();
@@ -320,7 +323,7 @@ async fn what_was_acknowledged_survives_and_nothing_is_there_twice(suite: Suite)
 
     let suite = Suite::with(&config, Clock::system()).await;
     let api = Api::of(&suite);
-    let mut stored: HashMap<String, Vec<Answer>> = HashMap::new();
+    let mut stored: HashMap<String, Vec<Created>> = HashMap::new();
     let mut numbers = Vec::new();
     let mut request = ListMeetingsRequest {
         parent: OFFICE.into(),
@@ -372,24 +375,24 @@ async fn what_was_acknowledged_survives_and_nothing_is_there_twice(suite: Suite)
         }
     }
 
-    // The random ones, each by the name that it was to have.
+    // The random records, by the name in the request.
     let (mut random, mut kinds) = (0, BTreeSet::new());
     let names = logs.iter().flat_map(|log| &log.done);
     let names = names.filter(|done| done.title.starts_with(OFFICE));
     for Done { title, .. } in names {
         let collection = title.split('/').nth(2).unwrap();
-        let all = Kept::all();
-        let kept = all
+        let all = RecordMethods::all();
+        let methods = all
             .iter()
             .find(|k| k.kind.collection() == collection)
             .unwrap();
-        let mut request = DynamicMessage::new(kept.get.method.input());
+        let mut request = DynamicMessage::new(methods.get.method.input());
         request.set_field_by_name("name", Value::String(title.clone()));
-        match kept.get.call_with(&suite, &token, request).await {
+        match methods.get.call_with(&suite, &token, request).await {
             Ok(record) => {
                 random += 1;
                 kinds.insert(collection.to_owned());
-                stored.insert(title.clone(), vec![Answer::any(&record)]);
+                stored.insert(title.clone(), vec![Created::any(&record)]);
             }
             Err(status) => assert_eq!(status.code(), Code::NotFound, "{title}: {status:?}"),
         }
@@ -417,7 +420,7 @@ async fn what_was_acknowledged_survives_and_nothing_is_there_twice(suite: Suite)
         "{KILLS} kills under {interrupted} calls; {acknowledged} calls acknowledged, {given_up} given up, \
          of these {written} written"
     );
-    assert_eq!(stored, HashMap::new(), "written by nobody");
+    assert_eq!(stored, HashMap::new(), "records that no writer created");
     assert!(
         acknowledged as u64 > KILLS && given_up > 0,
         "{acknowledged} {given_up}"

@@ -1,5 +1,5 @@
-//! Disks that fail or are full, under SQLite. What was acknowledged is there after a restart, the
-//! server goes on, and writes succeed again once the disk does.
+//! SQLite on failing and full disks. Acknowledged writes survive a restart, the server keeps running,
+//! and writes succeed again when the disk does.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -36,11 +36,11 @@ enum Calls {
     Truncations = 3,
 }
 
-/// What the shim is told: the layout of `struct fault` in disks/shim.c.
+/// The fault that the shim injects: the layout of `struct fault` in disks/shim.c.
 struct Fault(File);
 
 impl Fault {
-    /// `wait` calls pass, then one fails, or all from then on; error 0 is a short write.
+    /// `wait` calls succeed, then one fails, or all if `lasting`; error 0 is a short write.
     fn set(&self, calls: Calls, wait: i32, lasting: bool, error: i32) {
         let told = [calls as i32, wait, i32::from(lasting), error, 0];
         let told: Vec<u8> = told.iter().flat_map(|n| n.to_ne_bytes()).collect();
@@ -51,7 +51,7 @@ impl Fault {
         self.set(Calls::None, 0, false, 0);
     }
 
-    /// How many calls have failed since it was set.
+    /// The number of calls that failed since it was set.
     fn failed(&self) -> i32 {
         let mut failed = [0; 4];
         self.0.read_exact_at(&mut failed, 16).unwrap();
@@ -92,7 +92,7 @@ impl Office {
         }
     }
 
-    /// Creates a meeting; tells whether it was acknowledged.
+    /// Creates a meeting; returns whether it was acknowledged.
     async fn create(&mut self) -> bool {
         self.last += 1;
         let id = format!("m{}", self.last);
@@ -107,7 +107,7 @@ impl Office {
         created.is_ok()
     }
 
-    /// A create whose id is taken, and a batch of which one call is refused.
+    /// Asserts that a create with a taken id and a batch with a refused call are refused.
     async fn are_refused(&self) {
         let taken = || CreateMeetingRequest {
             meeting_id: "first".into(),
@@ -132,7 +132,7 @@ impl Office {
     }
 }
 
-/// Writes while the disk fails in every way, then stops the server in order.
+/// Writes during every kind of fault, then stops the server gracefully.
 async fn write_on_a_failing_disk(office: &mut Office, fault: &Fault) {
     let first = CreateMeetingRequest {
         meeting_id: "first".into(),
@@ -163,7 +163,7 @@ async fn write_on_a_failing_disk(office: &mut Office, fault: &Fault) {
 }
 
 #[test]
-fn what_was_acknowledged_survives_writes_and_fsyncs_that_fail() {
+fn acknowledged_writes_survive_failing_writes_and_fsyncs() {
     run_on(Store::Sqlite, async |databases| {
         let suite = Suite::start(databases).await;
         let (config, file, token) = (
@@ -205,7 +205,7 @@ impl FullDisk {
     fn mount(at: &Path) -> Self {
         let mount = "mount -t tmpfs -o size=8m tmpfs \"$0\" && echo mounted && exec sleep infinity";
         let mut holder = Command::new("unshare")
-            // Root within the namespace, whoever runs the test.
+            // Root within the namespace, whatever the user of the test.
             .args(["--mount", "--map-root-user", "sh", "-c", mount])
             .arg(at)
             .stdout(Stdio::piped())
@@ -239,7 +239,7 @@ impl Drop for FullDisk {
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_full_disk() {
+fn acknowledged_writes_survive_a_full_disk() {
     run_on(Store::Sqlite, async |databases| {
         let folder = databases.config.data.join("disk");
         std::fs::create_dir(&folder).unwrap();
@@ -285,7 +285,7 @@ fn what_was_acknowledged_survives_a_full_disk() {
         }
         assert!(refused > 3, "the disk was never full");
         block_in_place(|| server.stop());
-        // The tmpfs is seen from within its namespace only.
+        // The tmpfs is visible in its namespace only.
         let server = block_in_place(|| start(&file));
         let after = Office::of(&server, &config, &token);
         for id in &office.acknowledged {
@@ -295,7 +295,7 @@ fn what_was_acknowledged_survives_a_full_disk() {
     });
 }
 
-/// Everything acknowledged is in the databases, once, and they are sound.
+/// Asserts that every acknowledged record is stored once, and that the databases are intact.
 async fn all_is_there(config: &Config, office: &Office) {
     let suite = Suite::with(config, Clock::system()).await;
     let api = Api::of(&suite);

@@ -1,8 +1,7 @@
-//! The documents in `docs/` say what the code says.
+//! The generated parts of `docs/` are up to date.
 //!
-//! Where they tell of tables in the code, the text stands between `<!-- generated: NAME -->` and
-//! `<!-- end -->`, and is made from those tables here; the words around it are written by hand.
-//! `UPDATE_DOCS=1 cargo test -p taizhang --test suite docs` writes it anew.
+//! They are between `<!-- generated: NAME -->` and `<!-- end -->`, and are generated here from tables
+//! in the code. `UPDATE_DOCS=1 cargo test -p taizhang --test suite docs` updates them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write as _};
@@ -20,10 +19,10 @@ use taizhang_runtime::Config;
 use tonic::Status;
 use tonic_types::StatusExt;
 
-/// The fields that filters of every kind of record can name, after its own.
+/// The fields that filters of every kind of record can use, after its own.
 const COMMON: [&str; 4] = ["id", "create_time", "update_time", "delete_time"];
 
-/// A field that filters can name and the message does not have.
+/// A field that filters can use and the message does not have.
 const WORKED_OUT: (&str, &str) = ("year", "The year that its number belongs to (编号年度).");
 
 #[test]
@@ -125,7 +124,7 @@ fn states() {
     ];
     let told: BTreeSet<&str> = machines.iter().map(|(resource, _)| *resource).collect();
     let text = machines.into_iter().map(|(_, text)| text).collect();
-    // None was forgotten.
+    // No state machine is missing.
     let kinds = ROLES.iter().flat_map(|role| role.kinds);
     let with_states: BTreeSet<&str> = kinds
         .filter(|kind| kind.fields().iter().any(|field| field.path == "state"))
@@ -208,7 +207,7 @@ fn scopes() {
 }
 
 #[test]
-fn the_example_of_a_configuration_is_a_good_one() {
+fn the_example_configuration_is_valid() {
     let document = fs::read_to_string(document("configuration.md")).unwrap();
     let (_, rest) = document.split_once("```toml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
@@ -221,7 +220,7 @@ fn the_example_of_a_configuration_is_a_good_one() {
     assert!(!config.sources.is_empty() && !config.services.is_empty());
 }
 
-/// Holds one generated part of a document to what the code says, or writes it anew.
+/// Compares a generated part of a document with the code, or updates it.
 fn says(file: &str, part: &str, generated: String) {
     let path = document(file);
     let text = fs::read_to_string(&path).unwrap();
@@ -265,7 +264,7 @@ fn row(table: &mut String, cells: &[&str]) {
     writeln!(table, "| {} |", cells.join(" | ")).unwrap();
 }
 
-/// What the contract says of something, in one line.
+/// The comment of a declaration in a contract, in one line.
 fn comment(file: &FileDescriptor, path: &[i32]) -> String {
     let info = file.file_descriptor_proto().source_code_info.as_ref();
     let mut places = info.unwrap().location.iter();
@@ -283,7 +282,7 @@ fn field_of(message: MessageDescriptor, path: &str) -> Option<FieldDescriptor> {
     field_of(field.kind().as_message()?.clone(), rest)
 }
 
-/// The values of an enum, without the one that says nothing.
+/// The values of an enum, except UNSPECIFIED.
 fn table_of_values(values: &EnumDescriptor) -> String {
     let prefix = screaming(values.name()) + "_";
     let mut table = String::from("| Value | Meaning |\n| --- | --- |\n");
@@ -306,7 +305,7 @@ fn machine<S: Copy + PartialEq + Debug>(machine: &Machine<S>) -> (&'static str, 
     let prefix = screaming(states.name()) + "_";
     let short = |state: &S| (machine.name)(state).strip_prefix(&prefix).unwrap();
 
-    // The methods that leave the state as it is would cover the others.
+    // Without the methods that keep the state, which would clutter the diagram.
     let diagram: String = machine
         .diagram()
         .lines()

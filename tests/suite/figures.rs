@@ -1,4 +1,4 @@
-//! Figures: over random ledgers, every figure is what its records add up to.
+//! Figures: over random ledgers, every figure equals the sum of its records.
 
 mod supervision;
 
@@ -25,19 +25,19 @@ use crate::harness::{ANOTHER, Authorized, Bearer, OFFICE, Suite, reason};
 use crate::records::*;
 
 on_each_database!(
-    every_figure_is_what_its_records_add_up_to,
+    every_figure_equals_the_sum_of_its_records,
     a_year_begins_and_ends_at_local_midnight,
-    a_record_counts_while_it_is_there,
-    a_ledger_that_was_not_kept_says_so,
-    a_gathering_is_one_snapshot,
-    unknown_indicators_and_periods_are_named,
-    a_token_of_evidence_is_bound_to_its_request,
+    a_deleted_record_does_not_count,
+    figures_say_whether_the_ledger_was_kept,
+    figures_of_one_call_are_from_one_snapshot,
+    unknown_indicators_and_bad_periods_are_reported,
+    a_page_token_of_evidence_is_bound_to_its_request,
 );
 
 /// One service's statistics.
 pub type Counting = StatisticsServiceClient<Authorized>;
 
-/// Every service that counts.
+/// Every service with indicators.
 pub fn sources(suite: &Suite, token: &str) -> Vec<Counting> {
     let source = |service| Authorized::new(suite.channel(service), Bearer::of(token).unwrap());
     let counting = ROLES.iter().filter(|role| role.is_source());
@@ -74,7 +74,7 @@ async fn gather(source: &Counting, office: &str, period: Period, ids: &[&str]) -
         .figures
 }
 
-/// All the evidence of a figure, read in small pages.
+/// The evidence of a figure, read in small pages.
 async fn evidence(
     source: &Counting,
     office: &str,
@@ -119,7 +119,7 @@ fn naive(date: &Option<Date>) -> Option<NaiveDate> {
 
 // Random ledgers.
 
-/// A record to write, and how far it goes.
+/// A record to write, and its final state.
 #[derive(Debug, Clone)]
 enum Planned {
     Meeting {
@@ -175,7 +175,7 @@ enum MatterEnd {
     Closed,
 }
 
-/// Instants of fifteen months around 2022, often close to its borders.
+/// Instants of fifteen months around 2022, often close to the year's first and last moment.
 fn instants() -> impl Strategy<Value = DateTime<Utc>> {
     let local = |text: &str| -> DateTime<Utc> { text.parse().unwrap() };
     let borders = [
@@ -562,7 +562,7 @@ async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> Resu
     Ok(())
 }
 
-/// All records of an office, as its lists show them.
+/// All records of an office, read by lists.
 struct World {
     meetings: Vec<Meeting>,
     lectures: Vec<Lecture>,
@@ -634,8 +634,8 @@ impl World {
         }
     }
 
-    /// The value and the number of records of an indicator, counted as its definition is read;
-    /// `None` if it is not one that is written down here.
+    /// The value and the number of records of an indicator, counted in Rust by its definition;
+    /// `None` for indicators that are not implemented here.
     fn count(&self, id: &str, within: &dyn Fn(&Option<Date>) -> bool) -> Option<(i64, i64)> {
         fn counted<R>(records: &[R], counts: impl Fn(&R) -> bool) -> Option<(i64, i64)> {
             let n = records.iter().filter(|r| counts(r)).count() as i64;
@@ -723,7 +723,7 @@ impl World {
 const LEDGERS: usize = 8;
 const RECORDS: usize = 60;
 
-async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
+async fn every_figure_equals_the_sum_of_its_records(suite: Suite) {
     let mut runner = TestRunner::deterministic();
     let offices: Vec<String> = (0..LEDGERS)
         .map(|i| format!("offices/random-{i}"))
@@ -775,7 +775,7 @@ async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
     }))
     .await;
 
-    // Every definition was tried on something.
+    // Every definition was tested on some record.
     let mut records: BTreeMap<String, usize> = BTreeMap::new();
     for (id, behind) in counted.into_iter().flatten() {
         *records.entry(id).or_default() += behind.len();
@@ -788,9 +788,8 @@ async fn every_figure_is_what_its_records_add_up_to(suite: Suite) {
     }
 }
 
-/// Checks all of a source's figures of a period: that they are what their records add up to, and, of
-/// indicators that `defined` knows, the value and the number of records that it gives. Gives the
-/// records behind each indicator.
+/// Checks all figures of a source in a period against their evidence and, for indicators that
+/// `defined` counts, against its value and number of records. Returns the records of each indicator.
 pub async fn check(
     source: &Counting,
     office: &str,
@@ -808,7 +807,7 @@ pub async fn check(
             .collect::<Vec<_>>(),
         ids
     );
-    // The same, asked for backwards.
+    // The same in the reverse order.
     let backwards: Vec<&str> = ids.iter().rev().copied().collect();
     let mut again = gather(source, office, whole, &backwards).await;
     again.reverse();
@@ -828,7 +827,7 @@ pub async fn check(
         assert_eq!(
             names.len(),
             evidence.len(),
-            "{context}: a record stands twice"
+            "{context}: a record is listed twice"
         );
         let prefix = format!("{office}/{}/", indicator.collection);
         for e in &evidence {
@@ -876,7 +875,7 @@ pub async fn check(
         );
     }
 
-    // A period is what its two halves are, for whatever is not counted once only.
+    // A period is the sum of its two halves, except for distinct counts.
     if let Some(middle) = first.checked_add_days(Days::new(150)).filter(|m| *m < last) {
         let early = gather(source, office, period(first, middle), &[]).await;
         let late = gather(
@@ -900,7 +899,7 @@ pub async fn check(
     behind
 }
 
-/// Checks that a year is the sum of its months, for whatever is not counted once only.
+/// Checks that a year is the sum of its months, except for distinct counts.
 pub async fn check_months(source: &Counting, office: &str, year: i32) {
     let months = (1..=12).map(|month| {
         let first = NaiveDate::from_ymd_opt(year, month, 1).unwrap();
@@ -931,7 +930,7 @@ async fn of_year(sources: &[Counting], office: &str, year: i32) -> BTreeMap<Stri
 async fn a_year_begins_and_ends_at_local_midnight(suite: Suite) {
     let api = Api::of(&suite);
     let sources = sources(&suite, &suite.every_scope());
-    // In UTC, all but the last of these are the day before.
+    // In UTC, all but the last of these are on the day before.
     for (start, year) in [
         ("2021-12-31T23:30:00+08:00", 2021),
         ("2021-12-31T23:59:59.999999+08:00", 2021),
@@ -965,7 +964,7 @@ async fn a_year_begins_and_ends_at_local_midnight(suite: Suite) {
     }
 }
 
-async fn a_record_counts_while_it_is_there(suite: Suite) {
+async fn a_deleted_record_does_not_count(suite: Suite) {
     let api = Api::of(&suite);
     let sources = sources(&suite, &suite.every_scope());
     let count = async |office: &str| of_year(&sources, office, 2022).await["matters_registered"];
@@ -991,7 +990,7 @@ async fn a_record_counts_while_it_is_there(suite: Suite) {
     assert_eq!(count(OFFICE).await, 1);
 }
 
-async fn a_ledger_that_was_not_kept_says_so(suite: Suite) {
+async fn figures_say_whether_the_ledger_was_kept(suite: Suite) {
     let api = Api::of(&suite);
     let sources = sources(&suite, &suite.every_scope());
     let kept = async |office: &str, year| {
@@ -1003,7 +1002,7 @@ async fn a_ledger_that_was_not_kept_says_so(suite: Suite) {
         kept
     };
     assert_eq!(kept(OFFICE, 2022).await, BTreeSet::new());
-    // A lecture that does not count; still, lectures were recorded from then on.
+    // A lecture that no indicator counts, but from which on lectures are kept.
     let mut lectures = api.lectures.clone();
     let request = CreateLectureRequest {
         parent: OFFICE.into(),
@@ -1036,7 +1035,7 @@ async fn a_ledger_that_was_not_kept_says_so(suite: Suite) {
     assert_eq!(kept(OFFICE, 2023).await, BTreeSet::new());
 }
 
-async fn a_gathering_is_one_snapshot(suite: Suite) {
+async fn figures_of_one_call_are_from_one_snapshot(suite: Suite) {
     const ROUNDS: i64 = 60;
     let api = Api::of(&suite);
     let meetings = &sources(&suite, &suite.every_scope())[0];
@@ -1060,8 +1059,8 @@ async fn a_gathering_is_one_snapshot(suite: Suite) {
                 .name,
         );
     }
-    // Lecture and system come by turns, so at any instant there is at most one lecture more. The
-    // two are in different tables.
+    // Lectures and systems are created alternately, so at any time there is at most one lecture
+    // more. They are in different tables.
     let done = AtomicBool::new(false);
     let writer = async {
         for name in names {
@@ -1142,7 +1141,7 @@ fn fields(status: Status) -> Vec<String> {
         .collect()
 }
 
-async fn unknown_indicators_and_periods_are_named(suite: Suite) {
+async fn unknown_indicators_and_bad_periods_are_reported(suite: Suite) {
     for source in sources(&suite, &suite.every_scope()) {
         let known = indicators(&source, OFFICE).await.remove(0).id;
         let request = GatherFiguresRequest {
@@ -1193,14 +1192,14 @@ async fn unknown_indicators_and_periods_are_named(suite: Suite) {
             fields(source.clone().list_evidence(request).await.unwrap_err()),
             ["indicator"]
         );
-        // One asked for twice is answered twice.
+        // An indicator that is requested twice is returned twice.
         let twice = gather(&source, OFFICE, Period::year(2022), &[&known, &known]).await;
         assert_eq!(twice.len(), 2);
         assert_eq!(twice[0], twice[1]);
     }
 }
 
-async fn a_token_of_evidence_is_bound_to_its_request(suite: Suite) {
+async fn a_page_token_of_evidence_is_bound_to_its_request(suite: Suite) {
     let api = Api::of(&suite);
     let supervision = &sources(&suite, &suite.every_scope())[1];
     for _ in 0..5 {

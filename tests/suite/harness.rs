@@ -1,5 +1,4 @@
-//! A suite of its own for each test: in this process, on free ports, with databases that are gone
-//! afterwards.
+//! Starts a suite for each test: in this process, on free ports, with temporary databases.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,7 +24,7 @@ use tonic::transport::{Channel, Endpoint};
 pub const OFFICE: &str = "offices/demo";
 pub const ANOTHER: &str = "offices/another";
 
-/// Where a suite keeps its records.
+/// The database of a suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     Sqlite,
@@ -44,14 +43,14 @@ macro_rules! on_each_database {
     };
 }
 
-/// Starts a suite, runs a test on it, and takes it down again.
+/// Starts a suite, runs a test on it, and stops it.
 pub fn run<F: Future<Output = ()>>(store: Store, test: fn(Suite) -> F) {
     run_on(store, async |databases| {
         test(Suite::start(databases).await).await;
     });
 }
 
-/// Makes the databases of a suite, runs a test on them, and removes them again.
+/// Creates the databases of a suite, runs a test on them, and drops them.
 pub fn run_on(store: Store, test: impl AsyncFnOnce(&Databases)) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -162,7 +161,7 @@ impl Suite {
         Self::with(&databases.config, Clock::system()).await
     }
 
-    /// A suite with a clock of the test's own.
+    /// A suite with a given clock.
     pub async fn with(config: &Config, clock: Clock) -> Self {
         let roles: Vec<_> = ROLES.iter().collect();
         let running = taizhang::suite::Suite::start(config, &roles, clock)
@@ -177,7 +176,7 @@ impl Suite {
         }
     }
 
-    /// A suite that runs in another process.
+    /// A handle of a suite that runs in another process.
     pub fn elsewhere(config: &Config, addresses: BTreeMap<&'static str, SocketAddr>) -> Self {
         Self {
             config: config.clone(),
@@ -191,14 +190,14 @@ impl Suite {
         self.running.take().unwrap().stop().await.unwrap();
     }
 
-    /// A service's database, to look behind the ledger's back.
+    /// A service's database, for direct access.
     pub async fn database(&self, service: &str) -> taizhang_ledger::Database {
         taizhang::suite::connect(&self.config, role(service))
             .await
             .unwrap()
     }
 
-    /// What `taizhang audit verify` finds in a service's history.
+    /// The result of `taizhang audit verify` for a service.
     pub async fn audit(&self, service: &str) -> Report {
         let key = taizhang::key::open_or_create(&self.config.data).unwrap();
         let database = self.database(service).await;
@@ -255,12 +254,12 @@ impl Suite {
         keyring.issue(grant).unwrap()
     }
 
-    /// A token that may do everything in both offices.
+    /// A token with every scope in both offices.
     pub fn every_scope(&self) -> String {
         self.every_scope_in(&[OFFICE, ANOTHER])
     }
 
-    /// A token that may do everything in some offices.
+    /// A token with every scope in some offices.
     pub fn every_scope_in(&self, offices: &[&str]) -> String {
         let scopes = taizhang::roles::scopes();
         let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
@@ -274,21 +273,21 @@ impl Suite {
             .connect_lazy()
     }
 
-    /// The one channel that all share who ask for it here; any other has a connection of its own.
+    /// A channel that is shared by all callers of this function; [`Suite::channel`] opens a new one.
     pub fn shared_channel(&self, service: &str) -> Channel {
         let mut shared = self.shared.lock().unwrap();
         let channel = shared.entry(service.to_owned());
         channel.or_insert_with(|| self.channel(service)).clone()
     }
 
-    /// A channel that bears a token which may do everything.
+    /// A channel that sends a token with every scope.
     pub fn authorized(&self, service: &str) -> Authorized {
         let bearer = Bearer::of(&self.every_scope()).unwrap();
         InterceptedService::new(self.channel(service), bearer)
     }
 }
 
-/// The `reason` of a refusal.
+/// The `reason` of an error.
 pub fn reason(status: &Status) -> String {
     use tonic_types::StatusExt;
     status

@@ -1,4 +1,4 @@
-//! The history: what it shows, and what an audit finds.
+//! The history service and the audit.
 
 use std::process::Command;
 
@@ -12,11 +12,11 @@ use crate::harness::{OFFICE, Suite, reason};
 use crate::records::*;
 
 on_each_database!(
-    each_change_tells_who_when_and_what,
+    each_entry_has_caller_time_method_and_changes,
     a_history_is_read_in_pages,
     a_history_is_read_by_the_name_of_its_record,
-    what_was_done_behind_the_ledgers_back_is_found,
-    what_is_cut_off_with_its_record_shows_in_the_digest,
+    changes_that_bypass_the_ledger_are_found,
+    a_truncated_history_changes_the_digest,
     the_program_names_the_bad_entry,
 );
 
@@ -29,7 +29,7 @@ fn told(entry: &HistoryEntry) -> Vec<String> {
         .collect()
 }
 
-async fn each_change_tells_who_when_and_what(suite: Suite) {
+async fn each_entry_has_caller_time_method_and_changes(suite: Suite) {
     let api = Api::of(&suite);
     let create = CreateMeetingRequest {
         meeting_id: "m1".into(),
@@ -58,7 +58,7 @@ async fn each_change_tells_who_when_and_what(suite: Suite) {
         .await
         .unwrap()
         .into_inner();
-    // Another system holds it.
+    // Held by another system.
     let token = suite.token_of("township-portal", &[OFFICE], &["meetings.write"]);
     let hold = HoldMeetingRequest {
         name: name.clone(),
@@ -137,7 +137,7 @@ async fn each_change_tells_who_when_and_what(suite: Suite) {
             "{expected} is not in {first:#?}"
         );
     }
-    // Nothing of what was not given.
+    // Fields that were not set do not appear.
     assert!(
         !first
             .iter()
@@ -226,7 +226,7 @@ async fn a_history_is_read_in_pages(suite: Suite) {
     let all = api.history(&made.name).await;
     assert_eq!(all.len(), 10);
     assert_eq!(told(&all[9]), [r#"title: "第8次" → "第9次""#]);
-    // The sequence is that of the office, and so has gaps in one record's history.
+    // `seq` counts the entries of the office, so one record's history has gaps.
     assert_eq!(
         all.iter().map(|e| e.sequence).collect::<Vec<_>>(),
         [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]
@@ -255,7 +255,7 @@ async fn a_history_is_read_in_pages(suite: Suite) {
         }
         assert_eq!(paged, all);
     }
-    // A token is for one record.
+    // A page token is bound to one record.
     let request = ListHistoryRequest {
         name: made.name,
         page_size: 2,
@@ -329,7 +329,7 @@ async fn a_history_is_read_by_the_name_of_its_record(suite: Suite) {
     ] {
         refused(list(bad).await, Code::InvalidArgument, "INVALID_FIELDS");
     }
-    // Not even whether it is there is told of an office that the caller may not see.
+    // For an office outside the token, the error does not reveal whether the record exists.
     refused(
         list("offices/elsewhere/meetings/m1").await,
         Code::PermissionDenied,
@@ -369,8 +369,8 @@ async fn some_history(api: &Api, office: &str) {
     api.delete_meeting(delete).await.unwrap();
 }
 
-/// What someone with access to the database may do, and what the audit must say of it first: which
-/// entry, and which record.
+/// Statements of someone with access to the database, and the first finding of the audit: the entry
+/// and the record.
 const TAMPERED: &[(&str, &str, Option<i64>, &str)] = &[
     (
         "body",
@@ -542,7 +542,7 @@ const TAMPERED: &[(&str, &str, Option<i64>, &str)] = &[
     ),
 ];
 
-async fn what_was_done_behind_the_ledgers_back_is_found(suite: Suite) {
+async fn changes_that_bypass_the_ledger_are_found(suite: Suite) {
     let offices: Vec<String> = TAMPERED
         .iter()
         .map(|(office, ..)| format!("offices/{office}"))
@@ -588,7 +588,7 @@ async fn what_was_done_behind_the_ledgers_back_is_found(suite: Suite) {
         let first = found
             .first()
             .unwrap_or_else(|| panic!("{office}: nothing is found"));
-        // A record that disagrees with its history is found by itself and by the history.
+        // A record that disagrees with its history may give a second finding.
         let found = found
             .iter()
             .any(|f| (f.entry, f.record.as_str()) == (*entry, *record));
@@ -609,7 +609,7 @@ async fn what_was_done_behind_the_ledgers_back_is_found(suite: Suite) {
     assert_eq!(of("untouched"), Vec::<&Finding>::new());
 }
 
-async fn what_is_cut_off_with_its_record_shows_in_the_digest(suite: Suite) {
+async fn a_truncated_history_changes_the_digest(suite: Suite) {
     let api = Api::of(&suite);
     some_history(&api, "demo").await;
     let request = CreateMeetingRequest {
@@ -636,7 +636,7 @@ async fn what_is_cut_off_with_its_record_shows_in_the_digest(suite: Suite) {
         vec![],
     )
     .await;
-    // What is left is sound, so the digest that was noted elsewhere is what shows the loss.
+    // The rest is consistent, so only a digest that was noted elsewhere shows the loss.
     let Report { offices, findings } = suite.audit("meetings").await;
     assert_eq!(findings, []);
     assert_eq!((offices[0].1, noted.offices[0].1), (5, 6));

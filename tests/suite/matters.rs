@@ -1,5 +1,4 @@
-//! The rest of a matter's life: rechecks, merges, splits, its timeline, reminders, and following its
-//! changes.
+//! Matters: rechecks, merges, splits, the timeline, reminders, and `WatchMatters`.
 
 use std::time::{Duration, Instant};
 
@@ -17,17 +16,17 @@ use crate::harness::{ANOTHER, OFFICE, Store, Suite, reason, run_on};
 use crate::records::*;
 
 on_each_database!(
-    a_recheck_reopens_what_was_closed,
-    what_was_merged_is_closed_and_reopened_with_the_other,
+    a_failed_recheck_reopens_a_closed_matter,
+    a_merged_matter_is_closed_and_reopened_with_the_other_one,
     a_split_matter_is_closed_with_its_parts_and_counted_once,
-    a_timeline_tells_the_whole_life,
-    a_day_has_one_reminder_however_often_it_is_asked_for,
-    two_processes_make_one_reminder,
-    changes_are_told_in_order_and_once,
+    a_timeline_has_all_events,
+    a_day_has_one_reminder,
+    two_processes_create_one_reminder,
+    changes_are_streamed_once_and_in_order,
     a_resume_token_belongs_to_its_office,
-    writes_of_another_process_are_told,
-    a_stream_ends_in_order_before_its_deadline,
-    a_stop_is_not_held_up_by_those_who_follow,
+    writes_of_another_process_are_streamed,
+    a_stream_ends_without_error_before_its_deadline,
+    open_streams_do_not_delay_a_shutdown,
 );
 
 impl Api {
@@ -42,7 +41,7 @@ impl Api {
         made.unwrap().name
     }
 
-    /// Takes a matter from its registration, or from being worked on, to its closing.
+    /// Takes a matter from REGISTERED or IN_PROGRESS to CLOSED.
     async fn closed(&self, name: &str) {
         let mut matters = self.matters.clone();
         if self.matter(name).await.state() == MatterState::Registered {
@@ -135,7 +134,7 @@ impl Api {
     }
 }
 
-async fn a_recheck_reopens_what_was_closed(suite: Suite) {
+async fn a_failed_recheck_reopens_a_closed_matter(suite: Suite) {
     let api = Api::of(&suite);
     let name = api.registered("修渠").await;
     api.closed(&name).await;
@@ -153,13 +152,13 @@ async fn a_recheck_reopens_what_was_closed(suite: Suite) {
     assert_eq!(suite.audit("supervision").await.findings, []);
 }
 
-async fn what_was_merged_is_closed_and_reopened_with_the_other(suite: Suite) {
+async fn a_merged_matter_is_closed_and_reopened_with_the_other_one(suite: Suite) {
     let api = Api::of(&suite);
     let names = join_all((0..3).map(|_| api.registered("修渠"))).await;
     let [first, second, third] = names.as_slice() else {
         panic!("{names:?}")
     };
-    // One after the other: the first into the second, and that into the third.
+    // The first is merged into the second, and that into the third.
     assert_eq!(api.merged(first, second).await.state(), MatterState::Merged);
     api.merged(second, third).await;
     assert_eq!(api.matter(third).await.merged, [second.as_str()]);
@@ -202,11 +201,11 @@ async fn a_split_matter_is_closed_with_its_parts_and_counted_once(suite: Suite) 
     let parts = api.split(&name, 3).await;
     let numbers = join_all(parts.iter().map(|part| api.matter(part))).await;
     let numbers: Vec<_> = numbers.iter().map(|m| m.number).collect();
-    // They are the first of this year; the whole is of another.
+    // The parts are the first matters of this year; the split one is of another year.
     assert_eq!(numbers, [1, 2, 3]);
     api.registered("修路").await;
 
-    // The papers: the whole and the other one. What is worked on: the parts and the other one.
+    // Registered: the split one and the other one. Handled: the parts and the other one.
     let figures = async || {
         let mut statistics = StatisticsServiceClient::new(suite.authorized("supervision"));
         let request = GatherFiguresRequest {
@@ -227,7 +226,7 @@ async fn a_split_matter_is_closed_with_its_parts_and_counted_once(suite: Suite) 
         ]
     };
     assert_eq!(figures().await, [2, 4, 0]);
-    // One part goes into another.
+    // One part is merged into another.
     api.merged(&parts[0], &parts[1]).await;
     assert_eq!(figures().await, [2, 3, 0]);
     api.closed(&parts[1]).await;
@@ -244,7 +243,7 @@ async fn a_split_matter_is_closed_with_its_parts_and_counted_once(suite: Suite) 
     assert_eq!(suite.audit("supervision").await.findings, []);
 }
 
-async fn a_timeline_tells_the_whole_life(suite: Suite) {
+async fn a_timeline_has_all_events(suite: Suite) {
     let api = Api::of(&suite);
     let name = api.registered("修渠").await;
     let other = api.registered("清淤").await;
@@ -297,7 +296,7 @@ async fn remind(suite: &Suite, request_id: String) -> DailyReminder {
     reminders.remind_due(request).await.unwrap().into_inner()
 }
 
-async fn a_day_has_one_reminder_however_often_it_is_asked_for(suite: Suite) {
+async fn a_day_has_one_reminder(suite: Suite) {
     let api = Api::of(&suite);
     let late = api.registered("修渠").await;
     let later = Matter {
@@ -321,7 +320,7 @@ async fn a_day_has_one_reminder_however_often_it_is_asked_for(suite: Suite) {
     assert_eq!(first.total, 2);
     assert!(first.entries.iter().all(|e| e.lamp() == Lamp::Red));
     assert!(first.entries.iter().all(|e| e.working_days_left < -100));
-    // What happens later on the day does not change it.
+    // Later events of the day do not change it.
     api.closed(&late).await;
     assert_eq!(remind(&suite, String::new()).await, *first);
 
@@ -344,7 +343,7 @@ async fn a_day_has_one_reminder_however_often_it_is_asked_for(suite: Suite) {
     assert_eq!(suite.audit("supervision").await.findings, []);
 }
 
-async fn two_processes_make_one_reminder(suite: Suite) {
+async fn two_processes_create_one_reminder(suite: Suite) {
     let second = Suite::with(&suite.config, Clock::system()).await;
     let suites = [&suite, &second];
     let made = join_all((0..20).map(|i| remind(suites[i % 2], request_id()))).await;
@@ -352,14 +351,14 @@ async fn two_processes_make_one_reminder(suite: Suite) {
     second.stop().await;
 }
 
-/// One who follows the matters of an office.
+/// A stream of `WatchMatters`.
 struct Watching {
     stream: Streaming<WatchMattersResponse>,
     token: String,
 }
 
 impl Watching {
-    /// After the first message, which only tells where one stands.
+    /// Reads the first message, which has only the position.
     async fn of(stream: Streaming<WatchMattersResponse>) -> Self {
         let token = String::new();
         let mut watching = Self { stream, token };
@@ -368,7 +367,7 @@ impl Watching {
         watching
     }
 
-    /// The next message; `None` at the end, which must come in order.
+    /// The next message; `None` at the end, which must be without an error.
     async fn next(&mut self) -> Option<WatchMattersResponse> {
         let message = timeout(Duration::from_secs(20), self.stream.message()).await;
         let message = message.unwrap().unwrap();
@@ -391,7 +390,7 @@ impl Watching {
     }
 }
 
-/// What is told of matters that were only created.
+/// The changes of matters that were only created.
 fn created(titles: impl IntoIterator<Item = usize>) -> Vec<(String, String)> {
     let told = titles.into_iter();
     told.map(|i| (format!("事项{i}"), "CreateMatter".into()))
@@ -404,9 +403,9 @@ async fn create(api: &Api, titles: impl IntoIterator<Item = usize>) {
     }
 }
 
-async fn changes_are_told_in_order_and_once(suite: Suite) {
+async fn changes_are_streamed_once_and_in_order(suite: Suite) {
     let api = Api::of(&suite);
-    // More than is read at once, and of another office too.
+    // More than one page, and changes of another office.
     create(&api, 0..60).await;
     let elsewhere = CreateMatterRequest {
         parent: ANOTHER.into(),
@@ -416,14 +415,14 @@ async fn changes_are_told_in_order_and_once(suite: Suite) {
     let mut watching = api.watching("").await;
     assert_eq!(watching.told(60).await, created(0..60));
 
-    // What is written while one waits is told at once.
+    // A write wakes a waiting stream at once.
     let since = Instant::now();
     let name = api.registered("事项60").await;
     assert_eq!(watching.told(1).await, created([60]));
     let told_after = since.elapsed();
     assert!(told_after < Duration::from_millis(900), "{told_after:?}");
 
-    // Records of other kinds are passed over, and each matter of one write is told.
+    // Other kinds of record are skipped; every matter of one write is streamed.
     remind(&suite, String::new()).await;
     api.split(&name, 2).await;
     let split = |title: &str| (title.to_owned(), "SplitMatter".to_owned());
@@ -432,7 +431,7 @@ async fn changes_are_told_in_order_and_once(suite: Suite) {
         [split("分项"), split("分项"), split("事项60")]
     );
 
-    // Many write at once, some follow at once, and one begins in the middle.
+    // Concurrent writers and streams, one of which resumes in the middle.
     let token = watching.token.clone();
     let writers = join_all((0..4).map(|w| create(&api, (0..10).map(move |i| 100 * w + i + 1000))));
     let readers = join_all((0..3).map(async |i| {
@@ -462,7 +461,7 @@ async fn a_resume_token_belongs_to_its_office(suite: Suite) {
     assert_eq!(reason(&refused.unwrap_err()), "INVALID_PAGE_TOKEN");
 }
 
-async fn writes_of_another_process_are_told(suite: Suite) {
+async fn writes_of_another_process_are_streamed(suite: Suite) {
     let second = Suite::with(&suite.config, Clock::system()).await;
     let (api, other) = (Api::of(&suite), Api::of(&second));
     let mut watching = api.watching("").await;
@@ -478,7 +477,7 @@ async fn writes_of_another_process_are_told(suite: Suite) {
     second.stop().await;
 }
 
-async fn a_stream_ends_in_order_before_its_deadline(suite: Suite) {
+async fn a_stream_ends_without_error_before_its_deadline(suite: Suite) {
     let api = Api::of(&suite);
     create(&api, 0..2).await;
     let mut request = Request::new(WatchMattersRequest {
@@ -490,7 +489,7 @@ async fn a_stream_ends_in_order_before_its_deadline(suite: Suite) {
     let answer = api.matters.clone().watch_matters(request).await;
     let mut watching = Watching::of(answer.unwrap().into_inner()).await;
     watching.told(2).await;
-    // What is of no interest moves one on all the same.
+    // Changes of other kinds advance the position too.
     remind(&suite, String::new()).await;
     let before = watching.token.clone();
     let last = watching.next().await.unwrap();
@@ -502,7 +501,7 @@ async fn a_stream_ends_in_order_before_its_deadline(suite: Suite) {
     assert!(lasted > Duration::from_secs(1), "{lasted:?}");
 }
 
-async fn a_stop_is_not_held_up_by_those_who_follow(suite: Suite) {
+async fn open_streams_do_not_delay_a_shutdown(suite: Suite) {
     let api = Api::of(&suite);
     let mut watching = api.watching("").await;
     let since = Instant::now();
@@ -514,7 +513,7 @@ async fn a_stop_is_not_held_up_by_those_who_follow(suite: Suite) {
     assert!(lasted < Duration::from_secs(5), "{lasted:?}");
 }
 
-fn a_stream_goes_on_after_a_restart(store: Store) {
+fn a_stream_resumes_after_a_restart(store: Store) {
     run_on(store, async |databases| {
         let suite = Suite::start(databases).await;
         let api = Api::of(&suite);
@@ -536,11 +535,11 @@ fn a_stream_goes_on_after_a_restart(store: Store) {
 }
 
 #[test]
-fn a_stream_goes_on_after_a_restart_on_sqlite() {
-    a_stream_goes_on_after_a_restart(Store::Sqlite);
+fn a_stream_resumes_after_a_restart_on_sqlite() {
+    a_stream_resumes_after_a_restart(Store::Sqlite);
 }
 
 #[test]
-fn a_stream_goes_on_after_a_restart_on_postgres() {
-    a_stream_goes_on_after_a_restart(Store::Postgres);
+fn a_stream_resumes_after_a_restart_on_postgres() {
+    a_stream_resumes_after_a_restart(Store::Postgres);
 }

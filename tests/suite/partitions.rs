@@ -1,4 +1,4 @@
-//! Tables that are turned into partitions by office hold the same, count the same and go on.
+//! Partitioned tables have the same records and figures, and accept writes.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -15,7 +15,7 @@ use taizhang_ledger::partitions::partition;
 use crate::harness::{Authorized, Bearer, Databases, Store, Suite, role, run_on};
 use crate::{bookings, random};
 
-/// Runs a program's command over the databases of a suite; gives what it prints.
+/// Runs `taizhang migrate` with partitions on the databases of a suite; returns its output.
 fn migrate(suite: &Suite) -> Result<String, String> {
     let done = Command::new(env!("CARGO_BIN_EXE_taizhang"))
         .args(["migrate", "--partitions", "4", "--config"])
@@ -70,10 +70,10 @@ async fn figures(suite: &Suite, offices: &[&str]) -> Vec<Figure> {
 }
 
 #[test]
-fn a_ledger_goes_on_in_partitions() {
+fn a_partitioned_ledger_has_the_same_content_and_accepts_writes() {
     run_on(Store::Postgres, async |databases| {
         let suite = Suite::start(databases).await;
-        random::holds_after(&suite, async |offices| {
+        random::check_after(&suite, async |offices| {
             let before = (rows(&suite).await, figures(&suite, offices).await);
             let told = migrate(&suite).unwrap();
             if std::env::var("TAIZHANG_TEST_PARTITIONS").is_err() {
@@ -88,9 +88,9 @@ fn a_ledger_goes_on_in_partitions() {
         })
         .await;
 
-        // The constraint is the database's: it holds also behind the ledger's back.
+        // The constraint is enforced by the database, also for direct writes.
         let meetings = suite.database("meetings").await;
-        bookings::of_many_at_once_exactly_one_gets_the_slot(suite).await;
+        bookings::of_concurrent_bookings_exactly_one_gets_the_slot(suite).await;
         let sql = "SELECT string_agg(column_name, ', ') FROM information_schema.columns \
             WHERE table_name = 'bookings' AND column_name <> 'id'";
         let columns = texts(&meetings, sql.into()).await.remove(0);
@@ -105,7 +105,7 @@ fn a_ledger_goes_on_in_partitions() {
 }
 
 #[test]
-fn later_migrations_find_partitions() {
+fn later_migrations_work_on_partitioned_tables() {
     run_on(Store::Postgres, async |databases| {
         let supervision = role("supervision");
         let database = taizhang::suite::connect(&databases.config, supervision)
@@ -138,7 +138,7 @@ fn later_migrations_find_partitions() {
 }
 
 #[test]
-fn sqlite_has_no_partitions() {
+fn partitions_are_refused_on_sqlite() {
     run_on(Store::Sqlite, async |databases: &Databases| {
         let suite = Suite::start(databases).await;
         let refused = migrate(&suite).unwrap_err();

@@ -1,4 +1,4 @@
-//! A client that is not ours: Python's grpcio, with stubs that it makes from `proto/`.
+//! A client in Python: grpcio, with stubs generated from `proto/`.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,14 +7,14 @@ use taizhang::roles::ROLES;
 
 use crate::harness::{Store, Suite, run_on};
 
-/// The Python environment that `./test` makes.
+/// The Python environment that `./test` creates.
 fn python() -> String {
     std::env::var("TAIZHANG_TEST_PYTHON")
         .expect("TAIZHANG_TEST_PYTHON names no Python with grpcio: run the tests by ./test")
 }
 
 #[test]
-fn a_client_in_python_gets_from_the_first_record_to_the_summary() {
+fn a_python_client_writes_records_and_creates_the_summary() {
     let python = python();
     run_on(Store::Sqlite, async |databases| {
         let suite = Suite::start(databases).await;

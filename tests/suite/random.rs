@@ -1,13 +1,13 @@
-//! A random ledger of every service, made only from what the descriptors say: records of every kind,
-//! taken by random methods from state to state. What holds of every ledger must hold of it.
+//! Random ledgers of every service, generated from the descriptors: records of every kind, which
+//! random methods take from state to state. Checks the invariants that hold for any ledger.
 //!
 //! `TAIZHANG_TEST_SEED` repeats a run.
 
-pub mod kept;
+mod coverage;
+mod idempotency;
 mod lists;
 mod office;
-mod once;
-mod seen;
+pub mod record_methods;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -24,40 +24,40 @@ use tonic::Status;
 use tonic::service::interceptor::InterceptedService;
 
 use crate::harness::{Bearer, Suite};
-use crate::walk::{self, Walked};
-use kept::Kept;
+use crate::served_methods::{self, ServedMethod};
+use coverage::Coverage;
 use office::Office;
-use seen::Seen;
+use record_methods::RecordMethods;
 
-on_each_database!(what_holds_of_every_ledger_holds_of_a_random_one);
+on_each_database!(a_random_ledger_keeps_all_invariants);
 
-/// How many offices are walked, side by side.
+/// The number of offices that are filled concurrently.
 const OFFICES: usize = 2;
 
-/// Methods that no random ledger brings to success, and why.
+/// Methods that never succeed on a random ledger, and why.
 const NEVER: &[(&str, &str)] = &[];
 
-fn is_excused(at: &Walked) -> bool {
+fn is_excused(at: &ServedMethod) -> bool {
     NEVER
         .iter()
         .any(|(method, _)| *method == at.method.full_name())
 }
 
-/// The ledgers of some offices, and who writes them.
+/// The state that all offices share.
 struct Ledgers<'a> {
     suite: &'a Suite,
     token: String,
-    kept: Vec<Kept>,
+    kinds: Vec<RecordMethods>,
     databases: BTreeMap<&'static str, Database>,
-    seen: Mutex<Seen>,
+    coverage: Mutex<Coverage>,
 }
 
-async fn what_holds_of_every_ledger_holds_of_a_random_one(suite: Suite) {
-    holds_after(&suite, async |_| {}).await;
+async fn a_random_ledger_keeps_all_invariants(suite: Suite) {
+    check_after(&suite, async |_| {}).await;
 }
 
-/// Writes random ledgers, does something to them, and looks whether they hold what they must.
-pub async fn holds_after(suite: &Suite, change: impl AsyncFnOnce(&[&str])) {
+/// Writes random ledgers, applies `change`, and checks the invariants.
+pub async fn check_after(suite: &Suite, change: impl AsyncFnOnce(&[&str])) {
     let seed = std::env::var("TAIZHANG_TEST_SEED").map(|seed| seed.parse().unwrap());
     let seed: u64 = seed.unwrap_or_else(|_| rand::random_range(0..1_000_000));
     println!("TAIZHANG_TEST_SEED={seed}");
@@ -72,31 +72,34 @@ pub async fn holds_after(suite: &Suite, change: impl AsyncFnOnce(&[&str])) {
     let ledgers = Ledgers {
         suite,
         token: suite.every_scope_in(&names),
-        kept: Kept::all(),
+        kinds: RecordMethods::all(),
         databases,
-        seen: Mutex::default(),
+        coverage: Mutex::default(),
     };
     let mut offices: Vec<Office<'_>> = (seed..)
         .zip(&offices)
         .map(|(seed, name)| Office::of(&ledgers, name.clone(), seed))
         .collect();
-    join_all(offices.iter_mut().map(Office::walk)).await;
+    join_all(offices.iter_mut().map(Office::fill)).await;
     change(&names).await;
-    join_all(offices.iter().map(Office::retries)).await;
-    join_all(offices.iter().map(Office::figures)).await;
-    ledgers.seen().assert_went_far(&ledgers.kept);
+    join_all(offices.iter().map(Office::check_retries)).await;
+    join_all(offices.iter().map(Office::check_figures)).await;
+    ledgers.coverage().assert_complete(&ledgers.kinds);
     let lists = offices.iter_mut().enumerate();
-    let lists = lists.map(|(i, office)| office.lists(i));
+    let lists = lists.map(|(i, office)| office.check_lists(i));
     let came: usize = join_all(lists).await.into_iter().sum();
-    assert!(came > 20, "only {came} records came while lists were read");
+    assert!(
+        came > 20,
+        "only {came} records were created while lists were read"
+    );
     for role in ROLES {
         let report = suite.audit(role.name).await;
         assert_eq!(report.findings, [], "{}", role.name);
     }
 }
 
-/// Writes a random ledger into one office, in so many rounds.
-pub async fn written(suite: &Suite, office: &str, rounds: usize) {
+/// Writes random records into one office, in so many rounds.
+pub async fn write_records(suite: &Suite, office: &str, rounds: usize) {
     let mut databases = BTreeMap::new();
     for role in ROLES {
         databases.insert(role.name, suite.database(role.name).await);
@@ -104,9 +107,9 @@ pub async fn written(suite: &Suite, office: &str, rounds: usize) {
     let ledgers = Ledgers {
         suite,
         token: suite.every_scope_in(&[office]),
-        kept: Kept::all(),
+        kinds: RecordMethods::all(),
         databases,
-        seen: Mutex::default(),
+        coverage: Mutex::default(),
     };
     let seed = rand::random_range(0..1_000_000);
     println!("seed {seed}");
@@ -117,25 +120,30 @@ pub async fn written(suite: &Suite, office: &str, rounds: usize) {
 }
 
 impl Ledgers<'_> {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap()
+    fn coverage(&self) -> MutexGuard<'_, Coverage> {
+        self.coverage.lock().unwrap()
     }
 
-    /// Whether a method that writes a kind of record has not succeeded a few times.
-    fn lacks(&self, kept: &Kept) -> bool {
-        let seen = self.seen();
-        kept.writing()
-            .any(|at| !is_excused(at) && seen.successes(at) < 3)
+    /// Whether some method that writes a kind of record has succeeded fewer than three times.
+    fn lacks(&self, methods: &RecordMethods) -> bool {
+        let coverage = self.coverage();
+        methods
+            .writing()
+            .any(|at| !is_excused(at) && coverage.successes(at) < 3)
     }
 
-    async fn ask(&self, at: &Walked, request: DynamicMessage) -> Result<DynamicMessage, Status> {
+    async fn ask(
+        &self,
+        at: &ServedMethod,
+        request: DynamicMessage,
+    ) -> Result<DynamicMessage, Status> {
         at.call_with(self.suite, &self.token, request).await
     }
 
-    /// The same as the only call of a batch, if a batch can call it.
+    /// Makes a call as the only one of a batch, if a batch can call it.
     async fn ask_in_a_batch(
         &self,
-        at: &Walked,
+        at: &ServedMethod,
         office: &str,
         request: &DynamicMessage,
     ) -> Result<DynamicMessage, Status> {
@@ -164,7 +172,7 @@ impl Ledgers<'_> {
                 let bytes = answer.value.as_slice();
                 Ok(DynamicMessage::decode(at.method.output(), bytes).unwrap())
             }
-            Err(status) => match walk::violations(&status).as_slice() {
+            Err(status) => match served_methods::violations(&status).as_slice() {
                 [bad] if bad.field == "calls[0].method" => self.ask(at, request.clone()).await,
                 _ => Err(status),
             },

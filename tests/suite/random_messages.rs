@@ -1,5 +1,5 @@
-//! Random messages, well-formed as far as the descriptors tell; what they don't tell is learnt from
-//! the refusals.
+//! Random messages that follow the rules in the descriptors. Fields that are refused by other rules
+//! are generated anew, using the text of the refusal.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use taizhang_contracts::date::{instant, local_day, timestamp};
 use taizhang_ledger::Clock;
 use tonic_types::FieldViolation;
 
-use crate::walk::{pattern, rule};
+use crate::served_methods::{pattern, rule};
 
 /// The office's time zone.
 const ZONE: chrono_tz::Tz = chrono_tz::Asia::Shanghai;
 
-/// Fields that every resource or every request has, and the walk sets itself.
+/// Fields that every resource or request has and the callers set.
 const COMMON: &[&str] = &[
     "name",
     "etag",
@@ -31,7 +31,7 @@ const COMMON: &[&str] = &[
     "update_mask",
 ];
 
-/// Few enough that they repeat.
+/// A few texts, so that they repeat.
 const TEXTS: &[&str] = &[
     "县水利局",
     "县发改局",
@@ -43,22 +43,22 @@ const TEXTS: &[&str] = &[
     "修渠",
 ];
 
-/// The names of records that others can refer to, by their collections.
+/// The names of existing records, by collection, for references.
 pub type Names = BTreeMap<String, Vec<String>>;
 
-/// Draws messages.
-pub struct Draw<'a> {
+/// Generates messages.
+pub struct MessageGenerator<'a> {
     pub rng: &'a mut StdRng,
     pub names: &'a Names,
-    /// How often a field is given that may be left out.
+    /// The probability that an optional field is set.
     pub density: f64,
-    /// Days and times go on from here: what comes first in a message is earlier.
+    /// The last day or time generated; those of later fields are later.
     pub at: DateTime<Utc>,
-    /// A day is at most so many days after the one before it.
+    /// The most days from one generated day to the next.
     pub stride: i64,
 }
 
-impl Draw<'_> {
+impl MessageGenerator<'_> {
     pub fn message(&mut self, of: &MessageDescriptor) -> DynamicMessage {
         let mut message = DynamicMessage::new(of.clone());
         let alternatives = of.oneofs().filter(|o| !o.is_synthetic());
@@ -70,7 +70,7 @@ impl Draw<'_> {
             !alternative && (rule(f).required || self.rng.random_bool(self.density))
         }));
         chosen.sort_by_key(FieldDescriptor::number);
-        for field in chosen.into_iter().filter(is_drawn) {
+        for field in chosen.into_iter().filter(is_generated) {
             if let Some(value) = self.value(&field) {
                 message.set_field(&field, value);
             }
@@ -114,7 +114,7 @@ impl Draw<'_> {
         Some(value)
     }
 
-    /// The name of a record that there is; `None` if there is none.
+    /// The name of an existing record; `None` if there is none.
     fn reference(&mut self, collection: &str) -> Option<String> {
         self.names.get(collection)?.choose(self.rng).cloned()
     }
@@ -143,16 +143,18 @@ impl Draw<'_> {
         message
     }
 
-    /// Draws a field again that was refused: another value, or none. A day goes on from the one that
-    /// the refusal tells; else it may have been too early or too late.
-    pub fn amend(&mut self, request: &mut DynamicMessage, refused: &FieldViolation) {
+    /// Generates a refused field anew or clears it. A day follows the one in the refusal's text, if
+    /// there is one.
+    pub fn redraw(&mut self, request: &mut DynamicMessage, refused: &FieldViolation) {
         let Some((message, field)) = locate(request, &refused.field) else {
             return;
         };
-        if !is_drawn(&field) {
+        if !is_generated(&field) {
             return;
         }
-        if let Some(name) = wanted(&refused.description).and_then(|c| self.reference(c)) {
+        if let Some(name) =
+            expected_collection(&refused.description).and_then(|c| self.reference(c))
+        {
             message.set_field(&field, Value::String(name));
             return;
         }
@@ -163,8 +165,8 @@ impl Draw<'_> {
             message.clear_field(&field);
             return;
         }
-        if let Some(told) = told_day(&refused.description) {
-            self.at = told;
+        if let Some(day) = mentioned_day(&refused.description) {
+            self.at = day;
         } else if let Some(Value::Message(before)) = &before {
             let days = TimeDelta::days(self.rng.random_range(-30..=60));
             let from = instants(before).last().copied();
@@ -181,24 +183,24 @@ impl Draw<'_> {
     }
 }
 
-/// Whether a field is one that is drawn.
-fn is_drawn(field: &FieldDescriptor) -> bool {
+/// Whether a field is generated.
+fn is_generated(field: &FieldDescriptor) -> bool {
     let parent = field.parent_message();
     let request = parent.get_field_by_name("validate_only").is_some();
     let whole = request || pattern(parent).is_some();
-    // The id that a new record is to have is its resource's name with `_id`.
+    // The caller's id of a new record, such as `meeting_id`.
     let id = request && field.name().ends_with("_id");
     !(rule(field).output_only || id || whole && COMMON.contains(&field.name()))
 }
 
-/// The collection that a refusal says a name must be of.
-fn wanted(description: &str) -> Option<&str> {
+/// The collection that a refusal expects a name of.
+fn expected_collection(description: &str) -> Option<&str> {
     let (_, rest) = description.split_once("offices/{office}/")?;
     rest.split_once('/').map(|(collection, _)| collection)
 }
 
-/// The first day that a text tells, such as `2022-01-31`.
-fn told_day(text: &str) -> Option<DateTime<Utc>> {
+/// The first day in a text, such as `2022-01-31`.
+fn mentioned_day(text: &str) -> Option<DateTime<Utc>> {
     let days = text
         .char_indices()
         .filter_map(|(at, _)| text.get(at..at + 10));
@@ -234,15 +236,15 @@ fn locate<'m>(
     }
 }
 
-/// All days and times that a message holds, in order, apart from those that every record has.
+/// All days and times in a message, in order, except the common fields.
 pub fn instants(message: &DynamicMessage) -> Vec<DateTime<Utc>> {
     let mut found = Vec::new();
-    gather(message, &mut found);
+    collect_instants(message, &mut found);
     found.sort();
     found
 }
 
-fn gather(message: &DynamicMessage, found: &mut Vec<DateTime<Utc>>) {
+fn collect_instants(message: &DynamicMessage, found: &mut Vec<DateTime<Utc>>) {
     match message.descriptor().full_name() {
         "taizhang.common.v1.Date" => {
             let day = message.transcode_to::<Date>().ok().and_then(|d| d.naive());
@@ -257,12 +259,12 @@ fn gather(message: &DynamicMessage, found: &mut Vec<DateTime<Utc>>) {
                     continue;
                 }
                 match value {
-                    Value::Message(inner) => gather(inner, found),
+                    Value::Message(inner) => collect_instants(inner, found),
                     Value::List(entries) => {
                         entries
                             .iter()
                             .filter_map(Value::as_message)
-                            .for_each(|m| gather(m, found));
+                            .for_each(|m| collect_instants(m, found));
                     }
                     _ => {}
                 }

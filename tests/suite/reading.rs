@@ -1,4 +1,4 @@
-//! Reading: pages, orders, filters.
+//! Lists: pages, orders, filters.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -14,16 +14,16 @@ use crate::records::*;
 
 on_each_database!(
     every_order_is_total_and_pages_follow_it,
-    pages_survive_inserts_and_deletes,
+    pages_are_stable_under_inserts_and_deletes,
     a_token_is_bound_to_its_request,
     page_sizes_follow_aip_158,
     a_page_of_large_records_is_short,
-    filters_find_what_they_say,
+    filters_match_the_right_meetings,
     filters_over_matters,
-    a_wrong_filter_or_order_is_named,
+    an_invalid_filter_or_order_is_reported,
 );
 
-/// Orders over every kind of field, ascending and descending, with values that are alike or absent.
+/// Orders over every type of field, ascending and descending, with equal and absent values.
 const ORDERS: &[&str] = &[
     "",
     "id",
@@ -48,7 +48,7 @@ fn of(day: Option<Date>) -> Day {
     day.map(|d| (d.year, d.month, d.day))
 }
 
-/// How two facilities stand in an order; what is absent comes before what is there.
+/// Compares two facilities in an order; absent values come first.
 fn compare(order: &str, a: &Facility, b: &Facility) -> Ordering {
     let time = |t: Option<prost_types::Timestamp>| t.map(|t| (t.seconds, t.nanos));
     let by = |path: &str| match path {
@@ -74,7 +74,7 @@ fn compare(order: &str, a: &Facility, b: &Facility) -> Ordering {
         .unwrap_or_else(|| by("id"))
 }
 
-/// A facility out of a small world, so that values repeat; most days are absent.
+/// A facility whose values repeat and whose days are mostly absent.
 fn varied(i: i32) -> Facility {
     let kind = [
         FacilityKind::Room,
@@ -186,7 +186,7 @@ async fn every_order_is_total_and_pages_follow_it(suite: Suite) {
     }
 }
 
-/// Checks a listing that ran while others wrote: in order, none twice, and none of `present` missed.
+/// Checks a list read during concurrent writes: in order, none twice, and none of `present` missing.
 fn whole(order: &str, listed: &[Facility], present: &[Facility]) {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     for facility in listed {
@@ -210,7 +210,7 @@ fn whole(order: &str, listed: &[Facility], present: &[Facility]) {
     }
 }
 
-async fn pages_survive_inserts_and_deletes(suite: Suite) {
+async fn pages_are_stable_under_inserts_and_deletes(suite: Suite) {
     let api = Api::of(&suite);
     let mut present = Vec::new();
     for i in 0..24 {
@@ -224,7 +224,7 @@ async fn pages_survive_inserts_and_deletes(suite: Suite) {
         let mut listed = Vec::new();
         loop {
             let (records, token) = page(&api, &request).await;
-            // The record that the token points at goes, unless it must stay.
+            // Deletes the record that the token points at, unless it must stay.
             if let Some(last) = records.last().filter(|r| passing.contains(&r.name)) {
                 remove(&api, &last.name).await;
                 passing.retain(|name| *name != last.name);
@@ -235,7 +235,7 @@ async fn pages_survive_inserts_and_deletes(suite: Suite) {
                 break;
             }
             request.page_token = token;
-            // New ones come before and behind the position, in every order.
+            // New records before and after the position, in every order.
             passing.push(add(&api, "", varied(n)).await.name);
             if passing.len() > 12 {
                 remove(&api, &passing.remove(0)).await;
@@ -334,7 +334,7 @@ async fn a_token_is_bound_to_its_request(suite: Suite) {
                 .unwrap_err(),
         );
     }
-    // Nor is it good for another collection.
+    // Nor is it valid for another collection.
     let request = ListMeetingsRequest {
         parent: OFFICE.into(),
         page_token: token,
@@ -351,7 +351,7 @@ async fn a_token_is_bound_to_its_request(suite: Suite) {
 
 async fn page_sizes_follow_aip_158(suite: Suite) {
     let api = Api::of(&suite);
-    // Some thousand meetings by three calls.
+    // More than a thousand meetings by three calls.
     let series = MeetingSeries {
         title: "例会".into(),
         kind: MeetingKind::OfficeDirectors.into(),
@@ -473,7 +473,7 @@ async fn a_page_of_large_records_is_short(suite: Suite) {
     assert!(pages > 1);
 }
 
-async fn filters_find_what_they_say(suite: Suite) {
+async fn filters_match_the_right_meetings(suite: Suite) {
     let api = Api::of(&suite);
     let kinds = [MeetingKind::OnSite, MeetingKind::Video, MeetingKind::Other];
     for (i, (title, start)) in [
@@ -522,7 +522,7 @@ async fn filters_find_what_they_say(suite: Suite) {
         ("state = PLANNED", "0123"),
         ("state = HELD OR kind = OTHER", "2"),
         ("kind:*", "0123"),
-        // Texts: contained, equal, with wildcards, in the order of their characters' codes.
+        // Texts: substring, equality, wildcards, order by code point.
         ("title:水库", "0"),
         ("title:flood", "2"),
         ("title:Flood", "1"),
@@ -546,7 +546,7 @@ async fn filters_find_what_they_say(suite: Suite) {
         ("video = false", "02"),
         ("NOT video = true", "02"),
         ("organised_by_office != false", "0123"),
-        // Instants; what has none equals nothing.
+        // Instants; an absent one equals nothing.
         (r#"start_time < "2022-01-01T00:00:00+08:00""#, "0"),
         (r#"start_time >= "2022-01-01T00:00:00+08:00""#, "12"),
         (r#"start_time = "2021-12-31T15:30:00Z""#, "0"),
@@ -554,7 +554,7 @@ async fn filters_find_what_they_say(suite: Suite) {
         (r#"start_time = "2021-12-31T16:10:00.5Z""#, "1"),
         (r#"start_time > "2021-12-31T16:10:00Z""#, "12"),
         (r#"start_time > "2021-12-31T16:10:00.50Z""#, "2"),
-        // What is finer than a microsecond is not told apart.
+        // Digits beyond microseconds are ignored.
         (r#"start_time = "2022-06-01T01:00:00.123456789Z""#, "2"),
         (r#"start_time = "2022-06-01T01:00:00.123456Z""#, "2"),
         (r#"start_time > "2022-06-01T01:00:00.123456Z""#, ""),
@@ -576,7 +576,7 @@ async fn filters_find_what_they_say(suite: Suite) {
         ("held_on != 2022-01-01", "0123"),
         ("NOT held_on >= 2022-01-01", "0123"),
         ("NOT held_on:*", "0123"),
-        // What every record has.
+        // Common fields.
         ("id = m1", "1"),
         ("id > m1", "23"),
         ("delete_time:*", "3"),
@@ -606,7 +606,7 @@ async fn filters_find_what_they_say(suite: Suite) {
         assert_eq!(ids, expected, "{filter}");
     }
 
-    // A filter goes with pages and an order.
+    // A filter combined with pages and an order.
     let mut request = ListMeetingsRequest {
         parent: OFFICE.into(),
         filter: "NOT kind = VIDEO".into(),
@@ -666,7 +666,7 @@ async fn filters_over_matters(suite: Suite) {
         };
         api.create_matter(new_matter(made)).await.unwrap();
     }
-    // By the day of registration, which tells the three apart.
+    // Identified by the day of registration.
     for (filter, expected) in [
         ("source.kind = INSTRUCTION", "31 1"),
         (
@@ -712,7 +712,7 @@ async fn filters_over_matters(suite: Suite) {
     }
 }
 
-async fn a_wrong_filter_or_order_is_named(suite: Suite) {
+async fn an_invalid_filter_or_order_is_reported(suite: Suite) {
     let api = Api::of(&suite);
     let deep = format!("{}video = true{}", "(".repeat(30), ")".repeat(30));
     let long = vec!["video = true"; 150].join(" AND ");

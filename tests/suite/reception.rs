@@ -1,4 +1,4 @@
-//! Receptions, from the letter to the file.
+//! Receptions, from the letter to the archive.
 
 use prost_types::FieldMask;
 use taizhang_contracts::common::Period;
@@ -13,13 +13,13 @@ use tonic_types::StatusExt;
 
 use crate::harness::{Authorized, OFFICE, Suite, reason};
 use crate::records::{at, day};
-use crate::walk::bad_fields;
+use crate::served_methods::bad_fields;
 
 on_each_database!(
-    a_reception_from_the_proposal_to_the_file,
-    what_a_day_forbids_another_allowed,
-    an_office_lets_a_rule_refuse,
-    the_budget_and_the_letter_are_looked_up_among_the_others,
+    a_reception_from_the_proposal_to_the_archive,
+    the_rules_are_those_of_the_day_of_arrival,
+    an_office_enforces_a_rule,
+    the_budget_and_the_letter_depend_on_other_receptions,
     clashes_name_both_receptions,
     settings_are_checked,
     a_support_assignment_has_its_days,
@@ -80,7 +80,7 @@ impl Receptions {
     }
 }
 
-/// The rules that refuse.
+/// The rules in an error.
 fn rules(status: &Status) -> Vec<(String, String)> {
     assert_eq!(
         (status.code(), reason(status)),
@@ -103,7 +103,7 @@ fn letter(number: &str) -> Letter {
     }
 }
 
-/// A delegation of one, on a letter, for a day.
+/// A reception of one guest on a letter, for one day.
 fn reception(number: &str, on: &str) -> Reception {
     Reception {
         title: "省水利厅调研组".into(),
@@ -131,7 +131,7 @@ fn reception(number: &str, on: &str) -> Reception {
     }
 }
 
-/// An activity of one hour; the hour is that of Greenwich.
+/// An activity of one hour; the start is in UTC.
 fn item(on: &str, hour: &str, place: &str, host_leader: &str) -> ItineraryItem {
     ItineraryItem {
         start_time: at(&format!("{on}T{hour}:00:00Z")),
@@ -172,7 +172,7 @@ async fn configure(suite: &Suite, settings: ReceptionSettings) -> Result<(), Sta
     api.update_reception_settings(request).await.map(|_| ())
 }
 
-async fn a_reception_from_the_proposal_to_the_file(suite: Suite) {
+async fn a_reception_from_the_proposal_to_the_archive(suite: Suite) {
     let api = Receptions::of(&suite);
     let planned = Reception {
         letter: None,
@@ -210,7 +210,7 @@ async fn a_reception_from_the_proposal_to_the_file(suite: Suite) {
         expected.map(|(rule, severity, field)| (rule.to_owned(), severity, field.to_owned()))
     );
 
-    // Every rule is named at once: no letter, approved by the applicant, and too late.
+    // All rules are reported at once: no letter, approved by the applicant, and too late.
     let refused = call!(api.approve_reception(ApproveReceptionRequest {
         name: name,
         approver: "丁".into(),
@@ -249,7 +249,7 @@ async fn a_reception_from_the_proposal_to_the_file(suite: Suite) {
     }));
     assert_eq!(ended.unwrap().state(), ReceptionState::Listing);
 
-    // The list is not complete, and not over.
+    // The list is incomplete, and the reception has not ended.
     let sign = async |date: &str| {
         call!(api.sign_reception_list(SignReceptionListRequest {
             name: name,
@@ -323,7 +323,7 @@ async fn a_reception_from_the_proposal_to_the_file(suite: Suite) {
     assert!(suite.audit("reception").await.findings.is_empty());
 }
 
-async fn what_a_day_forbids_another_allowed(suite: Suite) {
+async fn the_rules_are_those_of_the_day_of_arrival(suite: Suite) {
     let api = Receptions::of(&suite);
     let with_wine = |on: &str| Reception {
         meals: vec![Meal {
@@ -356,7 +356,7 @@ async fn what_a_day_forbids_another_allowed(suite: Suite) {
     assert!(violation.description.contains("厉行节约反对浪费条例"));
 }
 
-async fn an_office_lets_a_rule_refuse(suite: Suite) {
+async fn an_office_enforces_a_rule(suite: Suite) {
     let api = Receptions::of(&suite);
     let with_gift = |on: &str| Reception {
         gifts: vec![Gift {
@@ -381,7 +381,7 @@ async fn an_office_lets_a_rule_refuse(suite: Suite) {
     let second = api.create(with_gift("2025-11-10")).await;
     let refused = api.approve(&second.name, "2025-11-09").await.unwrap_err();
     assert_eq!(rules(&refused)[0].0, "NO_GIFTS");
-    // The first one arrived before the office enforced it.
+    // The first reception arrived before the rule was enforced.
     let begun = call!(api.begin_reception(BeginReceptionRequest {
         name: first.name,
         begun_on: Some(day("2025-10-10"))
@@ -389,7 +389,7 @@ async fn an_office_lets_a_rule_refuse(suite: Suite) {
     begun.unwrap();
 }
 
-async fn the_budget_and_the_letter_are_looked_up_among_the_others(suite: Suite) {
+async fn the_budget_and_the_letter_depend_on_other_receptions(suite: Suite) {
     let api = Receptions::of(&suite);
     let budget = YearlyBudget {
         year: 2025,
@@ -414,7 +414,7 @@ async fn the_budget_and_the_letter_are_looked_up_among_the_others(suite: Suite) 
         ids(&third.name).await,
         ["ONE_LETTER_ONE_RECEPTION", "YEAR_BUDGET"]
     );
-    // Neither another year's, nor business, nor what was called off is added up.
+    // Receptions of another year, of business and cancelled ones are not added up.
     let other_year = api.create(reception("3", "2024-11-12")).await;
     assert_eq!(ids(&other_year.name).await, Vec::<String>::new());
     let cancelled = call!(api.cancel_reception(CancelReceptionRequest {

@@ -1,4 +1,4 @@
-//! Records to write, and clients to write them with.
+//! Sample records, and clients to write them.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// With a token that may do everything.
+    /// With a token of every scope.
     pub fn of(suite: &Suite) -> Self {
         Self::with(suite, &suite.every_scope())
     }
@@ -124,7 +124,7 @@ impl Api {
     }
 }
 
-/// A meeting with what is required.
+/// A meeting with the required fields.
 pub fn meeting(title: &str) -> Meeting {
     Meeting {
         title: title.into(),
@@ -136,7 +136,7 @@ pub fn meeting(title: &str) -> Meeting {
     }
 }
 
-/// A meeting that can be convened and held: in the past, with someone who comes.
+/// A meeting that can be convened and held: in the past, with a participant.
 pub fn past_meeting(title: &str, start: &str) -> Meeting {
     let start: DateTime<Utc> = start.parse().unwrap();
     let participant = Participant {
@@ -277,7 +277,7 @@ pub fn day(text: &str) -> Date {
     text.parse::<chrono::NaiveDate>().unwrap().into()
 }
 
-/// An instant of RFC 3339.
+/// An RFC 3339 instant.
 pub fn at(text: &str) -> Option<Timestamp> {
     Some(timestamp(text.parse().unwrap()))
 }
@@ -287,7 +287,7 @@ pub fn request_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// Whether the caller is told that the call changed nothing and may be made again.
+/// Whether an error says that the call changed nothing and can be retried.
 pub fn may_retry(status: &Status) -> bool {
     let told = status
         .get_details_retry_info()
@@ -295,7 +295,7 @@ pub fn may_retry(status: &Status) -> bool {
     status.code() == Code::Aborted && told
 }
 
-/// Makes a call until it is not told to make it again.
+/// Retries a call while its error says so.
 pub async fn insist<T, F>(call: impl Fn() -> F) -> Result<T, Status>
 where
     F: Future<Output = Result<T, Status>>,
@@ -316,7 +316,7 @@ where
     insist(|| async { Ok(call().await?.into_inner()) }).await
 }
 
-/// Runs a statement behind the ledger's back; gives the number of rows that it changed.
+/// Runs a statement directly on the database; returns the number of changed rows.
 pub async fn execute(database: &Database, sql: &str, values: Vec<Value>) -> u64 {
     let statement = Statement::from_sql_and_values(database.backend(), sql, values);
     database

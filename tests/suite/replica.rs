@@ -1,4 +1,4 @@
-//! Lists and figures come from a standby, as long as it is near; everything else from the database.
+//! Lists and figures are read from a standby while its lag is small; everything else from the primary.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use taizhang_ledger::Clock;
 use crate::harness::{Databases, OFFICE, Suite};
 use crate::records::*;
 
-/// A PostgreSQL of our own; stopped when dropped.
+/// A PostgreSQL server of this test; stopped when dropped.
 struct Server {
     folder: tempfile::TempDir,
     port: u16,
@@ -145,7 +145,7 @@ fn bin() -> PathBuf {
     newest.unwrap().join("bin")
 }
 
-/// Tries until something is so.
+/// Waits until a condition is true.
 async fn until(what: &str, mut so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !so().await {
@@ -188,7 +188,7 @@ async fn behind(suite: &Suite) -> usize {
 }
 
 #[test]
-fn what_may_be_late_is_read_from_a_replica_that_is_near() {
+fn late_reads_use_a_replica_with_small_lag() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(lists_and_figures_come_from_the_replica());
 }
@@ -221,19 +221,19 @@ async fn lists_and_figures_come_from_the_replica() {
         made.name
     };
     write(1).await;
-    until("the replica keeps step", async || listed(&api).await == 1).await;
-    until("it is asked", async || {
+    until("the replica is in sync", async || listed(&api).await == 1).await;
+    until("the replica is read", async || {
         let taken = instant(&gathered(&suite).await.snapshot_time.unwrap()).unwrap();
         taken < Clock::system().now() - TimeDelta::milliseconds(20)
     })
     .await;
 
-    // It stands still: lists, evidence and figures lag, and say so; what has a name does not.
+    // The replay is paused: lists, evidence and figures lag and say so; reads by name do not.
     let stopped = Clock::system().now();
     standby
         .ask("SELECT pg_wal_replay_pause() IS NOT NULL")
         .await;
-    until("it stands still", async || {
+    until("the replay is paused", async || {
         standby
             .ask("SELECT pg_get_wal_replay_pause_state() = 'paused'")
             .await
@@ -248,8 +248,8 @@ async fn lists_and_figures_come_from_the_replica() {
     assert_eq!(api.get_meeting(&second).await.unwrap().title, "例会2");
     assert_eq!(api.history(&second).await.len(), 3);
 
-    // Too far behind, it is not asked any more.
-    until("the database answers for it", async || {
+    // Too far behind, it is not read any more.
+    until("late reads go to the primary", async || {
         listed(&api).await == 2
     })
     .await;
@@ -259,18 +259,18 @@ async fn lists_and_figures_come_from_the_replica() {
     let waited = Clock::system().now() - stopped;
     assert!(waited > TimeDelta::seconds(8), "{waited}");
 
-    // It goes on, and is asked again.
+    // The replay is resumed, and it is read again.
     standby
         .ask("SELECT pg_wal_replay_resume() IS NOT NULL")
         .await;
-    until("it is asked again", async || {
+    until("the replica is read again", async || {
         let taken = instant(&gathered(&suite).await.snapshot_time.unwrap()).unwrap();
         taken < Clock::system().now() - TimeDelta::milliseconds(20)
     })
     .await;
     assert_eq!((listed(&api).await, behind(&suite).await), (2, 2));
 
-    // Without it all is read from the database.
+    // Without it everything is read from the primary.
     standby.stop();
     write(3).await;
     assert_eq!((listed(&api).await, behind(&suite).await), (3, 3));
@@ -280,7 +280,7 @@ async fn lists_and_figures_come_from_the_replica() {
     }
     suite.stop().await;
 
-    // A service starts without it, too, but not with a wrong one.
+    // A service starts without its replica too, but not with a wrong one.
     let suite = Suite::start(&databases).await;
     assert_eq!(listed(&Api::of(&suite)).await, 3);
     suite.stop().await;

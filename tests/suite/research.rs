@@ -1,5 +1,4 @@
-//! Research and information: what holds between topics and their reports, the numbers of bulletins,
-//! and what is behind its plan.
+//! Research and information: topics with their reports, numbers of bulletins, and reviews.
 
 use std::collections::BTreeMap;
 
@@ -18,16 +17,16 @@ use taizhang_contracts::statistics::statistics_service_client::StatisticsService
 use tonic::{Code, Status};
 
 use crate::harness::{Authorized, OFFICE, Suite, reason};
-use crate::walk::bad_fields;
+use crate::served_methods::bad_fields;
 
 on_each_database!(
     a_topic_goes_from_the_proposal_to_the_conclusion_with_its_report,
-    a_topic_that_is_not_under_way_takes_no_report,
+    a_report_of_a_topic_that_is_not_under_way_is_not_finished,
     numbers_of_bulletins_have_no_gaps,
-    what_a_bulletin_takes_in_must_be_there,
-    a_report_leads_to_nothing_of_another_office,
-    a_review_tells_what_is_behind_its_plan,
-    figures_go_by_the_day_of_what_they_tell,
+    items_of_a_bulletin_must_exist,
+    a_conversion_to_a_record_of_another_office_is_refused,
+    a_review_lists_topics_that_are_behind,
+    figures_use_the_day_of_the_event_that_they_count,
 );
 
 /// Clients of the service.
@@ -55,7 +54,7 @@ impl Api {
         }
     }
 
-    /// A topic that is planned for a month of 2022.
+    /// Creates a topic that is planned for a month of 2022.
     async fn topic(&self, level: TopicLevel, month: i32) -> Topic {
         let topic = Topic {
             title: "特色产业发展".into(),
@@ -178,7 +177,7 @@ impl Api {
     }
 
     /// The methods that changed a record, in order.
-    async fn deeds(&self, name: &str) -> Vec<String> {
+    async fn methods(&self, name: &str) -> Vec<String> {
         let request = ListHistoryRequest {
             name: name.into(),
             ..Default::default()
@@ -232,7 +231,7 @@ async fn a_topic_goes_from_the_proposal_to_the_conclusion_with_its_report(suite:
         concluded_on: day(4, 20),
         ..Default::default()
     };
-    // Without a report it does not end.
+    // It can't be concluded without a report.
     let early = api.topics.clone().conclude_topic(conclude.clone()).await;
     assert_eq!(reason(&early.unwrap_err()), "WRONG_STATE");
 
@@ -249,7 +248,7 @@ async fn a_topic_goes_from_the_proposal_to_the_conclusion_with_its_report(suite:
         (reported.state(), reported.reported_on, reported.behind),
         (TopicState::Reported, day(3, 25), None)
     );
-    // Another report of it changes nothing.
+    // Another report does not change the topic.
     let second = api.report(&topic).await.unwrap().name;
     api.finish(&second, day(4, 2)).await.unwrap();
     assert_eq!(api.get_topic(&topic).await, reported);
@@ -260,7 +259,7 @@ async fn a_topic_goes_from_the_proposal_to_the_conclusion_with_its_report(suite:
         TopicState::Concluded
     );
     assert_eq!(
-        api.deeds(&topic).await,
+        api.methods(&topic).await,
         [
             "CreateTopic",
             "ApproveTopic",
@@ -272,7 +271,7 @@ async fn a_topic_goes_from_the_proposal_to_the_conclusion_with_its_report(suite:
     assert_eq!(suite.audit("research").await.findings, []);
 }
 
-async fn a_topic_that_is_not_under_way_takes_no_report(suite: Suite) {
+async fn a_report_of_a_topic_that_is_not_under_way_is_not_finished(suite: Suite) {
     let api = Api::of(&suite);
     let nowhere = format!("{OFFICE}/topics/nowhere");
     let refused = api.report(&nowhere).await.unwrap_err();
@@ -282,10 +281,10 @@ async fn a_topic_that_is_not_under_way_takes_no_report(suite: Suite) {
     let report = api.report(&topic).await.unwrap().name;
     let refused = api.finish(&report, None).await.unwrap_err();
     assert_eq!(reason(&refused), "WRONG_STATE");
-    assert_eq!(api.deeds(&report).await, ["CreateResearchReport"]);
-    assert_eq!(api.deeds(&topic).await, ["CreateTopic"]);
+    assert_eq!(api.methods(&report).await, ["CreateResearchReport"]);
+    assert_eq!(api.methods(&topic).await, ["CreateTopic"]);
 
-    // A report of no topic needs none.
+    // A report without a topic.
     let report = api.report("").await.unwrap().name;
     let finished = api.finish(&report, None).await.unwrap();
     assert_eq!(finished.state(), ResearchReportState::Finished);
@@ -300,7 +299,7 @@ async fn numbers_of_bulletins_have_no_gaps(suite: Suite) {
     let numbers: Vec<_> = created.iter().map(|b| b.number).collect();
     assert_eq!(numbers, (1..=30).collect::<Vec<_>>());
 
-    // One was issued before it was withdrawn, the other was not.
+    // One was issued before it was voided, the other was not.
     api.issue(&created[6].name, dated).await;
     api.void(&created[6].name).await;
     api.void(&created[29].name).await;
@@ -335,7 +334,7 @@ async fn numbers_of_bulletins_have_no_gaps(suite: Suite) {
     assert_eq!(suite.audit("research").await.findings, []);
 }
 
-async fn what_a_bulletin_takes_in_must_be_there(suite: Suite) {
+async fn items_of_a_bulletin_must_exist(suite: Suite) {
     let api = Api::of(&suite);
     let item = api.item(UnitKind::Township, None).await.name;
     let with = |items: &[&str]| Bulletin {
@@ -353,11 +352,11 @@ async fn what_a_bulletin_takes_in_must_be_there(suite: Suite) {
         let fields = ["bulletin.items[1]".to_owned()];
         assert_eq!(bad_fields(&refused), fields.into(), "{bad}");
     }
-    // No number was taken by what was refused.
+    // Refused bulletins took no number.
     assert_eq!(api.bulletin(with(&[&item])).await.unwrap().number, 1);
 }
 
-async fn a_report_leads_to_nothing_of_another_office(suite: Suite) {
+async fn a_conversion_to_a_record_of_another_office_is_refused(suite: Suite) {
     let api = Api::of(&suite);
     let report = api.report("").await.unwrap().name;
     api.finish(&report, day(6, 1)).await.unwrap();
@@ -383,7 +382,7 @@ async fn a_report_leads_to_nothing_of_another_office(suite: Suite) {
     assert_eq!(converted.into_inner().conversions.len(), 1);
 }
 
-async fn a_review_tells_what_is_behind_its_plan(suite: Suite) {
+async fn a_review_lists_topics_that_are_behind(suite: Suite) {
     let api = Api::of(&suite);
     let waiting = api.topic(TopicLevel::CityKey, 6).await.name;
     let begun = api.topic(TopicLevel::CityKey, 2).await.name;
@@ -396,7 +395,7 @@ async fn a_review_tells_what_is_behind_its_plan(suite: Suite) {
     api.start(&done, day(4, 1)).await;
     let report = api.report(&done).await.unwrap().name;
     api.finish(&report, day(4, 20)).await.unwrap();
-    // Of another year, and no longer there.
+    // A topic of another year, and a deleted one.
     let later = api.topic(TopicLevel::Township, 4).await.name;
     api.approve(&later, None).await;
     let deleted = DeleteTopicRequest {
@@ -423,7 +422,7 @@ async fn a_review_tells_what_is_behind_its_plan(suite: Suite) {
     assert_eq!(told, [[1, 1, 1, 0, 2], [0; 5], [0, 2, 0, 1, 1]]);
 }
 
-async fn figures_go_by_the_day_of_what_they_tell(suite: Suite) {
+async fn figures_use_the_day_of_the_event_that_they_count(suite: Suite) {
     let api = Api::of(&suite);
     let topic = api.topic(TopicLevel::CityKey, 3).await.name;
     api.approve(&topic, day(2, 20)).await;
@@ -452,7 +451,7 @@ async fn figures_go_by_the_day_of_what_they_tell(suite: Suite) {
     };
     surveys.complete_field_survey(request).await.unwrap();
 
-    // Finished at the year's end, sent up in the next year.
+    // Finished at the year's end, submitted in the next year.
     let report = api.report("").await.unwrap().name;
     api.finish(&report, day(12, 30)).await.unwrap();
     let submission = Submission {

@@ -1,13 +1,13 @@
-//! Every rule that refuses is tested by its name.
+//! Every rule that refuses is named in a test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// In a service's own code, a text in capitals with an underline, such as `EXTENSION_BEFORE_DUE`, is
-/// the id of a rule, and so is whatever is given to `refused` first.
+/// In a service's code, an uppercase text with an underscore, such as `EXTENSION_BEFORE_DUE`, is the id
+/// of a rule, as is the first argument of `refused`.
 #[test]
-fn every_rule_is_tested_by_its_name() {
+fn every_rule_is_named_in_a_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut rules: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut tested = BTreeSet::new();
@@ -52,7 +52,7 @@ fn is_test(file: &Path) -> bool {
     file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests")
 }
 
-/// The code of a file, and the tests that stand at its end.
+/// The code of a file, and the tests at its end.
 fn parts(text: &str) -> (&str, &str) {
     let begin = text.match_indices("#[cfg(test)]").find(|(at, _)| {
         let module = text[*at..]
@@ -63,7 +63,7 @@ fn parts(text: &str) -> (&str, &str) {
     begin.map_or((text, ""), |(at, _)| text.split_at(at))
 }
 
-/// The texts in capitals with an underline.
+/// The uppercase texts with an underscore.
 fn ids(code: &str) -> BTreeSet<String> {
     let is_id = |text: &&str| {
         let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
@@ -74,7 +74,7 @@ fn ids(code: &str) -> BTreeSet<String> {
     code.split('"').filter(is_id).map(str::to_owned).collect()
 }
 
-/// The text that code begins with, if it does.
+/// The string literal at the beginning of code, if there is one.
 fn first_text(code: &str) -> Option<String> {
     let rest = code.trim_start().strip_prefix('"')?;
     rest.split_once('"').map(|(text, _)| text.to_owned())

@@ -1,4 +1,4 @@
-//! A service works on the schema that it knows, and on no other.
+//! A service serves only on the schema that it knows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,7 +39,7 @@ fn run(store: Store, test: impl AsyncFnOnce(&Databases)) {
 }
 
 #[test]
-fn postgres_is_not_migrated_by_serving() {
+fn serving_does_not_migrate_postgres() {
     run(Store::Postgres, async |databases| {
         started(databases).await.unwrap();
         let meetings = database(databases, "meetings").await;
@@ -69,9 +69,9 @@ fn a_newer_schema_is_refused() {
     }
 }
 
-/// In an upgrade the schema grows first; until it is replaced, the older program serves on it.
+/// In an upgrade the schema is extended first; the older program serves on it until it is replaced.
 #[test]
-fn the_program_before_serves_on_a_schema_that_has_grown() {
+fn the_previous_program_serves_on_an_extended_schema() {
     run_on(Store::Postgres, async |databases| {
         let suite = Suite::start(databases).await;
         let (database, api) = (suite.database("meetings").await, Api::of(&suite));
@@ -79,7 +79,7 @@ fn the_program_before_serves_on_a_schema_that_has_grown() {
         let writing = |office: &'static str| {
             let (api, grown) = (api.clone(), &grown);
             async move {
-                // The last round begins after the schema has grown.
+                // The last round begins after the schema was extended.
                 let mut last = false;
                 while !last {
                     last = grown.load(Ordering::Relaxed);

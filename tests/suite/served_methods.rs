@@ -1,5 +1,5 @@
-//! Calls to every method of every service, made from what the descriptors say of it. So a method
-//! that comes later is tested without being named here.
+//! Every served method with a valid request for it, generated from the descriptors, so that new
+//! methods are tested without being named.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,43 +18,47 @@ use tonic_types::{FieldViolation, StatusExt};
 
 use crate::harness::Suite;
 
-/// One method, as one service serves it.
+/// A method as served by one service.
 #[derive(Clone)]
-pub struct Walked {
+pub struct ServedMethod {
     pub role: &'static Role,
     pub method: MethodDescriptor,
 }
 
-impl fmt::Display for Walked {
+impl fmt::Display for ServedMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.method.full_name(), self.role.name)
     }
 }
 
-/// Every method of every service that is served.
-pub fn methods() -> Vec<Walked> {
+/// Every method of every service.
+pub fn all() -> Vec<ServedMethod> {
     let mut all = Vec::new();
     for role in ROLES {
         for service in role.grpc_services {
             let service = pool().get_service_by_name(service).unwrap();
-            all.extend(service.methods().map(|method| Walked { role, method }));
+            all.extend(
+                service
+                    .methods()
+                    .map(|method| ServedMethod { role, method }),
+            );
         }
     }
     all
 }
 
-/// Every scope that some method asks for.
+/// Every scope that a method requires.
 pub fn scopes() -> BTreeSet<String> {
-    methods().iter().map(Walked::scope).collect()
+    all().iter().map(ServedMethod::scope).collect()
 }
 
-impl Walked {
+impl ServedMethod {
     pub fn path(&self) -> String {
         let service = self.method.parent_service();
         format!("/{}/{}", service.full_name(), self.method.name())
     }
 
-    /// The scope that the method asks for where it is served.
+    /// The scope that the method requires in its service.
     pub fn scope(&self) -> String {
         let method = METHODS.iter().find(|m| m.path == self.path()).unwrap();
         method.scope.replace("{service}", self.role.name)
@@ -69,9 +73,9 @@ impl Walked {
         resource_field(&self.method.input())
     }
 
-    /// The resource whose name the request must bear, if it must bear one. History has the names of
-    /// all; the first of the service will do.
-    pub fn named(&self) -> Option<MessageDescriptor> {
+    /// The resource whose name the request requires, if any. For the history, which takes any, the
+    /// service's first.
+    pub fn named_resource(&self) -> Option<MessageDescriptor> {
         if let Some(field) = self.field("name") {
             let reference = rule(&field).reference;
             let output = self.method.output();
@@ -86,8 +90,8 @@ impl Walked {
         self.field("parent").is_none().then(|| message_of(&field))
     }
 
-    /// The path of the field that says which office the call is about.
-    pub fn place(&self) -> String {
+    /// The path of the field that determines the office.
+    pub fn office_field(&self) -> String {
         match (self.field("parent"), self.field("name")) {
             (Some(_), _) => "parent".to_owned(),
             (None, Some(_)) => "name".to_owned(),
@@ -95,21 +99,23 @@ impl Walked {
         }
     }
 
-    /// A request in which every field that must be given is given and well-formed, about an office
-    /// and a resource that is not there.
+    /// A request with valid values in all required fields, for an office and a resource that does
+    /// not exist.
     pub fn request(&self, office: &str) -> DynamicMessage {
         let mut request = DynamicMessage::new(self.method.input());
         fill(&mut request, office);
-        let name = self.named().map(|r| name(&r, office, "no-such-one"));
-        self.put_name(&mut request, &name.unwrap_or_else(|| office.to_owned()));
+        let name = self
+            .named_resource()
+            .map(|r| name(&r, office, "no-such-one"));
+        self.set_name(&mut request, &name.unwrap_or_else(|| office.to_owned()));
         request
     }
 
-    /// Sets the field that [`Walked::place`] names.
-    pub fn put_name(&self, request: &mut DynamicMessage, name: &str) {
-        let place = self.place();
-        match place.split_once('.') {
-            None => request.set_field_by_name(&place, Value::String(name.into())),
+    /// Sets the field at [`ServedMethod::office_field`].
+    pub fn set_name(&self, request: &mut DynamicMessage, name: &str) {
+        let office_field = self.office_field();
+        match office_field.split_once('.') {
+            None => request.set_field_by_name(&office_field, Value::String(name.into())),
             Some((outer, inner)) => {
                 let resource = request.get_field_by_name_mut(outer).unwrap();
                 let resource = resource.as_message_mut().unwrap();
@@ -118,7 +124,7 @@ impl Walked {
         }
     }
 
-    /// Calls the method with some metadata; of a stream the first message is the answer.
+    /// Calls the method with metadata; returns the first message of a stream.
     pub async fn call(
         &self,
         suite: &Suite,
@@ -137,7 +143,7 @@ impl Walked {
         if self.method.is_server_streaming() {
             let answer = client.server_streaming(request, path, codec).await?;
             let first = answer.into_inner().message().await?;
-            return Ok(first.unwrap_or_else(|| panic!("{self} ended at once")));
+            return Ok(first.unwrap_or_else(|| panic!("{self} ended without a message")));
         }
         let answer = client.unary(request, path, codec);
         Ok(answer.await?.into_inner())
@@ -168,7 +174,7 @@ pub fn message_of(field: &FieldDescriptor) -> MessageDescriptor {
     field.kind().as_message().unwrap().clone()
 }
 
-/// The rule of a field, as its option tells it.
+/// The rule in the options of a field.
 pub fn rule(field: &FieldDescriptor) -> Rule {
     let extension = pool().get_extension_by_name("taizhang.common.v1.rule");
     match field.options().get_extension(&extension.unwrap()).as_ref() {
@@ -177,7 +183,7 @@ pub fn rule(field: &FieldDescriptor) -> Rule {
     }
 }
 
-/// The pattern of a resource's name; `None` if the message is no resource.
+/// The pattern of a resource's name; `None` if the message is not a resource.
 pub fn pattern(message: &MessageDescriptor) -> Option<String> {
     let extension = pool().get_extension_by_name("taizhang.common.v1.resource");
     match message
@@ -217,12 +223,12 @@ pub fn name(resource: &MessageDescriptor, office: &str, id: &str) -> String {
     }
 }
 
-/// Whether a message is one of ours, which is made of fields with rules.
-pub fn ours(message: &MessageDescriptor) -> bool {
+/// Whether a message is one of Taizhang's, whose fields have rules.
+pub fn is_own(message: &MessageDescriptor) -> bool {
     message.full_name().starts_with("taizhang.")
 }
 
-/// Gives every field that must be given a value that fits; of alternatives the first.
+/// Sets every required field, and the first alternative of each oneof, to a valid value.
 fn fill(message: &mut DynamicMessage, office: &str) {
     for field in message.descriptor().fields() {
         let rule = rule(&field);
@@ -232,7 +238,7 @@ fn fill(message: &mut DynamicMessage, office: &str) {
         if rule.output_only || !(rule.required || alternative) {
             continue;
         }
-        let value = fitting(&field, &rule, office);
+        let value = valid_value(&field, &rule, office);
         let value = if field.is_list() {
             Value::List(vec![value])
         } else {
@@ -242,8 +248,8 @@ fn fill(message: &mut DynamicMessage, office: &str) {
     }
 }
 
-/// A value that fits a field, or one entry of a list.
-pub fn fitting(field: &FieldDescriptor, rule: &Rule, office: &str) -> Value {
+/// A valid value of a field, or of one entry of a list.
+pub fn valid_value(field: &FieldDescriptor, rule: &Rule, office: &str) -> Value {
     match field.kind() {
         Kind::String if rule.reference.is_empty() => Value::String("文".into()),
         Kind::String => Value::String(format!("{office}/{}/no-such-one", rule.reference)),
@@ -263,7 +269,7 @@ pub fn fitting(field: &FieldDescriptor, rule: &Rule, office: &str) -> Value {
                     inner.transcode_from(&period).unwrap();
                 }
                 "google.protobuf.Timestamp" => {
-                    // The later a field, the later its time: an end is after its start.
+                    // Fields with a higher number get later times, so that an end is after its start.
                     let seconds = 2_000_000_000 + 3_600 * i64::from(field.number());
                     let time = prost_types::Timestamp { seconds, nanos: 0 };
                     inner.transcode_from(&time).unwrap();
@@ -276,7 +282,7 @@ pub fn fitting(field: &FieldDescriptor, rule: &Rule, office: &str) -> Value {
     }
 }
 
-/// A day to come.
+/// A day in the future.
 fn day(day: i32) -> Date {
     Date {
         year: 2031,
@@ -285,9 +291,9 @@ fn day(day: i32) -> Date {
     }
 }
 
-/// What every error must have, whatever it is about: a documented reason that goes with its code,
-/// and a text for people in the language asked for.
-pub fn told(status: &Status, locale: &str, at: &dyn fmt::Display) -> String {
+/// Asserts that an error has a documented reason, the code of that reason, and a localized message
+/// in `locale`; returns the reason.
+pub fn error_reason(status: &Status, locale: &str, at: &dyn fmt::Display) -> String {
     let info = status.get_details_error_info();
     let info = info.unwrap_or_else(|| panic!("{at}: no ErrorInfo: {status:?}"));
     assert_eq!(info.domain, "taizhang", "{at}");
@@ -310,13 +316,13 @@ pub fn has_han(text: &str) -> bool {
     text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
 }
 
-/// The fields that an error names, each with what is wrong.
+/// The field violations of an error.
 pub fn violations(status: &Status) -> Vec<FieldViolation> {
     let bad = status.get_details_bad_request();
     bad.map(|bad| bad.field_violations).unwrap_or_default()
 }
 
-/// The paths of the fields that an error names.
+/// The paths of the fields in an error.
 pub fn bad_fields(status: &Status) -> BTreeSet<String> {
     violations(status).into_iter().map(|v| v.field).collect()
 }

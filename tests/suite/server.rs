@@ -1,4 +1,4 @@
-//! The program in a process of its own.
+//! Runs the program in a process of its own.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -8,10 +8,10 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use taizhang::roles::ROLES;
 
-/// The program, serving everything; killed when dropped.
+/// A process that serves all services; killed when dropped.
 pub struct Server {
     process: Child,
-    // Kept open, so that the server can go on writing to it.
+    // RecordMethods open, so that the server can go on writing to it.
     _told: BufReader<ChildStdout>,
     pub addresses: BTreeMap<&'static str, SocketAddr>,
 }
@@ -19,12 +19,13 @@ pub struct Server {
 impl Server {
     pub const PROGRAM: &str = env!("CARGO_BIN_EXE_taizhang");
 
-    /// Starts it with some variables of its environment, and waits until it has told where each service listens.
+    /// Starts it with environment variables, and waits until it has printed the address of each
+    /// service.
     pub fn start(config: &Path, environment: &[(&str, &str)]) -> Self {
         Self::run(Command::new(Self::PROGRAM), config, environment)
     }
 
-    /// Starts it by a command to which its arguments are added.
+    /// Starts it by a command, to which its arguments are added.
     pub fn run(mut command: Command, config: &Path, environment: &[(&str, &str)]) -> Self {
         let mut process = command
             .args(["serve", "--config"])
@@ -40,7 +41,7 @@ impl Server {
             let mut line = String::new();
             assert!(
                 told.read_line(&mut line).unwrap() > 0,
-                "the server ended at its start"
+                "the server exited during startup"
             );
             if let Some((name, address)) = line.trim_end().split_once(" listens on ") {
                 let role = ROLES.iter().find(|role| role.name == name).unwrap();
@@ -54,7 +55,7 @@ impl Server {
         }
     }
 
-    /// SIGTERM, and waits until it has stopped in order.
+    /// Sends SIGTERM and waits for its graceful exit.
     pub fn stop(mut self) {
         let id = self.process.id().to_string();
         let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
@@ -62,7 +63,7 @@ impl Server {
         assert!(self.process.wait().unwrap().success());
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();

@@ -15,7 +15,7 @@ use taizhang_spreadsheets::{CellType, OfficeContext, Sheet};
 
 use crate::harness::Suite;
 use crate::random;
-use crate::walk::{self, Walked};
+use crate::served_methods::{self, ServedMethod};
 
 on_each_database!(
     a_filled_in_template_is_imported,
@@ -24,7 +24,7 @@ on_each_database!(
     an_export_can_be_imported_into_another_office,
 );
 
-/// Runs the program for an office of a suite, in a folder of its own.
+/// Runs the program for an office of a suite, in a temporary folder.
 struct Office<'a> {
     suite: &'a Suite,
     folder: tempfile::TempDir,
@@ -60,7 +60,7 @@ impl<'a> Office<'a> {
     }
 
     fn run(&self, what: &str, record: &str, arguments: &[&str]) -> Output {
-        // The suite runs in this process, on the runtime's other threads.
+        // Blocks this thread only: the suite runs on the runtime's other threads.
         let mut command = self.command(what, record, arguments);
         tokio::task::block_in_place(|| command.output().unwrap())
     }
@@ -80,9 +80,12 @@ impl<'a> Office<'a> {
 
     /// The records of a kind, by id.
     async fn records(&self, record: &str) -> BTreeMap<String, DynamicMessage> {
-        let kept = random::kept::Kept::all();
-        let kept = kept.iter().find(|k| k.kind.collection() == record).unwrap();
-        let list = kept.list.as_ref().unwrap();
+        let kinds = random::record_methods::RecordMethods::all();
+        let methods = kinds
+            .iter()
+            .find(|k| k.kind.collection() == record)
+            .unwrap();
+        let list = methods.list.as_ref().unwrap();
         let mut found = BTreeMap::new();
         let mut token = String::new();
         loop {
@@ -107,7 +110,7 @@ impl<'a> Office<'a> {
         }
     }
 
-    async fn page(&self, list: &Walked, token: &str) -> DynamicMessage {
+    async fn page(&self, list: &ServedMethod, token: &str) -> DynamicMessage {
         let mut request = DynamicMessage::new(list.method.input());
         let office = format!("offices/{}", self.name);
         request.set_field_by_name("parent", Value::String(office));
@@ -141,7 +144,7 @@ fn context(office: &str) -> OfficeContext {
     }
 }
 
-/// A template, filled in with rows that name their columns.
+/// Fills in a template with rows of (column, value).
 fn filled(folder: &Path, record: &str, rows: &[&[(&str, &str)]]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_taizhang"))
         .current_dir(folder)
@@ -297,13 +300,13 @@ fn term(record: &str, path: &str, wanted: impl Fn(&str) -> bool) -> String {
     let sheet = sheet(record);
     let column = sheet.columns.iter().find(|c| c.dotted() == path).unwrap();
     let CellType::Choice(values) = &column.cell_type else {
-        panic!("{path} is no choice");
+        panic!("{path} is not a choice");
     };
     let (.., term) = values.iter().find(|(_, name, _)| wanted(name)).unwrap();
     term.clone()
 }
 
-/// With date cells and number cells.
+/// Imports a workbook with date cells and number cells.
 async fn a_workbook_is_read(office: &Office<'_>) {
     let mut book = Workbook::new();
     let sheet = book.add_worksheet();
@@ -445,7 +448,7 @@ async fn an_interrupted_import_continues(suite: Suite) {
     child.kill().unwrap();
     child.wait().unwrap();
     let existing = office.records("meetings").await.len();
-    println!("{existing} records when it was killed");
+    println!("{existing} records existed when it was killed");
     let since = Instant::now();
     // With batches of another size, whose first rows may exist or not.
     let printed = office.import("meetings", &["m.csv", "--batch", "70"]);
@@ -472,7 +475,7 @@ fn start(office: &Office<'_>, arguments: &[&str]) -> Child {
 
 /// Random records are exported and imported into another office; their columns are the same there.
 async fn an_export_can_be_imported_into_another_office(suite: Suite) {
-    random::written(&suite, "offices/from", 12).await;
+    random::write_records(&suite, "offices/from", 12).await;
     let (from, to) = (Office::of(&suite, "from"), Office::of(&suite, "into"));
     let mut counts = BTreeMap::new();
     // Records that others refer to come first.
@@ -599,7 +602,7 @@ fn every_kind_of_record_has_a_template() {
         assert_eq!(record.machine.is_some(), states, "{collection}");
     }
     // Every kind of record that can be created, except annual reports.
-    let creates = walk::methods();
+    let creates = served_methods::all();
     let creates = creates
         .iter()
         .filter(|at| at.method.name().starts_with("Create"));

@@ -1,5 +1,5 @@
-//! The supervision service beside its matters: issues and their numbers, inspections, interviews,
-//! and the plan for reform from its adoption to the completion of its tasks.
+//! Issues and their numbers, inspections, interviews, and reform plans from the adoption to the
+//! completion of the tasks.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use crate::harness::{ANOTHER, OFFICE, Suite, reason};
 use crate::records::*;
 
 on_each_database!(
-    numbers_of_each_series_have_no_gaps_and_void_ones_stay,
+    numbers_of_each_series_have_no_gaps_and_void_ones_are_kept,
     a_year_of_a_series_has_numbers_of_its_own,
-    a_plan_for_reform_goes_from_its_adoption_to_its_completion,
-    what_a_plan_and_its_tasks_need_of_each_other,
-    an_enterprise_counts_once_in_however_many_sessions,
-    a_follow_up_matter_must_be_there,
+    a_reform_plan_from_adoption_to_completion,
+    reform_plans_and_tasks_stay_consistent,
+    an_enterprise_with_several_interviews_counts_once,
+    a_follow_up_matter_must_exist,
     inspecting_a_unit_twice_is_a_warning,
 );
 
@@ -38,7 +38,7 @@ async fn figures(suite: &Suite) -> BTreeMap<String, i64> {
     figures.map(|f| (f.indicator, f.value)).collect()
 }
 
-/// The rule that a refusal names.
+/// The rule in an error.
 fn rule(status: Status) -> String {
     assert_eq!(reason(&status), "RULE_REFUSES", "{status:?}");
     let failure = status.get_details_precondition_failure().unwrap();
@@ -75,7 +75,7 @@ async fn void(api: &Api, issue: &Issue) -> Issue {
     voided.into_inner()
 }
 
-async fn numbers_of_each_series_have_no_gaps_and_void_ones_stay(suite: Suite) {
+async fn numbers_of_each_series_have_no_gaps_and_void_ones_are_kept(suite: Suite) {
     const EACH: usize = 20;
     let api = Api::of(&suite);
     let notices = new_series(&api, "县委督查通知", IssueKind::SupervisionNotice).await;
@@ -89,7 +89,7 @@ async fn numbers_of_each_series_have_no_gaps_and_void_ones_stay(suite: Suite) {
         let issue = dated(if i % 2 == 0 { &notices } else { &bulletins });
         async move {
             let made = new_issue(api, issue).await.unwrap();
-            // Some are void while the others are still made.
+            // Some are voided while others are created.
             if i % 5 == 0 {
                 void(api, &made).await
             } else {
@@ -122,7 +122,7 @@ async fn numbers_of_each_series_have_no_gaps_and_void_ones_stay(suite: Suite) {
         let voided = |i: &&Issue| i.state() == IssueState::Voided;
         assert_eq!(listed.iter().filter(voided).count(), EACH / 5);
     }
-    // The number of a void issue is not given again.
+    // The number of a void issue is not reused.
     let next = new_issue(api, dated(&notices)).await.unwrap();
     assert_eq!(next.number, EACH as i32 + 1);
     assert!(suite.audit("supervision").await.findings.is_empty());
@@ -148,7 +148,7 @@ async fn a_year_of_a_series_has_numbers_of_its_own(suite: Suite) {
         api.issues.clone().publish_issue(request).await.unwrap();
     }
     assert_eq!(numbers, [1, 1, 2, 2]);
-    // What counts is the day on which they were sent out.
+    // Issues count by the day on which they were published.
     let figures = figures(&suite).await;
     assert_eq!(figures["supervision_bulletins_issued"], 4);
     assert_eq!(figures["supervision_bulletins_environment"], 4);
@@ -187,7 +187,7 @@ async fn new_task(api: &Api, task: ReformTask) -> Result<ReformTask, Status> {
     Ok(tasks.create_reform_task(request).await?.into_inner())
 }
 
-/// Of all tasks and of each category: tasks, completed, in progress, behind, percent.
+/// For all tasks and each category: tasks, completed, in progress, behind, percent.
 async fn summary(api: &Api, plan: &str) -> Vec<(String, [i32; 5])> {
     let request = SummarizeReformPlanRequest { name: plan.into() };
     let mut plans = api.reform_plans.clone();
@@ -203,7 +203,7 @@ async fn summary(api: &Api, plan: &str) -> Vec<(String, [i32; 5])> {
     all
 }
 
-async fn a_plan_for_reform_goes_from_its_adoption_to_its_completion(suite: Suite) {
+async fn a_reform_plan_from_adoption_to_completion(suite: Suite) {
     let api = Api::of(&suite);
     let meeting = api
         .create_meeting(new_meeting(meeting("深改领导小组会议")))
@@ -218,7 +218,7 @@ async fn a_plan_for_reform_goes_from_its_adoption_to_its_completion(suite: Suite
         milestones: vec![Milestone {
             title: "出台方案".into(),
             due_date: Some(day("2022-06-30")),
-            // Only a report says so.
+            // Output only: set by a report.
             done_on: Some(day("2022-03-01")),
         }],
         ..reform_task(&plan, "economy", day("2099-12-31"))
@@ -301,7 +301,7 @@ async fn a_plan_for_reform_goes_from_its_adoption_to_its_completion(suite: Suite
     assert_eq!(figures["reform_tasks_completed"], 1);
 }
 
-async fn what_a_plan_and_its_tasks_need_of_each_other(suite: Suite) {
+async fn reform_plans_and_tasks_stay_consistent(suite: Suite) {
     let api = Api::of(&suite);
     let elsewhere = ReformPlan {
         meetings: vec![format!("{ANOTHER}/meetings/m1")],
@@ -343,7 +343,7 @@ async fn what_a_plan_and_its_tasks_need_of_each_other(suite: Suite) {
     assert_eq!(rule(refused), "REFORM_CATEGORY_HAS_TASKS");
     update("categories", without(&["a"])).await.unwrap();
 
-    // A corrected day of the adoption is that of the tasks too.
+    // A corrected day of adoption is copied to the tasks.
     update("adopted_on", without(&["a"])).await.unwrap();
     let mut tasks = api.reform_tasks.clone();
     let request = GetReformTaskRequest {
@@ -358,7 +358,7 @@ async fn what_a_plan_and_its_tasks_need_of_each_other(suite: Suite) {
     };
     tasks.delete_reform_task(request).await.unwrap();
     plans.delete_reform_plan(delete).await.unwrap();
-    // A task does not come back into a plan that is gone.
+    // A task of a deleted plan can't be restored.
     let request = UndeleteReformTaskRequest {
         name: task.name,
         ..Default::default()
@@ -378,7 +378,7 @@ async fn new_interview(api: &Api, interview: Interview) -> Result<Interview, Sta
     Ok(interviews.create_interview(request).await?.into_inner())
 }
 
-async fn an_enterprise_counts_once_in_however_many_sessions(suite: Suite) {
+async fn an_enterprise_with_several_interviews_counts_once(suite: Suite) {
     let api = Api::of(&suite);
     for (target, kind, date) in [
         (
@@ -435,7 +435,7 @@ async fn new_inspection(api: &Api, inspection: Inspection) -> Result<Inspection,
     Ok(inspections.create_inspection(request).await?.into_inner())
 }
 
-async fn a_follow_up_matter_must_be_there(suite: Suite) {
+async fn a_follow_up_matter_must_exist(suite: Suite) {
     let api = Api::of(&suite);
     let nowhere = format!("{OFFICE}/matters/no-such-one");
     let found = |matter: &str| Finding {
@@ -477,7 +477,7 @@ async fn a_follow_up_matter_must_be_there(suite: Suite) {
     assert_eq!(refused.code(), Code::NotFound);
     new_interview(&api, about(&follow_up)).await.unwrap();
 
-    // What was written down stays writable when its matter is deleted.
+    // A finding can still be updated when its matter is deleted.
     let request = DeleteMatterRequest {
         name: follow_up,
         ..Default::default()

@@ -1,5 +1,5 @@
-//! One summary is one trace, as a collector of OpenTelemetry gets it: the caller's, reporting's, and
-//! that of every source.
+//! A summary is one trace at an OpenTelemetry collector: with the spans of the caller, of reporting,
+//! and of every source.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use crate::harness::{Authorized, Bearer, OFFICE, Store, Suite, run};
 use crate::server::Server;
 
-/// A collector that hands on the trace and the name of every span.
+/// A collector that forwards the trace id and the name of every span.
 struct Collector(mpsc::UnboundedSender<(String, String)>);
 
 #[tonic::async_trait]
@@ -33,7 +33,7 @@ impl TraceService for Collector {
         let spans = request.into_inner().resource_spans.into_iter();
         let spans = spans.flat_map(|r| r.scope_spans).flat_map(|s| s.spans);
         for span in spans {
-            // The receiver goes when it has seen enough.
+            // The receiver may be dropped already.
             let _ = self.0.send((hex::encode(span.trace_id), span.name));
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))
@@ -48,7 +48,10 @@ fn a_summary_is_one_trace() {
 async fn one_trace(suite: Suite) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    #[expect(clippy::disallowed_methods, reason = "a test that only listens")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an unbounded channel is fine in a test"
+    )]
     let (tell, mut spans) = mpsc::unbounded_channel();
     let collector = Tonic::builder()
         .add_service(TraceServiceServer::new(Collector(tell)))
@@ -94,7 +97,7 @@ async fn one_trace(suite: Suite) {
         }
     }
     assert!(told.contains("ListIndicators"), "{told:?}");
-    // Each source was asked for two years.
+    // Each source was called for two years.
     let counting = taizhang::roles::ROLES
         .iter()
         .filter(|role| role.is_source());

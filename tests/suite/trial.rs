@@ -1,4 +1,4 @@
-//! `taizhang try`: the figures of the annual report are those of the plan, whatever it plans.
+//! `taizhang try`: the figures of the annual report are those of the plan.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -75,7 +75,7 @@ fn figures_are_as_planned(text: &str) {
             .get(id)
             .unwrap_or_else(|| panic!("{id} is not in {json}"));
         assert_eq!(line["value"], *planned, "{id} of {text}\n{json}");
-        // Only of counts is the figure the number of records.
+        // The figure is the number of records for counts only.
         match measures[id.as_str()] {
             Measure::Count => assert_eq!(line["evidence"], *planned, "{id} of {text}\n{json}"),
             _ => assert_eq!(
@@ -141,7 +141,7 @@ fn a_plan_of_zeros_gives_zeros() {
 #[test]
 fn random_plans_give_their_figures() {
     let mut runner = TestRunner::deterministic();
-    // Leap years and others; more monthly meetings than months; wholes that consist of their parts.
+    // Leap years and others; more monthly meetings than months; totals equal to their parts.
     for year in [2024, 2019] {
         let figures = || {
             let few = 0u32..8;

@@ -1,4 +1,4 @@
-//! What goes over the wire, also what no honest client sends.
+//! Behaviour on the wire, also for malformed and hostile requests.
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -46,33 +46,33 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
 use crate::harness::{Databases, OFFICE, Store, Suite, reason, run_on};
-use crate::walk;
+use crate::served_methods;
 
 on_each_database!(
-    a_body_that_is_no_message_is_an_error,
+    a_malformed_body_is_an_error,
     random_bodies_are_answered,
     a_message_that_is_too_large_is_an_error,
     an_unknown_compression_is_an_error,
-    headers_without_measure_are_an_error,
-    what_is_no_http2_is_turned_away,
+    too_large_headers_are_an_error,
+    other_protocols_are_rejected,
     a_deadline_that_has_passed_is_an_error,
     the_request_id_comes_back,
-    reflection_tells_the_services,
-    health_is_told_per_service_and_overall,
+    reflection_lists_the_services,
+    health_is_reported_per_service_and_overall,
 );
 
-// ---- a client that sends what it is told to ----
+// ---- a raw HTTP/2 client ----
 
-/// An answer as it came.
+/// A raw response.
 #[derive(Debug)]
-struct Answer {
+struct RawResponse {
     http: StatusCode,
     headers: HeaderMap,
     trailers: HeaderMap,
 }
 
-impl Answer {
-    /// The status, wherever it stands.
+impl RawResponse {
+    /// The gRPC status, in the trailers or the headers.
     fn status(&self) -> Status {
         let status = Status::from_header_map(&self.trailers);
         let status = status.or_else(|| Status::from_header_map(&self.headers));
@@ -83,20 +83,20 @@ impl Answer {
         reason(&self.status())
     }
 
-    /// A header of the last ones, which are the trailers.
+    /// A trailer, or a header of a trailers-only response.
     fn last(&self, name: &str) -> Option<&str> {
         let value = self.trailers.get(name).or_else(|| self.headers.get(name));
         value.map(|v| v.to_str().unwrap())
     }
 }
 
-/// Sends one request on a connection of its own.
+/// Sends one request on a new connection.
 async fn send(
     address: SocketAddr,
     path: &str,
     headers: &[(&str, &str)],
     body: Vec<u8>,
-) -> Result<Answer, h2::Error> {
+) -> Result<RawResponse, h2::Error> {
     let tcp = TcpStream::connect(address).await.unwrap();
     let mut client = h2::client::Builder::new();
     client.max_header_list_size(1 << 20);
@@ -110,7 +110,7 @@ async fn send(
     }
     let request = request.body(()).unwrap();
     let (answer, mut stream) = client.ready().await?.send_request(request, false)?;
-    // Fails where the answer is there before all of the body is out.
+    // Fails if the response arrives before the whole body is sent.
     let _ = stream.send_data(Bytes::from(body), true);
     let (parts, mut body) = answer.await?.into_parts();
     while let Some(data) = body.data().await {
@@ -118,7 +118,7 @@ async fn send(
         body.flow_control().release_capacity(size)?;
     }
     let trailers = body.trailers().await?.unwrap_or_default();
-    Ok(Answer {
+    Ok(RawResponse {
         http: parts.status,
         headers: parts.headers,
         trailers,
@@ -161,8 +161,13 @@ fn create(id: &str) -> CreateMeetingRequest {
     }
 }
 
-/// Sends to the meetings service with a token that may do everything.
-async fn to_meetings(suite: &Suite, path: &str, more: &[(&str, &str)], body: Vec<u8>) -> Answer {
+/// Sends to the meetings service with a token of every scope.
+async fn to_meetings(
+    suite: &Suite,
+    path: &str,
+    more: &[(&str, &str)],
+    body: Vec<u8>,
+) -> RawResponse {
     let bearer = format!("Bearer {}", suite.every_scope());
     let mut headers = vec![("authorization", bearer.as_str())];
     headers.extend(more);
@@ -170,15 +175,15 @@ async fn to_meetings(suite: &Suite, path: &str, more: &[(&str, &str)], body: Vec
     send(address, path, &headers, body).await.unwrap()
 }
 
-/// The service is as it was.
+/// Asserts that the service still answers.
 async fn still_answers(suite: &Suite) {
     let answer = to_meetings(suite, LIST, &[], list()).await;
     assert_eq!(answer.status().code(), Code::Ok);
 }
 
-// ---- 17: what no honest client sends ----
+// ---- malformed requests ----
 
-async fn a_body_that_is_no_message_is_an_error(suite: Suite) {
+async fn a_malformed_body_is_an_error(suite: Suite) {
     let mut cut_short = list();
     cut_short.pop();
     let mut flagged = list();
@@ -204,7 +209,10 @@ async fn a_body_that_is_no_message_is_an_error(suite: Suite) {
             continue;
         }
         assert_eq!(status.code(), Code::InvalidArgument, "{what}: {status:?}");
-        assert_eq!(walk::told(&status, "zh-CN", &what), "INVALID_FIELDS");
+        assert_eq!(
+            served_methods::error_reason(&status, "zh-CN", &what),
+            "INVALID_FIELDS"
+        );
     }
     still_answers(&suite).await;
 }
@@ -212,19 +220,19 @@ async fn a_body_that_is_no_message_is_an_error(suite: Suite) {
 async fn random_bodies_are_answered(suite: Suite) {
     let bearer = format!("Bearer {}", suite.every_scope());
     let mut runner = TestRunner::deterministic();
-    let walked = walk::methods();
+    let methods = served_methods::all();
     let bytes = prop::collection::vec(any::<u8>(), 0..200);
-    let body = (0..walked.len(), bytes, any::<bool>());
+    let body = (0..methods.len(), bytes, any::<bool>());
     for _ in 0..300 {
         let (i, bytes, frame) = body.new_tree(&mut runner).unwrap().current();
-        let at = &walked[i];
+        let at = &methods[i];
         let body = if frame { framed(&bytes) } else { bytes };
         let address = suite.addresses[at.role.name];
         let headers = [("authorization", bearer.as_str())];
         let answer = send(address, &at.path(), &headers, body.clone()).await;
         let status = answer.unwrap().status();
         assert_ne!(status.code(), Code::Ok, "{at} took {body:?}");
-        let reason = walk::told(&status, "zh-CN", at);
+        let reason = served_methods::error_reason(&status, "zh-CN", at);
         assert_eq!(reason, "INVALID_FIELDS", "{at}: {body:?}");
     }
 }
@@ -239,19 +247,22 @@ async fn a_message_that_is_too_large_is_an_error(suite: Suite) {
     let answer = to_meetings(&suite, CREATE, &[], large(most + 1)).await;
     let status = answer.status();
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
-    assert_eq!(walk::told(&status, "zh-CN", &"too large"), "INVALID_FIELDS");
-    // Within the bound, it is the field that is too large.
+    assert_eq!(
+        served_methods::error_reason(&status, "zh-CN", &"too large"),
+        "INVALID_FIELDS"
+    );
+    // Within the limit of a message, the field is too large.
     let answer = to_meetings(&suite, CREATE, &[], large(most - 1000)).await;
-    let fields = walk::bad_fields(&answer.status());
+    let fields = served_methods::bad_fields(&answer.status());
     assert_eq!(fields, BTreeSet::from(["meeting.note".to_owned()]));
 
-    // Who announces four gigabytes does not make us keep room for them.
+    // A frame that announces 4 GiB does not make the server allocate them.
     let mut announced = vec![0, 0xff, 0xff, 0xff, 0xff];
     announced.extend([0; 100]);
     let status = to_meetings(&suite, CREATE, &[], announced).await.status();
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
 
-    // Who goes on sending is not listened to.
+    // A body beyond the limit is not read to its end.
     let endless = vec![0; 4 * most];
     let answer = to_meetings(&suite, CREATE, &[], endless).await;
     assert_ne!(answer.status().code(), Code::Ok);
@@ -264,7 +275,7 @@ async fn an_unknown_compression_is_an_error(suite: Suite) {
         body[0] = 1;
         let answer = to_meetings(&suite, LIST, &[("grpc-encoding", encoding)], body).await;
         let status = answer.status();
-        // The code is the protocol's.
+        // The code is defined by gRPC.
         assert_eq!(status.code(), Code::Unimplemented, "{encoding}: {status:?}");
         assert_eq!(answer.reason(), "INVALID_FIELDS", "{encoding}");
         assert!(status.get_details_localized_message().is_some());
@@ -273,7 +284,7 @@ async fn an_unknown_compression_is_an_error(suite: Suite) {
     assert_eq!(answer.status().code(), Code::Ok);
 }
 
-async fn headers_without_measure_are_an_error(suite: Suite) {
+async fn too_large_headers_are_an_error(suite: Suite) {
     let bearer = format!("Bearer {}", suite.every_scope());
     let address = suite.addresses["meetings"];
     let names: Vec<String> = (0..10_000).map(|i| format!("x-{i}")).collect();
@@ -290,7 +301,7 @@ async fn headers_without_measure_are_an_error(suite: Suite) {
     still_answers(&suite).await;
 }
 
-async fn what_is_no_http2_is_turned_away(suite: Suite) {
+async fn other_protocols_are_rejected(suite: Suite) {
     let requests = [
         &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
         &[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0],
@@ -302,7 +313,7 @@ async fn what_is_no_http2_is_turned_away(suite: Suite) {
             .unwrap();
         tcp.write_all(request).await.unwrap();
         let mut told = Vec::new();
-        // What comes, if anything, is the connection's end.
+        // The server closes the connection.
         let closed = tcp.read_to_end(&mut told);
         let closed = tokio::time::timeout(Duration::from_secs(10), closed).await;
         assert!(closed.is_ok(), "the connection to {request:?} stays open");
@@ -310,7 +321,7 @@ async fn what_is_no_http2_is_turned_away(suite: Suite) {
     still_answers(&suite).await;
 }
 
-// ---- 16: deadlines ----
+// ---- deadlines ----
 
 async fn a_deadline_that_has_passed_is_an_error(suite: Suite) {
     let body = || framed(&create("late").encode_to_vec());
@@ -322,24 +333,30 @@ async fn a_deadline_that_has_passed_is_an_error(suite: Suite) {
             Code::DeadlineExceeded,
             "{timeout}: {status:?}"
         );
-        assert_eq!(walk::told(&status, "zh-CN", &timeout), "DEADLINE_EXCEEDED");
+        assert_eq!(
+            served_methods::error_reason(&status, "zh-CN", &timeout),
+            "DEADLINE_EXCEEDED"
+        );
         assert!(answer.last("x-request-id").is_some());
     }
-    // Between hardly any time and enough of it there is an answer or this error.
+    // From very short to long deadlines: an answer or this error.
     for micros in (0..20).map(|i| 100 * (i * i + 1)) {
         let timeout = format!("{micros}u");
         let answer = to_meetings(&suite, LIST, &[("grpc-timeout", &timeout)], list()).await;
         let status = answer.status();
         if status.code() != Code::Ok {
-            assert_eq!(walk::told(&status, "zh-CN", &timeout), "DEADLINE_EXCEEDED");
+            assert_eq!(
+                served_methods::error_reason(&status, "zh-CN", &timeout),
+                "DEADLINE_EXCEEDED"
+            );
         }
     }
-    // The id was not taken by those that came too late.
+    // Calls that exceeded the deadline did not take the id.
     let answer = to_meetings(&suite, CREATE, &[("grpc-timeout", "10S")], body()).await;
     assert_eq!(answer.status().code(), Code::Ok);
 }
 
-// ---- 19: what comes back ----
+// ---- request ids ----
 
 async fn the_request_id_comes_back(suite: Suite) {
     let asked = [
@@ -369,7 +386,7 @@ async fn the_request_id_comes_back(suite: Suite) {
             assert_eq!(back == id, kept, "{path}: {id} came back as {back}");
             made.insert(back.to_owned());
         }
-        // Without one, each call gets its own.
+        // Without one, each call gets a new id.
         let answer = to_meetings(&suite, path, &[], body).await;
         made.insert(answer.last("x-request-id").unwrap().to_owned());
         assert_eq!(made.len(), asked.len() + 1, "{path}: {made:?}");
@@ -388,7 +405,7 @@ async fn the_request_id_comes_back(suite: Suite) {
     );
 }
 
-// ---- 15: health and reflection ----
+// ---- health and reflection ----
 
 macro_rules! reflected {
     ($version:ident, $channel:expr, $request:expr) => {{
@@ -433,7 +450,7 @@ macro_rules! reflected {
     }};
 }
 
-async fn reflection_tells_the_services(suite: Suite) {
+async fn reflection_lists_the_services(suite: Suite) {
     for role in ROLES {
         let mut symbols: Vec<String> = role.grpc_services.iter().map(|s| (*s).to_owned()).collect();
         let served = symbols
@@ -447,7 +464,7 @@ async fn reflection_tells_the_services(suite: Suite) {
         let (v1alpha, files) = reflected!(v1alpha, suite.channel(role.name), symbols).unwrap();
         assert_eq!(files, symbols.len());
         for mut told in [v1, v1alpha] {
-            // Reflection may tell of itself.
+            // Reflection may list itself.
             told.retain(|name| !name.starts_with("grpc.reflection."));
             assert_eq!(told, served, "{}", role.name);
         }
@@ -464,7 +481,7 @@ fn reflection_can_be_switched_off() {
         for role in ROLES {
             let v1 = reflected!(v1, suite.channel(role.name), none).unwrap_err();
             let v1alpha = reflected!(v1alpha, suite.channel(role.name), none).unwrap_err();
-            // It is no method of ours then: without a token one is not told more.
+            // It is an unknown method then, which requires a token.
             for status in [v1, v1alpha] {
                 let refused = [Code::Unimplemented, Code::Unauthenticated];
                 assert!(refused.contains(&status.code()), "{status:?}");
@@ -473,7 +490,7 @@ fn reflection_can_be_switched_off() {
     });
 }
 
-async fn health_is_told_per_service_and_overall(suite: Suite) {
+async fn health_is_reported_per_service_and_overall(suite: Suite) {
     for role in ROLES {
         let mut health = HealthClient::new(suite.channel(role.name));
         for service in role.grpc_services.iter().chain(&[""]) {
@@ -491,7 +508,7 @@ async fn health_is_told_per_service_and_overall(suite: Suite) {
         assert_eq!(status.code(), Code::NotFound);
     }
 
-    // Who watches is told when it stops, and does not hold it up.
+    // A watcher is notified of the shutdown and does not delay it.
     let mut health = HealthClient::new(suite.channel("meetings"));
     let service = "taizhang.meetings.v1.MeetingService".to_owned();
     let watched = health.watch(HealthCheckRequest { service }).await.unwrap();
@@ -507,9 +524,9 @@ async fn health_is_told_per_service_and_overall(suite: Suite) {
         .unwrap();
 }
 
-// ---- a source of figures that is not ours ----
+// ---- an external source of figures ----
 
-/// A county system that serves `StatisticsService`, and answers when it is let.
+/// An external system that serves `StatisticsService` and holds its answers until released.
 #[derive(Clone)]
 struct Township {
     seen: Arc<Mutex<Vec<MetadataMap>>>,
@@ -533,7 +550,7 @@ impl Township {
         (township, address)
     }
 
-    /// Keeps what came with a call, and holds the call until it is let go.
+    /// Records the metadata of a call, and holds the call until it is released.
     async fn hold<T>(&self, request: &Request<T>) {
         self.seen.lock().unwrap().push(request.metadata().clone());
         self.waiting.send_modify(|n| *n += 1);
@@ -545,7 +562,7 @@ impl Township {
         waiting.wait_for(|n| *n > 0).await.unwrap();
     }
 
-    fn let_all_go(&self) {
+    fn release_all(&self) {
         self.let_go.add_permits(1_000);
     }
 }
@@ -605,7 +622,7 @@ impl StatisticsService for Township {
     }
 }
 
-/// A suite whose reports gather from a township only.
+/// A suite whose only source of figures is a township.
 async fn suite_and_township(databases: &Databases, calls: usize) -> (Suite, Township) {
     let (township, address) = Township::start().await;
     let mut config = databases.config.clone();
@@ -631,17 +648,17 @@ fn report(id: &str) -> CreateAnnualReportRequest {
     }
 }
 
-/// What a report says of the township's figure.
+/// The township's figure in a report.
 fn ponds(report: &AnnualReport) -> Option<i64> {
     let figure = report.figures.iter().find(|f| f.source == "township");
     figure.unwrap().current.as_ref().unwrap().value
 }
 
 #[test]
-fn who_is_asked_on_a_callers_behalf_gets_its_token_trace_and_deadline() {
+fn sources_get_the_callers_token_trace_and_deadline() {
     run_on(Store::Sqlite, async |databases| {
         let (suite, township) = suite_and_township(databases, 100).await;
-        township.let_all_go();
+        township.release_all();
         let bearer = format!("Bearer {}", suite.every_scope());
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         let mut request = Request::new(report("r1"));
@@ -682,7 +699,7 @@ fn who_is_asked_on_a_callers_behalf_gets_its_token_trace_and_deadline() {
 }
 
 #[test]
-fn who_comes_when_all_places_are_taken_is_told_to_come_again() {
+fn calls_beyond_the_permits_are_refused_with_a_retry_delay() {
     run_on(Store::Sqlite, async |databases| {
         let (suite, township) = suite_and_township(databases, 1).await;
         let mut reports = AnnualReportServiceClient::new(suite.authorized("reporting"));
@@ -697,7 +714,10 @@ fn who_comes_when_all_places_are_taken_is_told_to_come_again() {
             .await
             .unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted);
-        assert_eq!(walk::told(&status, "zh-CN", &"overload"), "OVERLOADED");
+        assert_eq!(
+            served_methods::error_reason(&status, "zh-CN", &"overload"),
+            "OVERLOADED"
+        );
         assert!(
             status
                 .get_details_retry_info()
@@ -712,29 +732,29 @@ fn who_comes_when_all_places_are_taken_is_told_to_come_again() {
                 .violations
                 .is_empty()
         );
-        // Health stands beside the limits.
+        // Health checks need no permit.
         let mut health = HealthClient::new(suite.channel("reporting"));
         let service = String::new();
         assert!(health.check(HealthCheckRequest { service }).await.is_ok());
 
-        township.let_all_go();
+        township.release_all();
         first.await.unwrap().unwrap();
         assert!(reports.get_annual_report(request).await.is_ok());
         suite.stop().await;
     });
 }
 
-// ---- 18: connections, and stopping ----
+// ---- connections and shutdown ----
 
 #[test]
-fn a_connection_is_closed_at_its_age() {
+fn a_connection_is_closed_at_its_maximum_age() {
     run_on(Store::Sqlite, async |databases| {
         let mut config = databases.config.clone();
         config.limits.connection_age_seconds = 1;
         let suite = Suite::with(&config, taizhang_ledger::Clock::system()).await;
         let tcp = TcpStream::connect(suite.addresses["meetings"]).await;
         let (_client, connection) = h2::client::handshake(tcp.unwrap()).await.unwrap();
-        // It ends by GOAWAY without an error, though the client would have it stay.
+        // It ends by GOAWAY without an error, though the client keeps it open.
         let ended = tokio::time::timeout(Duration::from_secs(10), connection).await;
         ended.expect("the connection stays open").unwrap();
         still_answers(&suite).await;
@@ -743,7 +763,7 @@ fn a_connection_is_closed_at_its_age() {
 }
 
 #[test]
-fn a_call_in_flight_is_answered_while_the_service_stops() {
+fn a_running_call_is_answered_during_a_shutdown() {
     run_on(Store::Sqlite, async |databases| {
         let (suite, township) = suite_and_township(databases, 100).await;
         let reports = AnnualReportServiceClient::new(suite.authorized("reporting"));
@@ -762,11 +782,11 @@ fn a_call_in_flight_is_answered_while_the_service_stops() {
         township.until_waiting().await;
         let in_flight = suite.addresses["reporting"];
         let stopping = tokio::spawn(suite.stop());
-        // It stops, and the calls still wait.
+        // The service is stopping, and the calls still wait.
         let told = watched.message().await.unwrap().unwrap();
         assert_eq!(told.status(), ServingStatus::NotServing);
         assert!(!stopping.is_finished());
-        township.let_all_go();
+        township.release_all();
         for call in join_all(calls).await {
             let report = call.unwrap().unwrap().into_inner();
             assert_eq!(ponds(&report), Some(17));
@@ -776,7 +796,7 @@ fn a_call_in_flight_is_answered_while_the_service_stops() {
     });
 }
 
-async fn stopping_loses_no_acknowledged_write(databases: &Databases) {
+async fn a_shutdown_loses_no_acknowledged_write(databases: &Databases) {
     let mut acknowledged = Vec::new();
     for round in 0..3 {
         let suite = Suite::start(databases).await;
@@ -791,7 +811,7 @@ async fn stopping_loses_no_acknowledged_write(databases: &Databases) {
                     match meetings.create_meeting(create(&id)).await {
                         Ok(meeting) => names.push(meeting.into_inner().name),
                         Err(status) => {
-                            // The connection is closed or can't be made any more.
+                            // The connection is closed or refused.
                             let transport = status.source().is_some();
                             assert!(
                                 transport || status.code() == Code::Unavailable,
@@ -827,11 +847,11 @@ async fn stopping_loses_no_acknowledged_write(databases: &Databases) {
 }
 
 #[test]
-fn stopping_loses_no_acknowledged_write_on_sqlite() {
-    run_on(Store::Sqlite, stopping_loses_no_acknowledged_write);
+fn a_shutdown_loses_no_acknowledged_write_on_sqlite() {
+    run_on(Store::Sqlite, a_shutdown_loses_no_acknowledged_write);
 }
 
 #[test]
-fn stopping_loses_no_acknowledged_write_on_postgres() {
-    run_on(Store::Postgres, stopping_loses_no_acknowledged_write);
+fn a_shutdown_loses_no_acknowledged_write_on_postgres() {
+    run_on(Store::Postgres, a_shutdown_loses_no_acknowledged_write);
 }

@@ -1,4 +1,4 @@
-//! Writing: ids, retries, validation, masks, etags, deletion, numbers.
+//! Writes: ids, retries, validation, masks, etags, deletion, numbers.
 
 use std::collections::BTreeSet;
 
@@ -18,26 +18,26 @@ use crate::harness::{ANOTHER, OFFICE, Suite, reason};
 use crate::records::*;
 
 on_each_database!(
-    an_id_is_the_callers_or_a_uuid_in_the_order_of_time,
-    a_taken_id_is_refused_and_its_holder_named,
-    of_identical_calls_at_one_instant_one_writes,
+    an_id_is_the_callers_or_a_uuid_ordered_by_time,
+    a_taken_id_is_refused_with_the_records_name,
+    of_concurrent_identical_calls_one_writes,
     a_request_id_belongs_to_one_request,
-    a_failed_call_is_not_remembered,
+    a_failed_call_does_not_take_its_request_id,
     validate_only_answers_as_the_real_call,
     validate_only_refuses_as_the_real_call,
-    a_mask_says_what_changes,
-    an_immutable_field_stays,
+    a_mask_determines_what_changes,
+    an_immutable_field_can_not_change,
     output_only_fields_are_ignored_on_input,
     a_stale_etag_is_refused,
-    of_two_updates_with_one_etag_one_wins,
+    of_two_updates_with_one_etag_one_succeeds,
     deletion_follows_aip_164,
-    a_mark_of_secrecy_is_refused_and_stored_nowhere,
+    a_mark_of_secrecy_is_refused_and_not_stored,
     numbers_have_no_gaps,
     two_processes_share_an_office,
     two_processes_answer_identical_calls_once,
 );
 
-/// How much is stored: rows and entries of the history.
+/// The number of rows of a table, and of history entries.
 async fn stored(suite: &Suite, service: &str, table: &str) -> (i64, i64) {
     let database = suite.database(service).await;
     let rows = number(&database, &format!("SELECT COUNT(*) FROM {table}")).await;
@@ -56,7 +56,7 @@ fn fields(status: &Status) -> Vec<String> {
         .collect()
 }
 
-async fn an_id_is_the_callers_or_a_uuid_in_the_order_of_time(suite: Suite) {
+async fn an_id_is_the_callers_or_a_uuid_ordered_by_time(suite: Suite) {
     let api = Api::of(&suite);
     let mut request = new_meeting(meeting("全会"));
     request.meeting_id = "plenary-2022".into();
@@ -93,7 +93,7 @@ async fn an_id_is_the_callers_or_a_uuid_in_the_order_of_time(suite: Suite) {
     );
 }
 
-async fn a_taken_id_is_refused_and_its_holder_named(suite: Suite) {
+async fn a_taken_id_is_refused_with_the_records_name(suite: Suite) {
     let api = Api::of(&suite);
     let mut request = new_meeting(meeting("全会"));
     request.meeting_id = "plenary".into();
@@ -123,7 +123,7 @@ async fn a_taken_id_is_refused_and_its_holder_named(suite: Suite) {
     assert_eq!(stored(&suite, "meetings", "meetings").await, (2, 3));
 }
 
-/// What one call among many identical ones may be told: the one answer, or to come again.
+/// Asserts that identical calls got the same answer or an error to retry; returns the answer.
 fn settled(answers: Vec<Result<Vec<u8>, Status>>) -> Vec<u8> {
     let mut told = BTreeSet::new();
     for answer in answers {
@@ -138,7 +138,7 @@ fn settled(answers: Vec<Result<Vec<u8>, Status>>) -> Vec<u8> {
     told.pop_first().unwrap()
 }
 
-async fn of_identical_calls_at_one_instant_one_writes(suite: Suite) {
+async fn of_concurrent_identical_calls_one_writes(suite: Suite) {
     let api = Api::of(&suite);
     for id in ["", "given"] {
         let request = CreateMeetingRequest {
@@ -179,7 +179,7 @@ async fn a_request_id_belongs_to_one_request(suite: Suite) {
     let mut other = first.clone();
     other.meeting = Some(meeting("乙"));
     reused(api.create_meeting(other).await.unwrap_err());
-    // Also for another method,
+    // Also refused for another method,
     let delete = DeleteMeetingRequest {
         name: created.name.clone(),
         request_id: first.request_id.clone(),
@@ -196,7 +196,7 @@ async fn a_request_id_belongs_to_one_request(suite: Suite) {
     assert_eq!(stored(&suite, "meetings", "meetings").await, (2, 2));
 }
 
-async fn a_failed_call_is_not_remembered(suite: Suite) {
+async fn a_failed_call_does_not_take_its_request_id(suite: Suite) {
     let api = Api::of(&suite);
     let mut request = CreateMeetingRequest {
         request_id: request_id(),
@@ -207,7 +207,7 @@ async fn a_failed_call_is_not_remembered(suite: Suite) {
     request.meeting = Some(meeting("补上名称"));
     let created = api.create_meeting(request).await.unwrap();
 
-    // The same for a refusal by the state, which may change.
+    // The same for WRONG_STATE, since the state may change.
     let hold = HoldMeetingRequest {
         name: created.name.clone(),
         request_id: request_id(),
@@ -235,7 +235,7 @@ async fn a_failed_call_is_not_remembered(suite: Suite) {
     assert_eq!(held.state(), MeetingState::Held);
 }
 
-/// A record without what no two calls have alike.
+/// A record without the fields that differ between two calls.
 fn apart_from_times(mut meeting: Meeting) -> Meeting {
     (
         meeting.create_time,
@@ -269,7 +269,7 @@ async fn validate_only_answers_as_the_real_call(suite: Suite) {
         apart_from_times(created.clone()),
         apart_from_times(promised)
     );
-    // The real call would by now be answered as a retry, and not be refused for its id.
+    // The real call is answered as a retry now, and not refused because of its id.
     assert_eq!(api.create_meeting(asked).await.unwrap(), created);
 
     let update = UpdateMeetingRequest {
@@ -356,7 +356,7 @@ async fn validate_only_answers_as_the_real_call(suite: Suite) {
     assert_eq!(stored(&suite, "supervision", "matters").await, (1, 1));
 }
 
-/// What a program sees of a refusal.
+/// The parts of an error that programs use.
 fn refusal<T: std::fmt::Debug>(answer: Result<T, Status>) -> (Code, String, String, Vec<String>) {
     let status = answer.unwrap_err();
     (
@@ -472,7 +472,7 @@ fn change(meeting: Meeting, paths: Option<&[&str]>) -> UpdateMeetingRequest {
     }
 }
 
-async fn a_mask_says_what_changes(suite: Suite) {
+async fn a_mask_determines_what_changes(suite: Suite) {
     let api = Api::of(&suite);
     let before = Meeting {
         note: "原备注".into(),
@@ -494,7 +494,7 @@ async fn a_mask_says_what_changes(suite: Suite) {
         assert_eq!(*now, expected);
     };
 
-    // None: the populated fields. An empty one is the same.
+    // No mask or an empty one: the populated fields.
     let now = api
         .update_meeting(change(given("新题"), None))
         .await
@@ -517,7 +517,7 @@ async fn a_mask_says_what_changes(suite: Suite) {
             ..before.clone()
         },
     );
-    // Named: these and no others, also to nothing.
+    // Named fields only, which can be cleared.
     let now = api
         .update_meeting(change(given("不算"), Some(&["note", "video"])))
         .await
@@ -531,7 +531,7 @@ async fn a_mask_says_what_changes(suite: Suite) {
             ..before.clone()
         },
     );
-    // All.
+    // `*`: all fields.
     let whole = Meeting {
         name: before.name.clone(),
         note: "全改".into(),
@@ -565,7 +565,7 @@ async fn a_mask_says_what_changes(suite: Suite) {
     };
     let bad = change(given("题"), Some(&["title", "colour"]));
     refused(api.update_meeting(bad).await, "update_mask", "colour");
-    // What is required can't be emptied.
+    // A required field can't be cleared.
     refused(
         api.update_meeting(change(given(""), Some(&["title"])))
             .await,
@@ -593,7 +593,7 @@ async fn a_mask_says_what_changes(suite: Suite) {
     );
 }
 
-async fn an_immutable_field_stays(suite: Suite) {
+async fn an_immutable_field_can_not_change(suite: Suite) {
     let api = Api::of(&suite);
     let mut facilities = api.facilities.clone();
     let request = CreateFacilityRequest {
@@ -631,7 +631,7 @@ async fn an_immutable_field_stays(suite: Suite) {
             (Code::InvalidArgument, vec!["facility.kind".into()])
         );
     }
-    // What the mask does not name is not looked at, and the same value is no change.
+    // Fields outside the mask are ignored, and the same value is not a change.
     let mask = FieldMask {
         paths: vec!["title".into()],
     };
@@ -660,7 +660,7 @@ async fn an_immutable_field_stays(suite: Suite) {
         .into_inner();
     assert_eq!(same.kind(), FacilityKind::Room);
 
-    // A matter's day of registration gives its number its year.
+    // A matter's day of registration determines the year of its number.
     let registered = api.create_matter(new_matter(matter("修渠"))).await.unwrap();
     let moved = Matter {
         registered_on: Some(day("2021-03-01")),
@@ -803,7 +803,7 @@ async fn a_stale_etag_is_refused(suite: Suite) {
     assert_eq!(stored(&suite, "meetings", "meetings").await, (1, 3));
 }
 
-async fn of_two_updates_with_one_etag_one_wins(suite: Suite) {
+async fn of_two_updates_with_one_etag_one_succeeds(suite: Suite) {
     let api = Api::of(&suite);
     let mut current = api
         .create_meeting(new_meeting(meeting("例会")))
@@ -945,7 +945,7 @@ async fn deletion_follows_aip_164(suite: Suite) {
     assert_eq!(stored(&suite, "meetings", "meetings").await, (2, 4));
 }
 
-async fn a_mark_of_secrecy_is_refused_and_stored_nowhere(suite: Suite) {
+async fn a_mark_of_secrecy_is_refused_and_not_stored(suite: Suite) {
     const MARKED: &str = "关于某工程的汇报　机密★1年";
     let api = Api::of(&suite);
     let kept = api
@@ -1082,7 +1082,7 @@ async fn numbers_have_no_gaps(suite: Suite) {
     let numbers = |made: &[Matter]| made.iter().map(|m| m.number).collect::<BTreeSet<_>>();
     let made = join_all((0..50).map(|_| create("2022-03-01"))).await;
     assert_eq!(numbers(&made), (1..=50).collect());
-    // Each year counts for itself,
+    // Each year has its own numbers,
     let made = join_all((0..10).map(|i| create(["2022-12-31", "2023-01-01"][i % 2]))).await;
     assert_eq!(numbers(&made), (51..=55).chain(1..=5).collect());
     // each office too,
@@ -1108,7 +1108,8 @@ async fn numbers_have_no_gaps(suite: Suite) {
 }
 
 async fn two_processes_share_an_office(suite: Suite) {
-    // What a second process has of its own: its connections, and what it remembers of the history.
+    // A second suite on the same databases is like a second process: it has its own connections and
+    // heads.
     let second = Suite::with(&suite.config, Clock::system()).await;
     let apis = [Api::of(&suite), Api::of(&second)];
     let each = join_all((0..8).map(|writer| {
@@ -1121,7 +1122,7 @@ async fn two_processes_share_an_office(suite: Suite) {
                     request_id: request_id(),
                     ..new_matter(matter(&title))
                 };
-                // None is told that it lost a race.
+                // No call fails with LOST_RACE.
                 let made = api.create_matter(request).await.unwrap();
                 assert_eq!(made.title, title);
                 numbers.push(made.number);

@@ -1,4 +1,4 @@
-//! What the supervision service keeps beside matters, in random ledgers.
+//! Random issues, inspections, interviews and reform plans for the tests of figures.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use tonic::Status;
 use super::{days, one_of};
 use crate::records::*;
 
-/// A record to write, and how far it goes.
+/// A record to write, and its final state.
 #[derive(Debug, Clone)]
 pub enum Planned {
     Issue {
@@ -136,7 +136,7 @@ pub async fn write(api: &Api, office: &str, planned: Planned, deleted: bool) -> 
                 };
                 issues.publish_issue(request).await?;
             }
-            // An issue is never deleted, only void.
+            // An issue can't be deleted, only voided.
             if end == IssueState::Voided || deleted {
                 let request = VoidIssueRequest {
                     name,
@@ -299,7 +299,7 @@ async fn task(
     Ok(())
 }
 
-/// All these records of an office, as its lists show them.
+/// All these records of an office, read by lists.
 pub struct World {
     issues: Vec<Issue>,
     inspections: Vec<Inspection>,
@@ -345,8 +345,8 @@ impl World {
         }
     }
 
-    /// The value and the number of records of an indicator, counted as its definition is read;
-    /// `None` if it is not one that is written down here.
+    /// The value and the number of records of an indicator, counted in Rust by its definition;
+    /// `None` for indicators that are not implemented here.
     pub fn count(&self, id: &str, within: &dyn Fn(&Option<Date>) -> bool) -> Option<(i64, i64)> {
         let issued = |kind: IssueKind, topic: Option<SupervisionTopic>| {
             let counts = |i: &&Issue| {
@@ -408,7 +408,7 @@ fn counted(n: usize) -> Option<(i64, i64)> {
     Some((n as i64, n as i64))
 }
 
-/// So many different values, of so many records.
+/// The number of distinct values, and of records.
 fn distinct(values: impl Iterator<Item = String>) -> Option<(i64, i64)> {
     let all: Vec<String> = values.collect();
     let different: BTreeSet<&String> = all.iter().collect();

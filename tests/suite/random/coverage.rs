@@ -1,4 +1,4 @@
-//! What came of all calls so far.
+//! Which methods, states and indicators the random calls have covered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -7,18 +7,18 @@ use prost_reflect::{DynamicMessage, EnumDescriptor, MessageDescriptor, ReflectMe
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::kept::Kept;
-use crate::walk::{Walked, told};
+use super::record_methods::RecordMethods;
+use crate::served_methods::{ServedMethod, error_reason};
 
 #[derive(Default)]
-pub struct Seen {
-    /// What came of each method: the calls that succeeded, and the refusals by their reasons.
+pub struct Coverage {
+    /// The results of each method, counted by reason; [`SUCCESS`] for those that succeeded.
     outcomes: BTreeMap<String, BTreeMap<String, usize>>,
-    /// The methods that were called in every way.
-    pub looked_at: BTreeSet<String>,
+    /// The methods whose idempotency was checked.
+    pub checked: BTreeSet<String>,
     /// The states that each kind of record was in.
     states: BTreeMap<String, BTreeSet<String>>,
-    /// The states that a method said it may be called in.
+    /// The states in which a method is allowed, by its last WRONG_STATE error.
     allowed: BTreeMap<String, BTreeSet<String>>,
     /// How many records each indicator counted.
     counted: BTreeMap<String, usize>,
@@ -26,13 +26,18 @@ pub struct Seen {
 
 const SUCCESS: &str = "OK";
 
-impl Seen {
-    /// Takes note of an answer, which must be a success or a refusal by a rule.
-    pub fn note(&mut self, kept: &Kept, at: &Walked, answer: &Result<DynamicMessage, Status>) {
+impl Coverage {
+    /// Records a result, which must be a success or a refusal by a rule.
+    pub fn note(
+        &mut self,
+        methods: &RecordMethods,
+        at: &ServedMethod,
+        answer: &Result<DynamicMessage, Status>,
+    ) {
         let method = at.method.full_name().to_owned();
         let outcome = match answer {
             Ok(record) => {
-                let states = self.states.entry(kept.kind.message().to_owned());
+                let states = self.states.entry(methods.kind.message().to_owned());
                 states.or_default().insert(state(record));
                 SUCCESS.to_owned()
             }
@@ -43,70 +48,70 @@ impl Seen {
                     Code::NotFound,
                 ];
                 assert!(by_rule.contains(&status.code()), "{at}: {status:?}");
-                if let Some(states) = allowed(status, &kept.resource) {
+                if let Some(states) = allowed(status, &methods.resource) {
                     self.allowed.insert(method.clone(), states);
                 }
-                told(status, "zh-CN", at)
+                error_reason(status, "zh-CN", at)
             }
         };
         let outcomes = self.outcomes.entry(method).or_default();
         *outcomes.entry(outcome).or_default() += 1;
     }
 
-    /// Takes note of the records behind an indicator.
+    /// Records the number of records behind an indicator.
     pub fn note_counted(&mut self, indicator: String, records: usize) {
         *self.counted.entry(indicator).or_default() += records;
     }
 
-    /// Whether a method may go with a record's state, as far as it has told.
-    pub fn fits(&self, at: &Walked, record: &DynamicMessage) -> bool {
+    /// Whether a method may be allowed in a record's state, as far as known.
+    pub fn fits(&self, at: &ServedMethod, record: &DynamicMessage) -> bool {
         let allowed = self.allowed.get(at.method.full_name());
         allowed.is_none_or(|allowed| allowed.contains(&state(record)))
     }
 
     /// How often a method succeeded.
-    pub fn successes(&self, at: &Walked) -> usize {
+    pub fn successes(&self, at: &ServedMethod) -> usize {
         let outcomes = self.outcomes.get(at.method.full_name());
         let successes = outcomes.and_then(|outcomes| outcomes.get(SUCCESS));
         successes.copied().unwrap_or_default()
     }
 
     /// How often a method was called.
-    pub fn calls(&self, at: &Walked) -> usize {
+    pub fn calls(&self, at: &ServedMethod) -> usize {
         let outcomes = self.outcomes.get(at.method.full_name());
         outcomes.map_or(0, |outcomes| outcomes.values().sum())
     }
 
-    /// The test would be worth nothing if everything had been refused.
-    pub fn assert_went_far(&self, all: &[Kept]) {
-        println!("{}", self.told(all));
-        for kept in all {
-            let kind = kept.kind.message();
+    /// Asserts that every method succeeded and every kind was in more than one state.
+    pub fn assert_complete(&self, all: &[RecordMethods]) {
+        println!("{}", self.summary(all));
+        for methods in all {
+            let kind = methods.kind.message();
             let states = self.states.get(kind);
-            let states = states.unwrap_or_else(|| panic!("there is no {kind}"));
-            let has_states = states_of(&kept.resource).is_some();
+            let states = states.unwrap_or_else(|| panic!("no {kind} was written"));
+            let has_states = states_of(&methods.resource).is_some();
             assert!(!has_states || states.len() > 1, "{kind}: {states:?}");
-            for at in &kept.of_office {
-                assert!(self.successes(at) > 0, "{at}: does it ever succeed?");
+            for at in &methods.of_office {
+                assert!(self.successes(at) > 0, "{at} never succeeded");
             }
-            for at in kept.writing() {
+            for at in methods.writing() {
                 let excused = super::is_excused(at);
                 assert_ne!(
                     self.successes(at) > 0,
                     excused,
-                    "{at}: does it ever succeed?"
+                    "{at}: succeeded although excused, or never succeeded"
                 );
-                let looked_at = self.looked_at.contains(at.method.full_name());
-                assert!(looked_at || excused, "{at} was never looked at");
+                let checked = self.checked.contains(at.method.full_name());
+                assert!(checked || excused, "{at}: idempotency was never checked");
             }
         }
     }
 
-    /// How often each method succeeded and was refused, and the indicators that counted nothing: a
-    /// narrow one is met by chance only.
-    fn told(&self, all: &[Kept]) -> String {
+    /// The results of each method, and the indicators that counted nothing, which may happen by
+    /// chance.
+    fn summary(&self, all: &[RecordMethods]) -> String {
         let mut text = String::new();
-        for at in all.iter().flat_map(Kept::writing) {
+        for at in all.iter().flat_map(RecordMethods::writing) {
             let outcomes = self.outcomes.get(at.method.full_name());
             writeln!(text, "{at}: {outcomes:?}").unwrap();
         }
@@ -143,7 +148,7 @@ fn state(record: &DynamicMessage) -> String {
     short(&states, number.as_enum_number().unwrap())
 }
 
-/// The states that a refusal tells, if they are those of the resource.
+/// The allowed states in a WRONG_STATE error, if they are states of the resource.
 fn allowed(status: &Status, resource: &MessageDescriptor) -> Option<BTreeSet<String>> {
     let states = states_of(resource)?;
     let known: BTreeSet<String> = states
@@ -151,11 +156,11 @@ fn allowed(status: &Status, resource: &MessageDescriptor) -> Option<BTreeSet<Str
         .map(|v| short(&states, v.number()))
         .collect();
     let info = status.get_details_error_info()?;
-    let told: BTreeSet<String> = info
+    let states: BTreeSet<String> = info
         .metadata
         .get("allowed")?
         .split(',')
         .map(str::to_owned)
         .collect();
-    told.is_subset(&known).then_some(told)
+    states.is_subset(&known).then_some(states)
 }

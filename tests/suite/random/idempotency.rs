@@ -1,4 +1,5 @@
-//! What writes once: only asked, at one instant, again, and under the same id another request.
+//! Idempotency: `validate_only`, two identical calls at the same time, a retry, and another request
+//! with the same request id.
 
 use std::borrow::Cow;
 
@@ -6,82 +7,89 @@ use futures::future::join_all;
 use prost_reflect::{DynamicMessage, Value};
 use tonic::{Code, Status};
 
-use super::kept::Kept;
 use super::office::Office;
+use super::record_methods::RecordMethods;
 use crate::harness::reason;
 use crate::records::{may_retry, query};
-use crate::walk::Walked;
+use crate::served_methods::ServedMethod;
 
 impl Office<'_> {
-    /// Makes a call in every way that must write once or not at all: only asked whether it would
-    /// succeed; twice at one instant; again, once it is answered; and under its id another one.
-    pub(super) async fn every_way(
+    /// Makes a call in every way that must write at most once: with `validate_only`; twice at the
+    /// same time; again after its answer; and another request with its request id.
+    pub(super) async fn check_idempotency(
         &mut self,
-        kept: &Kept,
-        at: &Walked,
+        methods: &RecordMethods,
+        at: &ServedMethod,
         request: &DynamicMessage,
     ) -> Result<DynamicMessage, Status> {
         let ledgers = self.ledgers;
         let ask = |request: &DynamicMessage| ledgers.ask(at, request.clone());
-        let before = self.written(kept).await;
+        let before = self.row_counts(methods).await;
         let mut asked = request.clone();
         asked.set_field_by_name("validate_only", Value::Bool(true));
         let asked = ask(&asked).await;
         assert_eq!(
-            self.written(kept).await,
+            self.row_counts(methods).await,
             before,
-            "{at} wrote when only asked"
+            "{at} wrote with validate_only"
         );
 
         let (one, other) = tokio::join!(ask(request), ask(request));
         let answer = match (one, other) {
             (Ok(one), Ok(other)) => {
-                assert_eq!(one, other, "{at} at one instant");
+                assert_eq!(one, other, "{at} twice at the same time");
                 Ok(one)
             }
             (Ok(record), Err(lost)) | (Err(lost), Ok(record)) => {
-                assert!(may_retry(&lost), "{at} at one instant: {lost:?}");
+                assert!(may_retry(&lost), "{at} twice at the same time: {lost:?}");
                 Ok(record)
             }
             (Err(status), Err(_)) => Err(status),
         };
         let code =
             |answer: &Result<_, Status>| answer.as_ref().err().map(|s| (s.code(), reason(s)));
-        assert_eq!(code(&asked), code(&answer), "{at} in earnest, to {request}");
-        let after = self.written(kept).await;
+        assert_eq!(
+            code(&asked),
+            code(&answer),
+            "{at}: validate_only differs for {request}"
+        );
+        let after = self.row_counts(methods).await;
         let Ok(record) = answer else {
-            assert_eq!(after, before, "{at} was refused and wrote");
+            assert_eq!(after, before, "{at} failed and wrote");
             return answer;
         };
         assert_ne!(after, before, "{at} succeeded and wrote nothing");
 
         let again = ask(request).await;
         assert_eq!(again.as_ref().ok(), Some(&record), "{at} again: {again:?}");
-        let refused = ask(&self.another(at, request)).await.unwrap_err();
+        let refused = ask(&self.different_request(at, request)).await.unwrap_err();
         let reused = (Code::InvalidArgument, "REQUEST_ID_REUSED".to_owned());
         assert_eq!(
             (refused.code(), reason(&refused)),
             reused,
             "{at}: {refused:?}"
         );
-        assert_eq!(self.written(kept).await, after, "{at} wrote again");
+        assert_eq!(self.row_counts(methods).await, after, "{at} wrote again");
         let name = record.get_field_by_name("name").unwrap();
-        let stored = self.get(kept, name.as_str().unwrap()).await;
-        assert_eq!(stored, record, "{at} answered what is not stored");
+        let stored = self.get(methods, name.as_str().unwrap()).await;
+        assert_eq!(
+            stored, record,
+            "{at} returned another record than it stored"
+        );
         let done = (at.clone(), request.clone(), record.clone());
         self.answered.push(done);
-        let mut seen = self.ledgers.seen();
-        seen.looked_at.insert(at.method.full_name().to_owned());
+        let mut coverage = self.ledgers.coverage();
+        coverage.checked.insert(at.method.full_name().to_owned());
         Ok(record)
     }
 
-    /// Whatever happened since, a retry tells what its call did, and writes nothing.
-    pub(super) async fn retries(&self) {
-        let before = self.written_in_all().await;
+    /// A late retry returns the version that its call wrote, and writes nothing.
+    pub(super) async fn check_retries(&self) {
+        let before = self.all_row_counts().await;
         for (at, request, first) in &self.answered {
             let again = self.ledgers.ask(at, request.clone()).await;
             let again = again.unwrap_or_else(|status| panic!("{at} later: {status:?}"));
-            // What is shown with a record may have changed; the record has not.
+            // Fields that depend on the time of reading may differ.
             for field in ["name", "etag", "update_time"] {
                 let told = |record: &DynamicMessage| {
                     let value = record.get_field_by_name(field);
@@ -90,15 +98,21 @@ impl Office<'_> {
                 assert_eq!(told(&again), told(first), "{at} later");
             }
         }
-        assert_eq!(self.written_in_all().await, before);
+        assert_eq!(self.all_row_counts().await, before);
     }
 
-    async fn written_in_all(&self) -> Vec<(i64, i64)> {
-        join_all(self.ledgers.kept.iter().map(|kept| self.written(kept))).await
+    async fn all_row_counts(&self) -> Vec<(i64, i64)> {
+        join_all(
+            self.ledgers
+                .kinds
+                .iter()
+                .map(|methods| self.row_counts(methods)),
+        )
+        .await
     }
 
-    /// A request that differs from another one.
-    fn another(&self, at: &Walked, request: &DynamicMessage) -> DynamicMessage {
+    /// A request that differs from `request`.
+    fn different_request(&self, at: &ServedMethod, request: &DynamicMessage) -> DynamicMessage {
         let mut other = request.clone();
         let another = Value::String("another-1".into());
         let Some(field) = at.resource_field() else {
@@ -115,19 +129,19 @@ impl Office<'_> {
         other
     }
 
-    /// How much the service has stored of the office: records, and entries of the history.
-    async fn written(&self, kept: &Kept) -> (i64, i64) {
+    /// The number of records and of history entries of the office in the service.
+    async fn row_counts(&self, methods: &RecordMethods) -> (i64, i64) {
         let (_, office) = self.name.split_once('/').unwrap();
         let count =
             |table: &str| format!("(SELECT COUNT(*) FROM {table} WHERE office = '{office}')");
-        let records: Vec<String> = kept
+        let records: Vec<String> = methods
             .role
             .kinds
             .iter()
             .map(|kind| count(kind.table()))
             .collect();
         let sql = format!("SELECT {}, {}", records.join(" + "), count("history"));
-        let rows = query(&self.ledgers.databases[kept.role.name], &sql).await;
+        let rows = query(&self.ledgers.databases[methods.role.name], &sql).await;
         let number = |i| rows[0].try_get_by_index(i).unwrap();
         (number(0), number(1))
     }

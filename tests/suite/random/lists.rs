@@ -1,4 +1,4 @@
-//! Lists in every order, read page by page while others write.
+//! Lists in every order, read page by page during concurrent writes.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -6,23 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use prost_reflect::{DynamicMessage, ReflectMessage, Value};
 use taizhang_ledger::Clock;
 
-use super::kept::Kept;
 use super::office::Office;
+use super::record_methods::RecordMethods;
 use super::{Ledgers, OFFICES};
-use crate::walk::Walked;
+use crate::served_methods::ServedMethod;
 
 impl Office<'_> {
-    /// Reads the lists of some kinds by every field, so that all offices together read all. Gives the
-    /// number of records that came meanwhile.
-    pub(super) async fn lists(&mut self, share: usize) -> usize {
+    /// Reads the lists of a share of the kinds in the order of every field. Returns the number of
+    /// records that were created meanwhile.
+    pub(super) async fn check_lists(&mut self, share: usize) -> usize {
         let (ledgers, office) = (self.ledgers, self.name.clone());
         let mut written = 0;
-        for (i, kept) in ledgers.kept.iter().enumerate() {
-            let Some(list) = kept.list.as_ref().filter(|_| i % OFFICES == share) else {
+        for (i, methods) in ledgers.kinds.iter().enumerate() {
+            let Some(list) = methods.list.as_ref().filter(|_| i % OFFICES == share) else {
                 continue;
             };
-            let collection = kept.kind.collection();
-            for (n, field) in kept.kind.fields().iter().enumerate() {
+            let collection = methods.kind.collection();
+            for (n, field) in methods.kind.fields().iter().enumerate() {
                 let direction = if n % 2 == 0 { "" } else { " desc" };
                 let order = format!("{}{direction}", field.path);
                 let before = ledgers.list(list, &office, &order, 1000).await;
@@ -33,7 +33,7 @@ impl Office<'_> {
                     done.store(true, Relaxed);
                     listed
                 };
-                let (listed, came) = tokio::join!(read, self.busy(kept, &done));
+                let (listed, came) = tokio::join!(read, self.busy(methods, &done));
                 written += came;
                 let after = ledgers.list(list, &office, &order, 1000).await;
 
@@ -41,18 +41,18 @@ impl Office<'_> {
                 assert_eq!(
                     names.len(),
                     listed.len(),
-                    "{collection} by {order}: one twice"
+                    "{collection} by {order}: a record is listed twice"
                 );
-                // What stayed as it was is listed, and where it was.
+                // Records that did not change are listed, in the same order.
                 let after: BTreeSet<_> = after.into_iter().collect();
                 let stays: Vec<_> = before
                     .iter()
                     .filter(|record| after.contains(record))
                     .collect();
-                let kept: BTreeSet<_> = stays.iter().map(|(name, _)| name).collect();
+                let unchanged: BTreeSet<_> = stays.iter().map(|(name, _)| name).collect();
                 let listed: Vec<_> = listed
                     .iter()
-                    .filter(|(name, _)| kept.contains(name))
+                    .filter(|(name, _)| unchanged.contains(name))
                     .collect();
                 assert_eq!(listed, stays, "{collection} by {order}");
             }
@@ -60,19 +60,19 @@ impl Office<'_> {
         written
     }
 
-    /// Creates records of a kind and deletes them again, until it is told to stop.
-    async fn busy(&mut self, kept: &Kept, done: &AtomicBool) -> usize {
+    /// Creates and deletes records of a kind until `done`; returns how many.
+    async fn busy(&mut self, methods: &RecordMethods, done: &AtomicBool) -> usize {
         let mut written = 0;
-        while let Some(create) = kept.create.as_ref().filter(|_| !done.load(Relaxed)) {
-            let Some(record) = self.create(kept, create).await else {
+        while let Some(create) = methods.create.as_ref().filter(|_| !done.load(Relaxed)) {
+            let Some(record) = self.create(methods, create).await else {
                 continue;
             };
             written += 1;
-            if let Some(delete) = &kept.delete {
+            if let Some(delete) = &methods.delete {
                 let name = record.get_field_by_name("name").unwrap();
                 let since = Clock::system().now();
                 let request = self.request(delete, name.as_str().unwrap(), &record, since);
-                self.call(kept, delete, request, since).await.unwrap();
+                self.call(methods, delete, request, since).await.unwrap();
             }
         }
         written
@@ -80,10 +80,10 @@ impl Office<'_> {
 }
 
 impl Ledgers<'_> {
-    /// Names and etags of all that a list shows, read page by page.
+    /// Names and etags of all records of a list, read page by page.
     async fn list(
         &self,
-        list: &Walked,
+        list: &ServedMethod,
         office: &str,
         order: &str,
         page_size: i32,

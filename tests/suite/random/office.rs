@@ -1,4 +1,4 @@
-//! The random ledger of one office, as it is written.
+//! Writes the random ledger of one office.
 
 use std::collections::BTreeSet;
 
@@ -11,29 +11,28 @@ use tonic::Status;
 use tonic_types::StatusExt;
 
 use super::Ledgers;
-use super::kept::Kept;
-use crate::draw::{Draw, Names, instants};
+use super::record_methods::RecordMethods;
 use crate::figures;
+use crate::random_messages::{MessageGenerator, Names, instants};
 use crate::records::request_id;
-use crate::walk::{self, Walked};
+use crate::served_methods::{self, ServedMethod};
 
-/// At least so many records are created in an office, of all kinds together.
+/// The least number of records created in an office, of all kinds together.
 const RECORDS: usize = 70;
 
-/// So many rounds more there may be until every method has succeeded a few times.
+/// The most additional rounds until every method has succeeded three times.
 const MORE_ROUNDS: usize = 100;
 
-/// A call is made at most so often, each time amended after a refusal.
+/// The most attempts of a call, with its refused fields generated anew before each.
 const TRIES: usize = 8;
 
-/// A record is drawn at most so often until one can be created.
+/// The most attempts to create a record.
 const CREATIONS: usize = 4;
 
-/// One in so many calls is made in every way that must write once or not at all; so is each method
-/// that was not yet.
-const LOOKED_AT: u32 = 12;
+/// One in so many calls is checked for idempotency, as is each method that was not yet.
+const CHECKED: u32 = 12;
 
-/// One in so many calls is the only one of a batch.
+/// One in so many calls is made by a batch.
 const BATCHED: u32 = 4;
 
 /// The ledger of one office.
@@ -44,16 +43,19 @@ pub(super) struct Office<'a> {
     /// Its records, by their collections.
     live: Names,
     deleted: Names,
-    /// Calls that were made in every way, and their answers.
-    pub(super) answered: Vec<(Walked, DynamicMessage, DynamicMessage)>,
+    /// Calls that were checked for idempotency, and their answers.
+    pub(super) answered: Vec<(ServedMethod, DynamicMessage, DynamicMessage)>,
 }
 
 impl<'a> Office<'a> {
     pub(super) fn of(ledgers: &'a Ledgers<'a>, name: String, seed: u64) -> Self {
-        let singletons = ledgers.kept.iter().filter(|kept| kept.kind.is_singleton());
-        let live = singletons.map(|kept| {
-            let name = walk::name(&kept.resource, &name, "");
-            (kept.kind.collection().to_owned(), vec![name])
+        let singletons = ledgers
+            .kinds
+            .iter()
+            .filter(|methods| methods.kind.is_singleton());
+        let live = singletons.map(|methods| {
+            let name = served_methods::name(&methods.resource, &name, "");
+            (methods.kind.collection().to_owned(), vec![name])
         });
         Self {
             ledgers,
@@ -65,27 +67,27 @@ impl<'a> Office<'a> {
         }
     }
 
-    pub(super) async fn walk(&mut self) {
-        let rounds = (RECORDS / self.ledgers.kept.len()).max(3);
+    pub(super) async fn fill(&mut self) {
+        let rounds = (RECORDS / self.ledgers.kinds.len()).max(3);
         for round in 0..rounds + MORE_ROUNDS {
             let more = round >= rounds;
             if more
                 && !self
                     .ledgers
-                    .kept
+                    .kinds
                     .iter()
-                    .any(|kept| self.ledgers.lacks(kept))
+                    .any(|methods| self.ledgers.lacks(methods))
             {
                 return;
             }
-            for kept in &self.ledgers.kept {
-                // What has all that it needs goes on too: others may refer to it.
-                if more && !self.ledgers.lacks(kept) && self.rng.random_bool(0.7) {
+            for methods in &self.ledgers.kinds {
+                // Complete kinds get more records too, since others may refer to them.
+                if more && !self.ledgers.lacks(methods) && self.rng.random_bool(0.7) {
                     continue;
                 }
-                // The more methods, the more records, so that each comes into its turn.
-                for _ in 0..=kept.custom.len() / 4 {
-                    self.one_more(kept).await;
+                // Kinds with more methods get more records, so that each method is called.
+                for _ in 0..=methods.custom.len() / 4 {
+                    self.add_record(methods).await;
                 }
             }
         }
@@ -93,57 +95,61 @@ impl<'a> Office<'a> {
 
     /// Some records of every kind.
     pub(super) async fn round(&mut self) {
-        for kept in &self.ledgers.kept {
-            for _ in 0..=kept.custom.len() / 4 {
-                self.one_more(kept).await;
+        for methods in &self.ledgers.kinds {
+            for _ in 0..=methods.custom.len() / 4 {
+                self.add_record(methods).await;
             }
         }
     }
 
-    /// Creates a record of a kind and takes it on, and some others too.
-    async fn one_more(&mut self, kept: &Kept) {
-        if let Some(create) = &kept.create {
-            self.create(kept, create).await;
+    /// Creates a record and calls methods on it and on others of its kind.
+    async fn add_record(&mut self, methods: &RecordMethods) {
+        if let Some(create) = &methods.create {
+            self.create(methods, create).await;
         }
-        for at in &kept.of_office {
+        for at in &methods.of_office {
             let mut request = self
-                .draw(Clock::system().now(), 1.0, 10)
+                .generator(Clock::system().now(), 1.0, 10)
                 .message(&at.method.input());
             request.set_field_by_name("parent", Value::String(self.name.clone()));
             request.set_field_by_name("request_id", Value::String(request_id()));
             request.set_field_by_name("validate_only", Value::Bool(false));
             let answer = self.ledgers.ask(at, request).await;
-            self.ledgers.seen().note(kept, at, &answer);
+            self.ledgers.coverage().note(methods, at, &answer);
             if let Ok(record) = answer {
-                self.keep(kept, &record);
+                self.keep(methods, &record);
             }
         }
-        let steps = self.rng.random_range(0..=kept.custom.len() + 1);
+        let steps = self.rng.random_range(0..=methods.custom.len() + 1);
         for step in 0..steps + 3 {
-            self.step(kept, step < steps).await;
+            self.step(methods, step < steps).await;
         }
     }
 
-    pub(super) async fn create(&mut self, kept: &Kept, create: &Walked) -> Option<DynamicMessage> {
+    pub(super) async fn create(
+        &mut self,
+        methods: &RecordMethods,
+        create: &ServedMethod,
+    ) -> Option<DynamicMessage> {
         for _ in 0..CREATIONS {
             let at = self.some_time();
             let density = self.density();
-            let resource = self.draw(at, density, 60).message(&kept.resource);
+            let resource = self.generator(at, density, 60).message(&methods.resource);
             let mut request = DynamicMessage::new(create.method.input());
             request.set_field_by_name("parent", Value::String(self.name.clone()));
             request.set_field(&create.resource_field().unwrap(), Value::Message(resource));
-            match self.call(kept, create, request, at).await {
+            match self.call(methods, create, request, at).await {
                 Ok(record) => return Some(record),
-                // What it refers to is not there, or does not suit.
+                // A record that it refers to is missing or in the wrong state.
                 Err(_) => continue,
             }
         }
         None
     }
 
-    /// Calls some method that changes a record, the newest one or any.
-    async fn step(&mut self, kept: &Kept, newest: bool) {
-        let collection = kept.kind.collection();
+    /// Calls a method that changes a record, the newest one or any.
+    async fn step(&mut self, methods: &RecordMethods, newest: bool) {
+        let collection = methods.kind.collection();
         let deleted = !newest && self.rng.random_bool(0.4);
         let names = if deleted { &self.deleted } else { &self.live };
         let Some(names) = names.get(collection) else {
@@ -155,57 +161,64 @@ impl<'a> Office<'a> {
             names.choose(&mut self.rng)
         };
         let Some(name) = name.cloned() else { return };
-        let record = self.get(kept, &name).await;
-        let Some(at) = self.chosen(kept, &record) else {
+        let record = self.get(methods, &name).await;
+        let Some(at) = self.choose_method(methods, &record) else {
             return;
         };
         let since = self.since(&record);
         let request = self.request(at, &name, &record, since);
-        // A refusal is fine.
-        let _ = self.call(kept, at, request, since).await;
+        // It may be refused.
+        let _ = self.call(methods, at, request, since).await;
     }
 
-    pub(super) async fn get(&self, kept: &Kept, name: &str) -> DynamicMessage {
-        let mut request = DynamicMessage::new(kept.get.method.input());
+    pub(super) async fn get(&self, methods: &RecordMethods, name: &str) -> DynamicMessage {
+        let mut request = DynamicMessage::new(methods.get.method.input());
         request.set_field_by_name("name", Value::String(name.into()));
-        let answer = self.ledgers.ask(&kept.get, request).await;
+        let answer = self.ledgers.ask(&methods.get, request).await;
         answer.unwrap_or_else(|status| panic!("{name}: {status:?}"))
     }
 
-    /// A method that may go with the record's state, as far as that is known.
-    fn chosen<'k>(&mut self, kept: &'k Kept, record: &DynamicMessage) -> Option<&'k Walked> {
+    /// A method that may be allowed in the record's state, as far as known.
+    fn choose_method<'k>(
+        &mut self,
+        methods: &'k RecordMethods,
+        record: &DynamicMessage,
+    ) -> Option<&'k ServedMethod> {
         if record.has_field_by_name("delete_time") {
-            return kept.undelete.as_ref();
+            return methods.undelete.as_ref();
         }
-        let seen = self.ledgers.seen();
-        let lacks = |at: &&Walked| seen.successes(at) == 0;
+        let coverage = self.ledgers.coverage();
+        let lacks = |at: &&ServedMethod| coverage.successes(at) == 0;
         let standard = match self.rng.random_range(0..40) {
-            0 => kept.delete.as_ref(),
-            1..6 => kept.update.as_ref(),
-            6..12 => kept.delete.as_ref().filter(lacks),
+            0 => methods.delete.as_ref(),
+            1..6 => methods.update.as_ref(),
+            6..12 => methods.delete.as_ref().filter(lacks),
             _ => None,
         };
         if standard.is_some() {
             return standard;
         }
         let anyway = self.rng.random_bool(0.05);
-        let fitting = kept.custom.iter();
-        let fitting: Vec<&Walked> = fitting
-            .filter(|at| anyway || seen.fits(at, record))
+        let fitting = methods.custom.iter();
+        let fitting: Vec<&ServedMethod> = fitting
+            .filter(|at| anyway || coverage.fits(at, record))
             .collect();
-        // What never succeeded has the best chance, then what was called least.
+        // Prefers a method that never succeeded, then the one called least.
         if self.rng.random_bool(0.4) {
-            let worst = |at: &&Walked| (seen.successes(at) > 0, seen.calls(at));
+            let worst = |at: &&ServedMethod| (coverage.successes(at) > 0, coverage.calls(at));
             return fitting.into_iter().min_by_key(worst);
         }
         let any = fitting.choose(&mut self.rng).copied();
-        any.or(kept.update.as_ref().filter(|_| kept.custom.is_empty()))
+        any.or(methods
+            .update
+            .as_ref()
+            .filter(|_| methods.custom.is_empty()))
     }
 
     /// A request to change a record.
     pub(super) fn request(
         &mut self,
-        at: &Walked,
+        at: &ServedMethod,
         name: &str,
         record: &DynamicMessage,
         since: DateTime<Utc>,
@@ -217,18 +230,18 @@ impl<'a> Office<'a> {
             Value::String(String::new())
         };
         let density = self.density();
-        let mut draw = self.draw(since, density, 10);
+        let mut generator = self.generator(since, density, 10);
         let Some(field) = at.resource_field() else {
-            let mut request = draw.message(&at.method.input());
+            let mut request = generator.message(&at.method.input());
             request.set_field_by_name("name", Value::String(name.into()));
             request.set_field_by_name("etag", etag);
             return request;
         };
-        let mut changed = draw.message(&record.descriptor());
+        let mut changed = generator.message(&record.descriptor());
         for field in record
             .descriptor()
             .fields()
-            .filter(|f| walk::rule(f).immutable)
+            .filter(|f| served_methods::rule(f).immutable)
         {
             match record.has_field(&field) {
                 true => changed.set_field(&field, record.get_field(&field).into_owned()),
@@ -246,19 +259,19 @@ impl<'a> Office<'a> {
         request.set_field(&field, Value::Message(changed));
         if !paths.is_empty() {
             let mask = at.field("update_mask").unwrap();
-            let mut message = DynamicMessage::new(walk::message_of(&mask));
+            let mut message = DynamicMessage::new(served_methods::message_of(&mask));
             message.transcode_from(&FieldMask { paths }).unwrap();
             request.set_field(&mask, Value::Message(message));
         }
-        at.put_name(&mut request, name);
+        at.set_name(&mut request, name);
         request
     }
 
-    /// Makes a call, and amends what is refused of its fields.
+    /// Makes a call; generates refused fields anew and tries again.
     pub(super) async fn call(
         &mut self,
-        kept: &Kept,
-        at: &Walked,
+        methods: &RecordMethods,
+        at: &ServedMethod,
         mut request: DynamicMessage,
         since: DateTime<Utc>,
     ) -> Result<DynamicMessage, Status> {
@@ -267,24 +280,28 @@ impl<'a> Office<'a> {
             left -= 1;
             request.set_field_by_name("request_id", Value::String(request_id()));
             let method = at.method.full_name();
-            let new = !self.ledgers.seen().looked_at.contains(method);
-            let answer = if new || self.rng.random_ratio(1, LOOKED_AT) {
-                self.every_way(kept, at, &request).await
+            let new = !self.ledgers.coverage().checked.contains(method);
+            let answer = if new || self.rng.random_ratio(1, CHECKED) {
+                self.check_idempotency(methods, at, &request).await
             } else if self.rng.random_ratio(1, BATCHED) {
                 self.ledgers.ask_in_a_batch(at, &self.name, &request).await
             } else {
                 self.ledgers.ask(at, request.clone()).await
             };
-            self.ledgers.seen().note(kept, at, &answer);
+            self.ledgers.coverage().note(methods, at, &answer);
             let status = match answer {
                 Ok(record) => {
-                    self.keep(kept, &record);
+                    self.keep(methods, &record);
                     return Ok(record);
                 }
                 Err(status) => status,
             };
-            let bad = walk::violations(&status);
-            if left == 0 || bad.is_empty() && !self.mended(kept, &mut request, &status, since).await
+            let bad = served_methods::violations(&status);
+            if left == 0
+                || bad.is_empty()
+                    && !self
+                        .fix_precondition(methods, &mut request, &status, since)
+                        .await
             {
                 return Err(status);
             }
@@ -293,22 +310,23 @@ impl<'a> Office<'a> {
                 if let Some(field) = field.map(str::to_owned) {
                     refused.field = field;
                 }
-                self.draw(since, 0.5, 10).amend(&mut request, &refused);
+                self.generator(since, 0.5, 10)
+                    .redraw(&mut request, &refused);
             }
         }
     }
 
-    /// Mends the fields for which a rule refuses a call about a record: those of the request are
-    /// drawn anew, a little earlier; those of the record are emptied or drawn anew. Gives whether it
-    /// could.
-    async fn mended(
+    /// Fixes the fields for which a rule refused a call: those of the request are generated anew, with
+    /// earlier days; those of the record are cleared or generated anew by an update. Returns whether
+    /// there was something to fix and it succeeded.
+    async fn fix_precondition(
         &mut self,
-        kept: &Kept,
+        methods: &RecordMethods,
         request: &mut DynamicMessage,
         status: &Status,
         since: DateTime<Utc>,
     ) -> bool {
-        let Some(update) = &kept.update else {
+        let Some(update) = &methods.update else {
             return false;
         };
         let of_record = update.resource_field().unwrap();
@@ -328,7 +346,9 @@ impl<'a> Office<'a> {
         }
         let name = request.get_field_by_name("name").unwrap().into_owned();
         let earlier = since - TimeDelta::days(self.rng.random_range(0..30));
-        let anew = self.draw(earlier, 1.0, 1).message(&request.descriptor());
+        let anew = self
+            .generator(earlier, 1.0, 1)
+            .message(&request.descriptor());
         paths.retain(|path| {
             let Some(field) = request.descriptor().get_field_by_name(path) else {
                 return true;
@@ -339,10 +359,10 @@ impl<'a> Office<'a> {
         if paths.is_empty() {
             return true;
         }
-        let drawn = self.draw(since, 1.0, 10).message(&kept.resource);
-        let mut record = DynamicMessage::new(kept.resource.clone());
+        let drawn = self.generator(since, 1.0, 10).message(&methods.resource);
+        let mut record = DynamicMessage::new(methods.resource.clone());
         for path in paths.iter().filter(|path| drawn.has_field_by_name(path)) {
-            // What a list lacks is seldom drawn; an empty one often suits.
+            // A generated list seldom meets the rule; an empty one often does.
             let list = drawn
                 .descriptor()
                 .get_field_by_name(path)
@@ -357,7 +377,7 @@ impl<'a> Office<'a> {
         let mut change = DynamicMessage::new(update.method.input());
         change.set_field(&of_record, Value::Message(record));
         let mask = update.field("update_mask").unwrap();
-        let mut message = DynamicMessage::new(walk::message_of(&mask));
+        let mut message = DynamicMessage::new(served_methods::message_of(&mask));
         let paths = paths.into_iter().collect();
         message.transcode_from(&FieldMask { paths }).unwrap();
         change.set_field(&mask, Value::Message(message));
@@ -365,11 +385,11 @@ impl<'a> Office<'a> {
         self.ledgers.ask(update, change).await.is_ok()
     }
 
-    /// Remembers a record that was written.
-    fn keep(&mut self, kept: &Kept, record: &DynamicMessage) {
+    /// Adds a written record to the live or deleted names.
+    fn keep(&mut self, methods: &RecordMethods, record: &DynamicMessage) {
         let name = record.get_field_by_name("name").unwrap();
         let name = name.as_str().unwrap();
-        let collection = kept.kind.collection();
+        let collection = methods.kind.collection();
         let (to, from) = match record.has_field_by_name("delete_time") {
             true => (&mut self.deleted, &mut self.live),
             false => (&mut self.live, &mut self.deleted),
@@ -383,8 +403,8 @@ impl<'a> Office<'a> {
         }
     }
 
-    /// Figures over all time and over a year, with every month of it.
-    pub(super) async fn figures(&self) {
+    /// Checks the figures of all time, of a year, and of its months.
+    pub(super) async fn check_figures(&self) {
         let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).unwrap();
         let deleted: BTreeSet<&String> = self.deleted.values().flatten().collect();
         for source in figures::sources(self.ledgers.suite, &self.ledgers.token) {
@@ -396,9 +416,11 @@ impl<'a> Office<'a> {
                 let behind = figures::check(&source, &self.name, period, |_| None).await;
                 for (indicator, records) in behind {
                     let gone = records.iter().find(|record| deleted.contains(record));
-                    assert_eq!(gone, None, "{indicator} counts what is deleted");
+                    assert_eq!(gone, None, "{indicator} counts a deleted record");
                     counted += records.len();
-                    self.ledgers.seen().note_counted(indicator, records.len());
+                    self.ledgers
+                        .coverage()
+                        .note_counted(indicator, records.len());
                 }
             }
             assert!(counted > 0, "{}: a source counted nothing", self.name);
@@ -406,8 +428,8 @@ impl<'a> Office<'a> {
         }
     }
 
-    fn draw(&mut self, at: DateTime<Utc>, density: f64, stride: i64) -> Draw<'_> {
-        Draw {
+    fn generator(&mut self, at: DateTime<Utc>, density: f64, stride: i64) -> MessageGenerator<'_> {
+        MessageGenerator {
             rng: &mut self.rng,
             names: &self.live,
             density,
@@ -416,18 +438,18 @@ impl<'a> Office<'a> {
         }
     }
 
-    /// Records are given in full, or with little more than they must have, or between.
+    /// The share of optional fields that are set.
     fn density(&mut self) -> f64 {
         *[0.1, 0.5, 0.9, 1.0].choose(&mut self.rng).unwrap()
     }
 
-    /// Some time in three years.
+    /// A random time within three years.
     fn some_time(&mut self) -> DateTime<Utc> {
         let first: DateTime<Utc> = "2021-06-01T00:00:00Z".parse().unwrap();
         first + TimeDelta::minutes(self.rng.random_range(0..3 * 365 * 24 * 60))
     }
 
-    /// When a record goes on: after something that it tells of, and not in the future.
+    /// A time at which a record may be changed: one of its own times that is not in the future.
     fn since(&mut self, record: &DynamicMessage) -> DateTime<Utc> {
         let now = Clock::system().now();
         let told = instants(record).into_iter().filter(|at| *at <= now);

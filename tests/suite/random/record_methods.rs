@@ -1,34 +1,34 @@
-//! The kinds of record that the services keep, each with the methods that read and write it.
+//! The kinds of record, each with the methods that read and write it.
 
 use prost_reflect::MessageDescriptor;
 use taizhang::roles::{ROLES, Role};
 use taizhang_contracts::descriptors::pool;
 use taizhang_ledger::RecordKind;
 
-use crate::walk::{self, Walked};
+use crate::served_methods::{self, ServedMethod};
 
 /// A kind of record, and the methods that write it.
-pub struct Kept {
+pub struct RecordMethods {
     pub role: &'static Role,
     pub kind: &'static RecordKind,
     pub resource: MessageDescriptor,
-    pub create: Option<Walked>,
-    pub get: Walked,
-    pub list: Option<Walked>,
-    pub update: Option<Walked>,
-    pub delete: Option<Walked>,
-    pub undelete: Option<Walked>,
-    pub custom: Vec<Walked>,
-    /// Methods about the office that answer with a record, such as the reminder of today. What they
-    /// write once is theirs to say.
-    pub of_office: Vec<Walked>,
+    pub create: Option<ServedMethod>,
+    pub get: ServedMethod,
+    pub list: Option<ServedMethod>,
+    pub update: Option<ServedMethod>,
+    pub delete: Option<ServedMethod>,
+    pub undelete: Option<ServedMethod>,
+    pub custom: Vec<ServedMethod>,
+    /// Methods of the whole office that return a record, such as `RemindDue`. Not tested for
+    /// idempotency here, since they may return an existing record.
+    pub of_office: Vec<ServedMethod>,
 }
 
-impl Kept {
+impl RecordMethods {
     fn of(role: &'static Role, kind: &'static RecordKind) -> Self {
         let resource = pool().get_message_by_name(kind.message()).unwrap();
         let name = resource.name().to_owned();
-        let methods = walk::methods();
+        let methods = served_methods::all();
         let of_role = methods.iter().filter(|at| at.role.name == role.name);
         let named = |wanted: String| {
             let mut methods = of_role.clone();
@@ -68,7 +68,7 @@ impl Kept {
         ROLES.iter().flat_map(of).collect()
     }
 
-    pub fn writing(&self) -> impl Iterator<Item = &Walked> {
+    pub fn writing(&self) -> impl Iterator<Item = &ServedMethod> {
         let standard = [&self.create, &self.update, &self.delete, &self.undelete];
         standard.into_iter().flatten().chain(&self.custom)
     }
