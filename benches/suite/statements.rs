@@ -124,8 +124,8 @@ impl Logged {
                 *place = column.trim().to_owned();
             }
         };
-        // INSERT INTO table (column, …) VALUES ($1, …). The history's office is selected from the CTE
-        // that takes the office's lock: (SELECT $1 FROM …).
+        // INSERT INTO table (column, …) VALUES ($1, …). The history's office is read from the CTE that
+        // takes the office's lock: (SELECT $1 FROM …).
         let sql = match self.sql.split_once("(SELECT $1 FROM ") {
             Some((before, after)) => {
                 let rest = after.split_once(')').map_or("", |(_, rest)| rest);

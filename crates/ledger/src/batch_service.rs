@@ -36,7 +36,7 @@ pub struct Method {
     show: Show,
 }
 
-/// Decodes and validates a request; gives its effect, or adds violations.
+/// Decodes and validates a request; returns the write, or adds violations.
 type Read =
     Box<dyn Fn(&Office, &Any, &mut Violations) -> Result<Option<RecordWrite>> + Send + Sync>;
 

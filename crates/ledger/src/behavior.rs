@@ -150,7 +150,7 @@ impl Tx<'_> {
     }
 }
 
-/// A new record without its output-only fields, and with what it begins with.
+/// A new record without the caller's output-only fields, and with its initial values.
 pub(crate) fn prepared<E: Record>(mut record: E::Message, at: Moment) -> E::Message {
     record.keep_output_only(&E::Message::default());
     E::initial(&mut record, at);
@@ -169,7 +169,7 @@ pub(crate) async fn show<E: Behavior>(
     Ok(())
 }
 
-/// The record of an encoded answer.
+/// Decodes the record of an answer, and fills in the fields that depend on the time of reading.
 pub(crate) async fn shown<E: Behavior>(
     ledger: &Ledger,
     office: &Office,

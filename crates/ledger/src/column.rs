@@ -1,4 +1,4 @@
-//! The types of declared columns: what a filter may compare, and what is stored.
+//! The types of declared columns, in filters and in the database.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, Value};
 use taizhang_contracts::common::Date;
 use taizhang_contracts::date::instant;
 
-/// What a field holds, and so how a filter may compare it.
+/// The type of a field, which determines how a filter can compare it.
 #[derive(Debug, Clone, Copy)]
 pub enum Type {
     /// A string.

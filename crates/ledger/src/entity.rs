@@ -16,14 +16,14 @@
 /// }
 /// ```
 ///
-/// A column is `text`, `number`, `bool`, `day`, `instant`, or an enum of the contracts. It holds
-/// the record's field of the same name, or what the function after `=` gives. In brackets stands
-/// the path by which filters and orders name it, if that is another.
+/// A column is `text`, `number`, `bool`, `day`, `instant`, or an enum of the contracts. Its value is
+/// the record's field of the same name, or the result of the function after `=`. A path in
+/// parentheses is its name in filters and orders, if that differs.
 ///
 /// The module is a sea-orm entity, with `Entity`, `Model`, `Column`, `PrimaryKey` and the typed
-/// columns `COLUMN`. Beside the declared columns every table has `office` and `id`, which are its
-/// primary key, `version`, `create_time`, `update_time`, `delete_time`, and `body`: the encoded
-/// message. The entity gets its [`Table`](crate::Table).
+/// columns `COLUMN`. In addition to the declared columns every table has `office` and `id`, which are
+/// its primary key, `version`, `create_time`, `update_time`, `delete_time`, and `body`: the encoded
+/// message. The entity implements [`Table`](crate::Table).
 #[macro_export]
 macro_rules! entity {
     ($(#[$attribute:meta])* $vis:vis mod $table:ident for $record:ident { $($columns:tt)* }) => {

@@ -136,7 +136,7 @@ fn changes(message: &str, before: &[u8], after: &[u8]) -> Vec<FieldChange> {
         .collect()
 }
 
-/// One field of a message as JSON; empty if it holds nothing.
+/// One field of a message as JSON; empty if it is not set.
 fn json(message: &DynamicMessage, field: &prost_reflect::FieldDescriptor) -> String {
     if !message.has_field(field) {
         return String::new();

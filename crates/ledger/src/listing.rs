@@ -120,7 +120,7 @@ fn fitting(bodies: &[Vec<u8>], limit: u64) -> usize {
     count
 }
 
-/// Orders a selection and lets it begin after a position.
+/// Adds the order and the start position to a query.
 fn keyset(select: &mut SelectStatement, order: &[(Field, Direction)], after: Option<&[Value]>) {
     for (field, direction) in order {
         let direction = match direction {

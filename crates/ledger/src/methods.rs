@@ -228,7 +228,8 @@ impl Ledger {
         shown::<E>(self, &context.office, &body).await
     }
 
-    /// Reads one record by its name in a request; a singleton that nobody wrote has its defaults.
+    /// Reads one record by its name in a request; a singleton that was never written has its
+    /// defaults.
     ///
     /// # Errors
     /// NOT_FOUND.
@@ -244,7 +245,7 @@ impl Ledger {
         }
     }
 
-    /// The record of this name; only a singleton may not be there.
+    /// The record of this name; `None` for a singleton that was never written.
     async fn stored(
         &self,
         kind: &RecordKind,
@@ -279,7 +280,7 @@ impl Ledger {
         self.commit_record::<E>(context, key, write(q)?).await
     }
 
-    /// Commits a write of one record; gives the record as it is answered.
+    /// Commits a write of one record; returns the record of the answer.
     async fn commit_record<E: Behavior>(
         &self,
         context: &Context,
@@ -311,7 +312,7 @@ fn only(answers: Vec<Answer>) -> Vec<u8> {
     answers.next().map(|answer| answer.body).unwrap_or_default()
 }
 
-/// What [`Ledger::create`] does.
+/// The write of [`Ledger::create`].
 pub(crate) fn create<E, Q>(mut q: Q) -> Result<RecordWrite>
 where
     E: Behavior,
@@ -331,7 +332,7 @@ where
     })
 }
 
-/// What [`Ledger::update_with`] does. A singleton that nobody wrote begins with its defaults.
+/// The write of [`Ledger::update_with`]. A singleton that was never written has its defaults.
 pub(crate) fn update<E, Q>(
     mut q: Q,
     rule: impl Fn(&E::Message, &E::Message, Moment) -> Result<()> + Send + Sync + 'static,
@@ -375,7 +376,7 @@ where
     })
 }
 
-/// What [`Ledger::change`] does.
+/// The write of [`Ledger::change`].
 pub(crate) fn change<E, Q>(
     q: Q,
     rule: impl Fn(&mut E::Message, &Q, Moment) -> Result<()> + Send + Sync + 'static,
@@ -393,7 +394,7 @@ where
     ))
 }
 
-/// What [`Ledger::delete`] does.
+/// The write of [`Ledger::delete`].
 pub(crate) fn delete<E, Q>(q: Q) -> Result<RecordWrite>
 where
     E: Behavior,
@@ -409,7 +410,7 @@ where
     }))
 }
 
-/// What [`Ledger::undelete`] does.
+/// The write of [`Ledger::undelete`].
 pub(crate) fn undelete<E, Q>(q: Q) -> Result<RecordWrite>
 where
     E: Behavior,

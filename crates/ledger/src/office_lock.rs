@@ -1,4 +1,4 @@
-//! The lock that lets the writes of an office follow one another within a process.
+//! The lock that serializes the writes of an office within a process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,26 +15,26 @@ pub(crate) struct Head {
     pub(crate) mac: Digest,
 }
 
-/// An office's lock, held by the write that is under way.
+/// An office's lock, held by the current write.
 #[derive(Debug, Default)]
 pub(crate) struct OfficeLock {
     head: tokio::sync::Mutex<Option<Head>>,
-    /// Changes with every commit of this process.
+    /// Notifies of every commit of this process.
     commits: watch::Sender<()>,
 }
 
 impl OfficeLock {
-    /// Waits for the lock. It guards the last entry, as far as this process knows it.
+    /// Waits for the lock. It guards the head, if this process knows it.
     pub(crate) async fn lock(&self) -> MutexGuard<'_, Option<Head>> {
         self.head.lock().await
     }
 
-    /// Wakes those that follow the office's changes.
+    /// Wakes the streams that watch the office.
     pub(crate) fn committed(&self) {
         self.commits.send_replace(());
     }
 
-    /// Is told of this process's commits.
+    /// A receiver that is notified of this process's commits.
     pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
         self.commits.subscribe()
     }

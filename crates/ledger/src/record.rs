@@ -20,7 +20,7 @@ pub trait Table: EntityTrait {
     /// The declared columns: those that filters and orders can name and figures are counted from.
     const FIELDS: &'static [Field];
 
-    /// What the declared columns hold for a record.
+    /// The values of the declared columns for a record.
     fn values(record: &Self::Message) -> Vec<Value>;
 }
 

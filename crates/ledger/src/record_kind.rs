@@ -106,7 +106,7 @@ impl RecordKind {
         }
     }
 
-    /// What a row holds after `office`, `id` and `version`, read from the record's message.
+    /// The values of a row after `office`, `id` and `version`, read from the record's message.
     ///
     /// # Errors
     /// INTERNAL if the message can't be decoded.
@@ -121,7 +121,7 @@ impl RecordKind {
     }
 }
 
-/// How many columns come before those that [`RecordKind::values`] gives: `office`, `id`, `version`.
+/// The number of columns before those of [`RecordKind::values`]: `office`, `id`, `version`.
 pub(crate) const VALUES: usize = 3;
 
 /// The last part of a record's name.

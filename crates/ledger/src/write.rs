@@ -38,7 +38,7 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-/// What a write does: reads and changes through the [`Tx`], and gives the answer of each call. It
+/// The work of a write: reads and changes through the [`Tx`], and returns the answer of each call. It
 /// may run more than once, each time from the start.
 pub(crate) type Work<'a> =
     dyn for<'t> Fn(&'t mut Tx<'a>) -> BoxFuture<'t, Result<Vec<Answer>>> + Send + Sync + 'a;
@@ -181,7 +181,7 @@ impl Ledger {
         }
     }
 
-    /// Why an attempt could not be written: an id is taken, or another write came first.
+    /// Why an attempt could not be committed: an id is taken, or another write came first.
     async fn lost(&self, context: &Context, key: &RequestKey, changes: &[Pending]) -> Attempt {
         match self.first_taken(context, key, changes).await {
             Ok(None) => Attempt::Lost,

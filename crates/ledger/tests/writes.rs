@@ -97,7 +97,7 @@ async fn create(
 }
 
 #[tokio::test]
-async fn a_write_sees_its_own_changes_by_name_and_gives_no_number_twice() {
+async fn a_write_sees_its_own_changes_by_name_and_numbers_are_unique() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = ledger(&common::sqlite(&folder), Duration::from_secs(10)).await;
     let context = context("demo");
@@ -166,7 +166,7 @@ async fn rename(
 const OFFICES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
 
 /// Concurrent writes share a transaction, and a failed one does not fail the others.
-async fn writes_at_one_time_fail_each_for_itself(url: &str) {
+async fn concurrent_writes_fail_independently(url: &str) {
     let timeout = Duration::from_secs(10);
     let ledgers = [ledger(url, timeout).await, ledger(url, timeout).await];
     for office in OFFICES {
@@ -224,20 +224,20 @@ async fn writes_at_one_time_fail_each_for_itself(url: &str) {
 }
 
 #[tokio::test]
-async fn writes_at_one_time_fail_each_for_itself_on_sqlite() {
+async fn concurrent_writes_fail_independently_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    writes_at_one_time_fail_each_for_itself(&common::sqlite(&folder)).await;
+    concurrent_writes_fail_independently(&common::sqlite(&folder)).await;
 }
 
 #[tokio::test]
-async fn writes_at_one_time_fail_each_for_itself_on_postgres() {
+async fn concurrent_writes_fail_independently_on_postgres() {
     let postgres = common::Postgres::new().await;
-    writes_at_one_time_fail_each_for_itself(&postgres.url()).await;
+    concurrent_writes_fail_independently(&postgres.url()).await;
     postgres.remove().await;
 }
 
 #[tokio::test]
-async fn an_office_that_waits_for_another_process_holds_up_no_other() {
+async fn a_wait_for_one_offices_lock_delays_no_other_office() {
     let postgres = common::Postgres::new().await;
     let ledger = ledger(&postgres.url(), Duration::from_secs(30)).await;
     for office in OFFICES {
@@ -245,8 +245,8 @@ async fn an_office_that_waits_for_another_process_holds_up_no_other() {
     }
     let elsewhere = sea_orm::Database::connect(postgres.url()).await.unwrap();
     let writing = elsewhere.begin().await.unwrap();
-    let turn = "SELECT pg_advisory_xact_lock(hashtextextended('c', 0))";
-    writing.execute_unprepared(turn).await.unwrap();
+    let lock = "SELECT pg_advisory_xact_lock(hashtextextended('c', 0))";
+    writing.execute_unprepared(lock).await.unwrap();
     let waits = create(&ledger, "c", None);
     let others = async {
         let others = OFFICES.into_iter().filter(|office| *office != "c");
@@ -260,22 +260,22 @@ async fn an_office_that_waits_for_another_process_holds_up_no_other() {
 }
 
 /// A TCP proxy that can stop forwarding without closing its connections.
-struct Wire {
+struct Proxy {
     port: u16,
     silent: watch::Sender<bool>,
 }
 
-impl Wire {
+impl Proxy {
     async fn to(address: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let silent = watch::Sender::new(false);
-        let told = silent.clone();
+        let sender = silent.clone();
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 let mut far = TcpStream::connect(&address).await.unwrap();
                 // Later connections are forwarded.
-                let mut silent = told.subscribe();
+                let mut silent = sender.subscribe();
                 tokio::spawn(async move {
                     tokio::select! {
                         _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
@@ -289,16 +289,16 @@ impl Wire {
 }
 
 #[tokio::test]
-async fn a_connection_that_falls_silent_is_given_up() {
+async fn a_half_open_connection_is_given_up() {
     let postgres = common::Postgres::new().await;
     let url = postgres.url();
     let (before, address) = url.split_once('@').unwrap();
     let (address, database) = address.split_once('/').unwrap();
-    let wire = Wire::to(address.to_owned()).await;
-    let url = format!("{before}@127.0.0.1:{}/{database}", wire.port);
+    let proxy = Proxy::to(address.to_owned()).await;
+    let url = format!("{before}@127.0.0.1:{}/{database}", proxy.port);
     let ledger = ledger(&url, Duration::from_secs(2)).await;
     let first = create(&ledger, "a", None).await.unwrap();
-    wire.silent.send_replace(true);
+    proxy.silent.send_replace(true);
     let context = context("a");
     let read = || ledger.read::<facilities::Entity>(&context, &first.name);
     assert_eq!(read().await.unwrap_err().reason(), Reason::Unavailable);

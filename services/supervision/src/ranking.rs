@@ -58,7 +58,7 @@ async fn add_all(ranking: &mut Ranking, ledger: &Ledger, office: &Office, page: 
 struct Ranking {
     first: NaiveDate,
     last: NaiveDate,
-    /// The day at whose end overdue matters are counted.
+    /// Overdue matters are counted at the end of this day.
     end: NaiveDate,
     units: BTreeMap<String, UnitRank>,
 }

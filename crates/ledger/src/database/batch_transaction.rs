@@ -47,7 +47,7 @@ impl BatchTransaction {
         })))
     }
 
-    /// Adds a row; of one record only the last is written.
+    /// Adds a pending row, which replaces an earlier one of the same record.
     pub(crate) async fn put(&self, row: &Row) {
         let mut state = self.0.lock().await;
         let key = (row.kind.collection(), row.id.clone());
@@ -73,7 +73,7 @@ impl BatchTransaction {
         state.flush().await?.query_all_raw(query).await
     }
 
-    /// Writes what is pending, and entries of the history, and commits.
+    /// Writes the pending rows and the history entries, and commits.
     pub(crate) async fn commit(&self, entries: Vec<history::Model>) -> Result<(), DbErr> {
         let mut state = self.0.lock().await;
         insert_entries(state.flush().await?, entries).await?;

@@ -42,7 +42,7 @@ where
         })
     }
 
-    /// The result of one item; `work` gives those of several in their order.
+    /// Returns the result of one item; `work` returns those of several, in their order.
     pub(super) async fn run<W, F>(self: &Arc<Self>, key: K, item: I, work: W) -> Outcome<T>
     where
         W: Fn(Vec<I>) -> F + Send + 'static,

@@ -39,7 +39,7 @@ struct Kept {
 type Query = sqlx::query::Query<'static, Postgres, SqlxValues>;
 
 impl KeptConnections {
-    /// Over a pool of so many connections. A statement waits for one no longer than
+    /// Over a pool of `connections`. A statement waits for a connection no longer than
     /// `acquire_timeout`, and for its end no longer than twice the server's `statement_timeout`.
     pub(super) fn over(
         pool: PgPool,

@@ -82,7 +82,7 @@ fn select(table: &str, keys: &[Key]) -> Statement {
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
-/// The bodies in the order of so many keys.
+/// The bodies in the order of the keys.
 fn bodies(keys: usize, rows: &[QueryResult]) -> Vec<Result<Body, DbErr>> {
     let mut found: HashMap<i64, Result<Body, DbErr>> = HashMap::with_capacity(rows.len());
     for row in rows {

@@ -196,7 +196,7 @@ fn is_constraint(error: &sqlx::Error) -> bool {
     result_code(error) == Some(19)
 }
 
-/// SQLITE_BUSY: another process writes; as the answer to `BEGIN`, nothing has begun.
+/// SQLITE_BUSY: another process writes. If `BEGIN` fails with it, no transaction has begun.
 fn is_busy(error: &sqlx::Error) -> bool {
     result_code(error) == Some(5)
 }

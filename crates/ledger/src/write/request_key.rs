@@ -38,7 +38,7 @@ impl RequestKey {
         }
     }
 
-    /// Of a batch of so many calls.
+    /// The key of a batch with this number of calls.
     pub(crate) fn of_batch<Q: Write>(request: &Q, calls: usize) -> Self {
         Self {
             calls: Some(calls),

@@ -41,7 +41,7 @@ pub struct Tx<'a> {
     numbers: HashMap<String, i64>,
 }
 
-/// A change that waits for the commit.
+/// A change that is not committed yet.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(super) row: Arc<Row>,
@@ -145,7 +145,7 @@ impl<'a> Tx<'a> {
         body.map(|body| ledger::decode(&body)).transpose()
     }
 
-    /// The office's only record of this type, or its defaults, as it was before the write.
+    /// The singleton of this type, or its defaults, as before the write.
     ///
     /// # Errors
     /// If the database is unavailable.

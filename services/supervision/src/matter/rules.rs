@@ -235,7 +235,7 @@ pub(super) fn request_extension(
             "ONE_EXTENSION_AT_A_TIME",
             "matter.extensions",
             "已有延期申请待批",
-            "another extension is waiting for its decision",
+            "another extension is pending",
         ));
     }
     room(matter.extensions.len(), MOST_EVENTS, "matter.extensions")?;
@@ -254,7 +254,7 @@ pub(super) fn request_extension(
             "EXTENSION_BEFORE_DUE",
             "matter.due_date",
             "延期须在办理时限之前申请",
-            "an extension must be asked for before the due date",
+            "an extension must be requested before the due date",
         ));
     }
     matter.extensions.push(Extension {
@@ -272,7 +272,7 @@ pub(super) fn request_extension(
 /// GrantExtension.
 ///
 /// # Errors
-/// WRONG_STATE; INVALID_ARGUMENT for a day out of order; RULE_REFUSES if none was asked for.
+/// WRONG_STATE; INVALID_ARGUMENT for a day out of order; RULE_REFUSES without a pending extension.
 pub(super) fn grant_extension(
     matter: &mut Matter,
     q: &GrantExtensionRequest,
@@ -294,7 +294,7 @@ pub(super) fn grant_extension(
 /// RefuseExtension.
 ///
 /// # Errors
-/// WRONG_STATE; INVALID_ARGUMENT for a day out of order; RULE_REFUSES if none was asked for.
+/// WRONG_STATE; INVALID_ARGUMENT for a day out of order; RULE_REFUSES without a pending extension.
 pub(super) fn refuse_extension(
     matter: &mut Matter,
     q: &RefuseExtensionRequest,
@@ -432,7 +432,7 @@ fn decide(
             "EXTENSION_REQUESTED",
             "matter.extensions",
             "没有待批的延期申请",
-            "no extension is waiting for a decision",
+            "no extension is pending",
         ));
     };
     let decided_on = day("decided_on", decided_on, requested, at)?;
