@@ -24,19 +24,10 @@ use crate::row::RowChange;
 pub(crate) use request_key::RequestKey;
 use tx::Pending;
 pub use tx::Tx;
-pub(crate) use tx::{Draft, taken};
+pub(crate) use tx::{Answer, Draft, taken};
 
 /// How often a write begins again before it gives up as [`Reason::LostRace`].
 const ATTEMPTS: usize = 20;
-
-/// What one call of a write is answered with.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    /// The record's name; empty in an answer that is given again.
-    pub(crate) name: String,
-    /// The encoded record.
-    pub(crate) body: Vec<u8>,
-}
 
 /// What a write does: reads and changes through the [`Tx`], and gives the answer of each call. It
 /// may run more than once, each time from the start.

@@ -5,9 +5,8 @@ use taizhang_contracts::Reason;
 use taizhang_contracts::research::TopicState as S;
 use taizhang_ledger::Record;
 
-use crate::topic::topics;
-
 use super::*;
+use crate::entities::topics;
 use crate::testing::{date, fields, june, noon};
 
 /// To begin by 5 June, and to have its report by the 15th.
