@@ -2,12 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::Alias;
+use sea_orm::{ConnectionTrait, DbBackend, Schema, Statement};
 use taizhang::roles::ROLES;
 use taizhang_contracts::meetings::{
     CreateMeetingRequest, ListMeetingsRequest, Meeting, UpdateMeetingRequest,
 };
-use taizhang_ledger::Clock;
+use taizhang_ledger::{Clock, history, views};
 
 use crate::harness::{ANOTHER, Databases, OFFICE, Store, Suite, role, run_on};
 use crate::records::{Api, execute, meeting, new_meeting};
@@ -145,5 +146,111 @@ fn sqlite_syncs_every_commit_in_full() {
         assert_eq!(pragma("journal_mode").await, "wal");
         // 2 is FULL.
         assert_eq!(pragma("synchronous").await, "2");
+    });
+}
+
+/// One column of a table, as a database describes it: name, type, whether it may be null, and its
+/// position in the primary key.
+type Description = (String, String, bool, i32);
+
+async fn described(on: &impl ConnectionTrait, table: &str) -> Vec<Description> {
+    let backend = on.get_database_backend();
+    let sql = match backend {
+        DbBackend::Postgres => {
+            "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, \
+             COALESCE(array_position(i.indkey::int2[], a.attnum), 0)::int4 \
+             FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary \
+             WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped"
+        }
+        _ => "SELECT name, type, \"notnull\" = 0, pk FROM pragma_table_info($1)",
+    };
+    let rows = on
+        .query_all_raw(Statement::from_sql_and_values(backend, sql, [table.into()]))
+        .await
+        .unwrap();
+    let mut columns: Vec<Description> = rows
+        .iter()
+        .map(|row| {
+            let at = |i| row.try_get_by_index::<String>(i).unwrap();
+            (
+                at(0),
+                at(1).to_lowercase(),
+                row.try_get_by_index(2).unwrap(),
+                row.try_get_by_index(3).unwrap(),
+            )
+        })
+        .collect();
+    columns.sort();
+    columns
+}
+
+/// Every entity describes the table that the migrations make: columns, types, nullability, keys.
+#[test]
+fn entities_are_the_migrated_tables() {
+    for store in [Store::Sqlite, Store::Postgres] {
+        run(store, async |databases| {
+            for role in ROLES {
+                let database = database(databases, role.name).await;
+                let on = database.writer();
+                let backend = on.get_database_backend();
+                let history = Schema::new(backend).create_table_from_entity(history::Entity);
+                let kinds = role.kinds.iter();
+                let kinds = kinds.map(|kind| (kind.table(), kind.definition(backend)));
+                for (table, mut definition) in kinds.chain([("history", history)]) {
+                    let migrated = described(on, table).await;
+                    let made = format!("{table}_of_entity");
+                    on.execute(definition.table(Alias::new(&made)))
+                        .await
+                        .unwrap();
+                    assert_eq!(described(on, &made).await, migrated, "{table} on {store:?}");
+                    assert!(migrated.len() >= 7, "{table}");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn views_have_the_offices_terms_and_are_read_only() {
+    run_on(Store::Postgres, async |databases| {
+        let suite = Suite::start(databases).await;
+        let api = Api::of(&suite);
+        api.create_meeting(new_meeting(meeting("水库")))
+            .await
+            .unwrap();
+        let mut seen = Vec::new();
+        for role in ROLES {
+            let database = suite.database(role.name).await;
+            // Twice: they are made anew.
+            for _ in 0..2 {
+                seen = views::create(&database, role.kinds).await.unwrap();
+                assert_eq!(seen.len(), role.kinds.len());
+            }
+            let sql = "SELECT table_name || '.' || column_name FROM information_schema.columns \
+                WHERE table_schema = 'reading'";
+            let statement = Statement::from_string(DbBackend::Postgres, sql);
+            let columns = database.writer().query_all_raw(statement).await.unwrap();
+            for column in columns {
+                let name: String = column.try_get_by_index(0).unwrap();
+                let is_ascii = name.split(['.', '·']).any(|word| word.is_ascii());
+                assert!(!is_ascii, "{name} has no Chinese term");
+            }
+        }
+        assert!(!seen.is_empty());
+        let database = suite.database("meetings").await;
+        let on = database.writer();
+        let sql = "SELECT 会议名称, 会议类型, 状态 FROM reading.会议";
+        let statement = Statement::from_string(DbBackend::Postgres, sql);
+        let row = on.query_one_raw(statement).await.unwrap().unwrap();
+        let at = |i| row.try_get_by_index::<String>(i).unwrap();
+        assert_eq!((at(0), at(1)), ("水库".into(), "专题会议".into()));
+        for change in [
+            "UPDATE reading.会议 SET 会议名称 = '改'",
+            "DELETE FROM reading.会议",
+            "INSERT INTO reading.会议 (编号) VALUES ('x')",
+        ] {
+            on.execute_unprepared(change).await.unwrap_err();
+        }
+        suite.stop().await;
     });
 }

@@ -14,6 +14,7 @@ pub mod name;
 pub mod request;
 pub mod resource;
 pub mod rules;
+pub mod terms;
 
 pub use admit::Admit;
 pub use caller::{Caller, Context, Stopping, Until};

@@ -36,6 +36,7 @@ pub mod schema;
 mod secret;
 pub mod statistics_service;
 pub mod transition;
+pub mod views;
 mod watch;
 mod write;
 

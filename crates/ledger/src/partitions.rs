@@ -8,8 +8,8 @@ use sea_orm::{
     TransactionTrait,
 };
 
-use crate::RecordKind;
 use crate::database::Database;
+use crate::{RecordKind, views};
 
 /// The result for one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,13 @@ pub async fn partition(
         on.execute_unprepared(&lock).await?;
         let there = partitions_of(&on, name).await?;
         let moved = match there {
-            0 => Some(move_rows(&on, name, partitions).await?),
+            0 => {
+                // A view would keep the table that is replaced; `migrate --views` makes it anew.
+                if let Some(kind) = kinds.iter().find(|kind| kind.table() == name) {
+                    on.execute_unprepared(&views::drop_view(kind)).await?;
+                }
+                Some(move_rows(&on, name, partitions).await?)
+            }
             _ => None,
         };
         on.commit().await?;

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
-use sea_orm::{EntityTrait, Value};
+use sea_orm::{EntityTrait, Schema, Value};
 use taizhang_contracts::common::Date;
-use taizhang_contracts::{Resource, Violations, date};
+use taizhang_contracts::{Encoded, Resource, Violations, date};
 
-use crate::column::Field;
+use crate::column::{Field, time};
 use crate::record_kind::RecordKind;
 
 /// A sea-orm entity that stores a message of the contracts. [`entity!`](crate::entity) implements it.
@@ -40,6 +40,39 @@ pub trait Record: Table {
 
     /// Checks rules between fields, in addition to the rules in the contract's options.
     fn check(_record: &Self::Message, _v: &mut Violations) {}
+}
+
+impl RecordKind {
+    /// The kind of record that an entity keeps.
+    pub const fn of<E: Record>() -> Self {
+        Self {
+            type_name: E::Message::TYPE,
+            collection: E::Message::COLLECTION,
+            message: E::Message::MESSAGE,
+            pattern: E::Message::PATTERN,
+            singleton: E::Message::SINGLETON,
+            columns: E::COLUMNS,
+            declared: E::FIELDS,
+            table: || E::default().table_name(),
+            values: |body| {
+                let record = E::Message::from_bytes(body).ok()?;
+                let stored = record.stored();
+                let mut values = vec![
+                    time(stored.create_time),
+                    time(stored.update_time),
+                    time(stored.delete_time),
+                    body.to_vec().into(),
+                ];
+                values.extend(E::values(&record));
+                Some(values)
+            },
+            title: |body| {
+                let record = E::Message::from_bytes(body).ok()?;
+                Some(E::title(&record).to_owned())
+            },
+            definition: |backend| Schema::new(backend).create_table_from_entity(E::default()),
+        }
+    }
 }
 
 /// When a call takes place, and where.

@@ -1,11 +1,10 @@
 //! A kind of record without its Rust type: what the ledger works on.
 
 use sea_orm::sea_query::TableCreateStatement;
-use sea_orm::{DbBackend, Schema, Value};
-use taizhang_contracts::{Encoded, Error, Office, Resource, Result};
+use sea_orm::{DbBackend, Value};
+use taizhang_contracts::{Error, Office, Result};
 
-use crate::column::{Field, Type, time};
-use crate::record::Record;
+use crate::column::{Field, Type};
 
 /// A kind of record that a service keeps.
 #[derive(Debug, Clone, Copy)]
@@ -20,44 +19,13 @@ pub struct RecordKind {
     /// The names of all columns.
     pub(crate) columns: &'static [&'static str],
     pub(crate) declared: &'static [Field],
-    table: fn() -> &'static str,
-    values: fn(&[u8]) -> Option<Vec<Value>>,
-    title: fn(&[u8]) -> Option<String>,
-    definition: fn(DbBackend) -> TableCreateStatement,
+    pub(crate) table: fn() -> &'static str,
+    pub(crate) values: fn(&[u8]) -> Option<Vec<Value>>,
+    pub(crate) title: fn(&[u8]) -> Option<String>,
+    pub(crate) definition: fn(DbBackend) -> TableCreateStatement,
 }
 
 impl RecordKind {
-    /// The kind of record that an entity keeps.
-    pub const fn of<E: Record>() -> Self {
-        Self {
-            type_name: E::Message::TYPE,
-            collection: E::Message::COLLECTION,
-            message: E::Message::MESSAGE,
-            pattern: E::Message::PATTERN,
-            singleton: E::Message::SINGLETON,
-            columns: E::COLUMNS,
-            declared: E::FIELDS,
-            table: || E::default().table_name(),
-            values: |body| {
-                let record = E::Message::from_bytes(body).ok()?;
-                let stored = record.stored();
-                let mut values = vec![
-                    time(stored.create_time),
-                    time(stored.update_time),
-                    time(stored.delete_time),
-                    body.to_vec().into(),
-                ];
-                values.extend(E::values(&record));
-                Some(values)
-            },
-            title: |body| {
-                let record = E::Message::from_bytes(body).ok()?;
-                Some(E::title(&record).to_owned())
-            },
-            definition: |backend| Schema::new(backend).create_table_from_entity(E::default()),
-        }
-    }
-
     /// The table that keeps it.
     pub fn table(&self) -> &'static str {
         (self.table)()

@@ -24,19 +24,10 @@ use crate::row::RowChange;
 pub(crate) use request_key::RequestKey;
 use tx::Pending;
 pub use tx::Tx;
-pub(crate) use tx::{Draft, taken};
+pub(crate) use tx::{Answer, Draft, taken};
 
 /// The most attempts of a write before it fails with [`Reason::LostRace`].
 const ATTEMPTS: usize = 20;
-
-/// The answer of one call of a write.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    /// The record's name; empty in the answer of a retry.
-    pub(crate) name: String,
-    /// The encoded record.
-    pub(crate) body: Vec<u8>,
-}
 
 /// The work of a write: reads and changes through the [`Tx`], and returns the answer of each call. It
 /// may run more than once, each time from the start.

@@ -9,7 +9,8 @@ use taizhang_contracts::common::Date;
 use taizhang_contracts::date;
 use taizhang_contracts::name::{is_id, split as split_name};
 
-use crate::{hints, terms};
+use crate::hints;
+use taizhang_contracts::terms;
 
 /// A cell as it is read from a spreadsheet.
 #[derive(Debug, Clone, PartialEq)]

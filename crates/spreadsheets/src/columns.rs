@@ -3,7 +3,7 @@
 use prost_reflect::{DynamicMessage, FieldDescriptor, MessageDescriptor, Value};
 
 use crate::cells::{CellType, OfficeContext};
-use crate::terms;
+use taizhang_contracts::terms;
 
 /// Separates the terms of a message and of its field in a header.
 const OF: &str = "·";

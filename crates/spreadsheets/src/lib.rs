@@ -20,7 +20,6 @@ mod read;
 mod sheet;
 mod steps;
 pub mod template;
-mod terms;
 mod write;
 
 pub use bad_rows::Outcome;

@@ -8,7 +8,7 @@ use taizhang_contracts::descriptors::pool;
 use crate::columns::{Column, columns, dotted};
 use crate::hints;
 use crate::steps::{Route, StateMachine, Step, routes, steps};
-use crate::terms;
+use taizhang_contracts::terms;
 
 /// A service whose records can be imported and exported.
 #[derive(Debug, Clone)]

@@ -8,7 +8,8 @@ use prost_reflect::{FieldDescriptor, MessageDescriptor, MethodDescriptor, Servic
 
 use crate::cells::CellType;
 use crate::columns::dotted;
-use crate::{hints, terms};
+use crate::hints;
+use taizhang_contracts::terms;
 
 /// The state machine of a kind of record. States are named as in the contract.
 #[derive(Debug, Clone)]

@@ -47,6 +47,10 @@ enum Command {
         /// PostgreSQL only; stop the services first.
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(2..=1024))]
         partitions: Option<u64>,
+        /// Also creates the views for reporting tools, with Chinese names, in the schema `reading`.
+        /// PostgreSQL only.
+        #[arg(long)]
+        views: bool,
         /// The services whose databases are migrated.
         services: Vec<String>,
     },
@@ -90,8 +94,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Serve { services } => serve::run(&config()?, &services).await,
         Command::Migrate {
             partitions,
+            views,
             services,
-        } => migrate::run(&config()?, partitions, &services).await,
+        } => migrate::run(&config()?, partitions, views, &services).await,
         Command::Token(token) => token::run(&config()?, token),
         Command::Health(health) => health::run(&config()?, health).await,
         Command::Init(init) => init::run(init),

@@ -16,11 +16,10 @@ use taizhang_contracts::meetings::{
 use taizhang_contracts::{Error, Reason, Resource, Result, Violations};
 use taizhang_ledger::column::micros;
 use taizhang_ledger::transition::{Machine, leads};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
 use crate::Meetings;
-use crate::facility::facilities;
-use crate::meeting::meetings;
+use crate::entities::{bookings, facilities, meetings};
 
 /// The states of a booking.
 pub const MACHINE: Machine<BookingState> = Machine {
@@ -36,18 +35,6 @@ pub const MACHINE: Machine<BookingState> = Machine {
 };
 
 const LONGEST: TimeDelta = TimeDelta::days(31);
-
-entity! {
-    /// Rows of [`Booking`].
-    #[sea_orm(table_name = "bookings")]
-    pub mod bookings for Booking {
-        facility: text,
-        meeting: text,
-        start_time: instant,
-        end_time: instant,
-        state: BookingState,
-    }
-}
 
 impl Record for bookings::Entity {
     fn title(booking: &Booking) -> &str {

@@ -11,7 +11,7 @@ use taizhang_contracts::{Context, Result, Violations};
 use taizhang_ledger::Moment;
 
 use crate::Meetings;
-use crate::meeting::meetings;
+use crate::entities::meetings;
 
 /// The longest period of one file, in days.
 const LONGEST: i64 = 366;

@@ -8,21 +8,10 @@ use taizhang_contracts::meetings::{
     UpdateDecisionRequest,
 };
 use taizhang_contracts::{Error, Result, Violations};
-use taizhang_ledger::{Behavior, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Record, Tx, serve};
 
-use crate::meeting::meetings;
+use crate::entities::{decisions, meetings};
 use crate::{Meetings, meeting};
-
-entity! {
-    /// Rows of [`Decision`].
-    #[sea_orm(table_name = "decisions")]
-    pub mod decisions for Decision {
-        meeting: text,
-        responsible_unit: text,
-        due_date: day,
-        decided_on: day,
-    }
-}
 
 impl Record for decisions::Entity {
     fn title(decision: &Decision) -> &str {

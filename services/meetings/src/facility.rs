@@ -2,24 +2,13 @@
 
 use taizhang_contracts::meetings::facility_service_server::FacilityService;
 use taizhang_contracts::meetings::{
-    CreateFacilityRequest, DeleteFacilityRequest, Facility, FacilityKind, GetFacilityRequest,
+    CreateFacilityRequest, DeleteFacilityRequest, Facility, GetFacilityRequest,
     ListFacilitiesRequest, ListFacilitiesResponse, UndeleteFacilityRequest, UpdateFacilityRequest,
 };
-use taizhang_ledger::{Behavior, Record, entity, serve};
+use taizhang_ledger::{Behavior, Record, serve};
 
 use crate::Meetings;
-
-entity! {
-    /// Rows of [`Facility`].
-    #[sea_orm(table_name = "facilities")]
-    pub mod facilities for Facility {
-        kind: FacilityKind,
-        installed_on: day,
-        renovated_on: day,
-        title: text,
-        seats: number,
-    }
-}
+use crate::entities::facilities;
 
 impl Record for facilities::Entity {
     fn title(facility: &Facility) -> &str {

@@ -7,7 +7,7 @@ use taizhang_contracts::meetings::{
 };
 use taizhang_ledger::figures::{Indicator, count, sum};
 
-use crate::{facility::facilities, lecture::lectures, meeting::meetings};
+use crate::entities::{facilities, lectures, meetings};
 
 fn held() -> Expr {
     meetings::COLUMN

@@ -3,14 +3,15 @@
 use taizhang_contracts::meetings::lecture_service_server::LectureService;
 use taizhang_contracts::meetings::{
     CancelLectureRequest, CreateLectureRequest, DeleteLectureRequest, GetLectureRequest,
-    HoldLectureRequest, Lecture, LectureKind, LectureState, ListLecturesRequest,
-    ListLecturesResponse, SpeakerRank, UndeleteLectureRequest, UpdateLectureRequest,
+    HoldLectureRequest, Lecture, LectureState, ListLecturesRequest, ListLecturesResponse,
+    UndeleteLectureRequest, UpdateLectureRequest,
 };
 use taizhang_contracts::{Error, Result};
 use taizhang_ledger::transition::{Machine, leads};
-use taizhang_ledger::{Behavior, Moment, Record, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, serve};
 
 use crate::Meetings;
+use crate::entities::lectures;
 
 /// The states of a lecture.
 pub const MACHINE: Machine<LectureState> = Machine {
@@ -32,21 +33,6 @@ pub const MACHINE: Machine<LectureState> = Machine {
     ],
     name: LectureState::as_str_name,
 };
-
-entity! {
-    /// Rows of [`Lecture`].
-    #[sea_orm(table_name = "lectures")]
-    pub mod lectures for Lecture {
-        kind: LectureKind,
-        state: LectureState,
-        speaker_rank: SpeakerRank,
-        date: day,
-        audience_count: number,
-        title: text,
-        speaker: text,
-        place: text,
-    }
-}
 
 impl Record for lectures::Entity {
     fn title(lecture: &Lecture) -> &str {

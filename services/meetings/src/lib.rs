@@ -4,6 +4,7 @@
 mod booking;
 mod calendar;
 mod decision;
+pub mod entities;
 mod facility;
 mod indicators;
 mod lecture;
@@ -26,16 +27,6 @@ use taizhang_contracts::meetings::{
 };
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
-
-/// The tables of its records, as sea-orm entities.
-pub mod entities {
-    pub use crate::booking::bookings;
-    pub use crate::decision::decisions;
-    pub use crate::facility::facilities;
-    pub use crate::lecture::lectures;
-    pub use crate::meeting::meetings;
-    pub use crate::series::meeting_series;
-}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "meetings";

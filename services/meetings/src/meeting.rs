@@ -4,45 +4,24 @@ mod rules;
 mod states;
 
 use sea_orm::sea_query::Condition;
-use taizhang_contracts::common::Level;
 use taizhang_contracts::meetings::meeting_service_server::MeetingService;
 use taizhang_contracts::meetings::{
     BookingState, CancelMeetingRequest, ConveneMeetingRequest, CreateMeetingRequest,
     DeleteMeetingRequest, ExportCalendarRequest, ExportCalendarResponse, GetMeetingRequest,
     HoldMeetingRequest, IssueMinutesRequest, ListMeetingsRequest, ListMeetingsResponse, Meeting,
-    MeetingKind, MeetingState, PostponeMeetingRequest, RescheduleMeetingRequest,
-    UndeleteMeetingRequest, UpdateMeetingRequest,
+    MeetingState, PostponeMeetingRequest, RescheduleMeetingRequest, UndeleteMeetingRequest,
+    UpdateMeetingRequest,
 };
 use taizhang_contracts::{Result, Violations};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
-use crate::booking::bookings;
+use crate::entities::{bookings, meetings};
 use crate::{Meetings, calendar};
 pub(crate) use rules::was_held;
 pub use states::MACHINE;
 
 /// The most bookings of one meeting.
 const MOST_BOOKINGS: u64 = 1000;
-
-entity! {
-    /// Rows of [`Meeting`].
-    #[sea_orm(table_name = "meetings")]
-    pub mod meetings for Meeting {
-        kind: MeetingKind,
-        state: MeetingState,
-        host_level: Level,
-        organised_by_office: bool,
-        outside_county: bool,
-        held_on: day,
-        start_time: instant,
-        end_time: instant,
-        title: text,
-        organiser: text,
-        chair: text,
-        video: bool,
-        series: text,
-    }
-}
 
 impl Record for meetings::Entity {
     fn title(meeting: &Meeting) -> &str {

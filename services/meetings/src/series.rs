@@ -8,25 +8,16 @@ use taizhang_contracts::meetings::meeting_series_service_server::MeetingSeriesSe
 use taizhang_contracts::meetings::{
     CreateMeetingSeriesRequest, DeleteMeetingSeriesRequest, ExtendMeetingSeriesRequest,
     GetMeetingSeriesRequest, ListMeetingSeriesRequest, ListMeetingSeriesResponse, Meeting,
-    MeetingKind, MeetingSeries, UndeleteMeetingSeriesRequest, UpdateMeetingSeriesRequest,
+    MeetingSeries, UndeleteMeetingSeriesRequest, UpdateMeetingSeriesRequest,
 };
 use taizhang_contracts::{Result, Violations};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
 use crate::Meetings;
-use crate::meeting::meetings;
+use crate::entities::{meeting_series, meetings};
 
 /// The most meetings made by one call.
 const MOST: usize = 400;
-
-entity! {
-    /// Rows of [`MeetingSeries`].
-    #[sea_orm(table_name = "meeting_series")]
-    pub mod meeting_series for MeetingSeries {
-        kind: MeetingKind,
-        title: text,
-    }
-}
 
 impl Record for meeting_series::Entity {
     fn title(series: &MeetingSeries) -> &str {

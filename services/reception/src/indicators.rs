@@ -6,7 +6,7 @@ use taizhang_contracts::reception::{
 };
 use taizhang_ledger::figures::{Declaration, Indicator, count, days, sum};
 
-use crate::{reception::receptions, support_assignment::support_assignments};
+use crate::entities::{receptions, support_assignments};
 
 /// The delegation has arrived.
 fn took_place() -> Expr {

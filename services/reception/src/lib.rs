@@ -2,6 +2,7 @@
 //! regulations in force on their day, and support assignments.
 
 mod clashes;
+pub mod entities;
 mod indicators;
 mod migration;
 mod print;
@@ -22,13 +23,6 @@ use taizhang_contracts::reception::reception_settings_service_server::ReceptionS
 use taizhang_contracts::reception::support_assignment_service_server::SupportAssignmentServiceServer;
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
-
-/// The tables of its records, as sea-orm entities.
-pub mod entities {
-    pub use crate::reception::receptions;
-    pub use crate::settings::reception_settings;
-    pub use crate::support_assignment::support_assignments;
-}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "reception";

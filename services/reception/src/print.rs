@@ -13,7 +13,7 @@ use taizhang_ledger::Moment;
 use taizhang_ledger::days::naive;
 
 use crate::Receptions;
-use crate::reception::receptions;
+use crate::entities::receptions;
 
 /// PrintReception.
 ///

@@ -10,41 +10,19 @@ use taizhang_contracts::reception::{
     ApproveReceptionRequest, ArchiveReceptionRequest, BeginReceptionRequest,
     CancelReceptionRequest, CheckReceptionRequest, CheckReceptionResponse, CreateReceptionRequest,
     DeleteReceptionRequest, EndReceptionRequest, FindClashesRequest, FindClashesResponse,
-    GetReceptionRequest, GuestOrigin, ListReceptionsRequest, ListReceptionsResponse,
-    PrintReceptionRequest, PrintReceptionResponse, Reception, ReceptionClass, ReceptionNature,
-    ReceptionState, RefuseReceptionRequest, SettleReceptionRequest, SignReceptionListRequest,
-    UndeleteReceptionRequest, UpdateReceptionRequest,
+    GetReceptionRequest, ListReceptionsRequest, ListReceptionsResponse, PrintReceptionRequest,
+    PrintReceptionResponse, Reception, ReceptionState, RefuseReceptionRequest,
+    SettleReceptionRequest, SignReceptionListRequest, UndeleteReceptionRequest,
+    UpdateReceptionRequest,
 };
 use taizhang_contracts::{Context, Result, Violations};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
+use crate::entities::receptions;
 use crate::regulations::{self, Case, Step};
 use crate::{Receptions, clashes, print};
 pub use states::MACHINE;
 pub(crate) use totals::is_at_least;
-
-entity! {
-    /// Rows of [`Reception`].
-    #[sea_orm(table_name = "receptions")]
-    pub mod receptions for Reception {
-        state: ReceptionState,
-        nature: ReceptionNature,
-        reception_class: ReceptionClass,
-        guest_origin: GuestOrigin,
-        guest_count: number,
-        total_cost_fen: number,
-        finding_count: number,
-        compliant: bool,
-        arrival_day: day,
-        departure_day: day,
-        settled_on ("settlement.settled_on"): day = |r| r.settlement.as_ref()?.settled_on,
-        letter_unit ("letter.unit"): text = |r| r.letter.as_ref().map_or("", |l| &l.unit),
-        letter_number ("letter.number"): text = |r| r.letter.as_ref().map_or("", |l| &l.number),
-        title: text,
-        applicant: text,
-        approver: text,
-    }
-}
 
 impl Record for receptions::Entity {
     fn title(reception: &Reception) -> &str {

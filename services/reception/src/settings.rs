@@ -8,16 +8,10 @@ use taizhang_contracts::reception::{
     GetReceptionSettingsRequest, ReceptionSettings, UpdateReceptionSettingsRequest,
 };
 use taizhang_ledger::days::naive;
-use taizhang_ledger::{Behavior, Record, entity, serve};
+use taizhang_ledger::{Behavior, Record, serve};
 
+use crate::entities::reception_settings;
 use crate::{RULES, Receptions};
-
-entity! {
-    /// Rows of [`ReceptionSettings`].
-    #[sea_orm(table_name = "reception_settings")]
-    pub mod reception_settings for ReceptionSettings {
-    }
-}
 
 impl Record for reception_settings::Entity {
     fn check(settings: &ReceptionSettings, v: &mut Violations) {

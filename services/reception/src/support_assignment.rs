@@ -8,14 +8,15 @@ use taizhang_contracts::reception::{
     DeleteSupportAssignmentRequest, GetSupportAssignmentRequest, ListSupportAssignmentsRequest,
     ListSupportAssignmentsResponse, SupportAssignment,
     SupportAssignmentState::{self, Cancelled, Completed, Planned, UnderWay},
-    SupportKind, UndeleteSupportAssignmentRequest, UpdateSupportAssignmentRequest,
+    UndeleteSupportAssignmentRequest, UpdateSupportAssignmentRequest,
 };
 use taizhang_contracts::{Error, Result, Violations};
 use taizhang_ledger::days::{day, naive};
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
 use crate::Receptions;
+use crate::entities::support_assignments;
 
 /// The states of a support assignment.
 pub const MACHINE: Machine<SupportAssignmentState> = Machine {
@@ -36,21 +37,6 @@ pub const MACHINE: Machine<SupportAssignmentState> = Machine {
 };
 
 const OPEN: &[SupportAssignmentState] = &[Planned, UnderWay];
-
-entity! {
-    /// Rows of [`SupportAssignment`].
-    #[sea_orm(table_name = "support_assignments")]
-    pub mod support_assignments for SupportAssignment {
-        kind: SupportKind,
-        state: SupportAssignmentState,
-        days: number,
-        first_day: day,
-        last_day: day,
-        title: text,
-        team: text,
-        place: text,
-    }
-}
 
 impl Record for support_assignments::Entity {
     fn title(assignment: &SupportAssignment) -> &str {

@@ -12,25 +12,14 @@ use taizhang_contracts::reporting::{
     SubmitAnnualReportRequest, Template, UndeleteAnnualReportRequest,
 };
 use taizhang_contracts::{Context, Error, Office, Reason, Resource, Result, date};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 use tonic::Status;
 
+use crate::entities::{annual_reports, templates};
 use crate::gather::Gathered;
 use crate::source::reason;
-use crate::template::templates;
 use crate::{Reporting, compare, evidence, template};
 use states::{MACHINE, finalize, give_back, submit};
-
-entity! {
-    /// Rows of [`AnnualReport`].
-    #[sea_orm(table_name = "annual_reports")]
-    pub mod annual_reports for AnnualReport {
-        year: number,
-        state: AnnualReportState,
-        gather_time: instant,
-        finalize_time: instant,
-    }
-}
 
 impl Record for annual_reports::Entity {
     fn title(_report: &AnnualReport) -> &str {

@@ -11,8 +11,8 @@ use taizhang_contracts::statistics::{Figure, Indicator};
 use taizhang_contracts::{Context, Result};
 use tonic::{Code, Status};
 
-use crate::annual_report::annual_reports;
-use crate::opening_figure::{of_years, opening_figures};
+use crate::entities::{annual_reports, opening_figures};
+use crate::opening_figure::of_years;
 use crate::source::{Source, reason};
 use crate::template::is_name;
 use crate::{Reporting, source};

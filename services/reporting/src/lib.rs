@@ -7,6 +7,7 @@
 mod annual_report;
 mod compare;
 mod digest;
+pub mod entities;
 mod evidence;
 mod gather;
 mod migration;
@@ -29,13 +30,6 @@ use taizhang_contracts::reporting::{
 };
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
-
-/// The tables of its records, as sea-orm entities.
-pub mod entities {
-    pub use crate::annual_report::annual_reports;
-    pub use crate::opening_figure::opening_figures;
-    pub use crate::template::templates;
-}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "reporting";

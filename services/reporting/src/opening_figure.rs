@@ -8,20 +8,10 @@ use taizhang_contracts::reporting::{
     UndeleteOpeningFigureRequest, UpdateOpeningFigureRequest,
 };
 use taizhang_contracts::{Error, Result};
-use taizhang_ledger::{Behavior, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Record, Tx, serve};
 
 use crate::Reporting;
-
-entity! {
-    /// Rows of [`OpeningFigure`].
-    #[sea_orm(table_name = "opening_figures")]
-    pub mod opening_figures for OpeningFigure {
-        indicator: text,
-        year: number,
-        value: number,
-        entered_by: text,
-    }
-}
+use crate::entities::opening_figures;
 
 impl Record for opening_figures::Entity {
     fn title(figure: &OpeningFigure) -> &str {

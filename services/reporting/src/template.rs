@@ -13,21 +13,15 @@ use taizhang_contracts::reporting::template_service_server::TemplateService;
 use taizhang_contracts::reporting::{GetTemplateRequest, Template, UpdateTemplateRequest};
 use taizhang_contracts::statistics::Indicator;
 use taizhang_contracts::{Context, Error, Reason, Result, Violations};
-use taizhang_ledger::{Behavior, Moment, Record, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, serve};
 use tonic::{Code, Status};
 
 use crate::Reporting;
+use crate::entities::templates;
 use crate::source::reason;
 
 /// The default template.
 const DEFAULT: &str = include_str!("template/default.md");
-
-entity! {
-    /// Rows of [`Template`].
-    #[sea_orm(table_name = "templates")]
-    pub mod templates for Template {
-    }
-}
 
 impl Record for templates::Entity {
     fn title(_template: &Template) -> &str {

@@ -6,17 +6,16 @@ use chrono::Datelike;
 use sea_orm::sea_query::Condition;
 use taizhang_contracts::research::bulletin_service_server::BulletinService;
 use taizhang_contracts::research::{
-    Bulletin, BulletinKind, BulletinState, CreateBulletinRequest, GetBulletinRequest,
-    IssueBulletinRequest, ListBulletinsRequest, ListBulletinsResponse, UpdateBulletinRequest,
-    VoidBulletinRequest,
+    Bulletin, BulletinState, CreateBulletinRequest, GetBulletinRequest, IssueBulletinRequest,
+    ListBulletinsRequest, ListBulletinsResponse, UpdateBulletinRequest, VoidBulletinRequest,
 };
 use taizhang_contracts::{Result, Violations};
 use taizhang_ledger::days::{self, naive};
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
 use crate::Research;
-use crate::information_item::information_items;
+use crate::entities::{bulletins, information_items};
 
 /// The states of a bulletin.
 pub const MACHINE: Machine<BulletinState> = Machine {
@@ -39,20 +38,6 @@ pub const MACHINE: Machine<BulletinState> = Machine {
     ],
     name: BulletinState::as_str_name,
 };
-
-entity! {
-    /// Rows of [`Bulletin`].
-    #[sea_orm(table_name = "bulletins")]
-    pub mod bulletins for Bulletin {
-        kind: BulletinKind,
-        state: BulletinState,
-        issued_on: day,
-        number: number,
-        year: number = |b| year(b).into(),
-        dated_on: day,
-        title: text,
-    }
-}
 
 impl Record for bulletins::Entity {
     fn title(bulletin: &Bulletin) -> &str {

@@ -10,10 +10,10 @@ use taizhang_contracts::research::{
 use taizhang_contracts::{Error, Result, Violations};
 use taizhang_ledger::days::naive;
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
 use crate::Research;
-use crate::topic::topics;
+use crate::entities::{field_surveys, topics};
 
 /// The states of a field survey.
 pub const MACHINE: Machine<FieldSurveyState> = Machine {
@@ -40,19 +40,6 @@ pub const MACHINE: Machine<FieldSurveyState> = Machine {
     ],
     name: FieldSurveyState::as_str_name,
 };
-
-entity! {
-    /// Rows of [`FieldSurvey`].
-    #[sea_orm(table_name = "field_surveys")]
-    pub mod field_surveys for FieldSurvey {
-        state: FieldSurveyState,
-        first_day: day,
-        last_day: day,
-        title: text,
-        topic: text,
-        leader: text,
-    }
-}
 
 impl Record for field_surveys::Entity {
     fn title(survey: &FieldSurvey) -> &str {

@@ -7,10 +7,7 @@ use taizhang_contracts::research::{
 };
 use taizhang_ledger::figures::{Indicator, count};
 
-use crate::{
-    bulletin::bulletins, field_survey::field_surveys, information_item::information_items,
-    research_report::research_reports, topic::topics,
-};
+use crate::entities::{bulletins, field_surveys, information_items, research_reports, topics};
 
 /// In the plan and not dropped.
 fn in_plan() -> Expr {

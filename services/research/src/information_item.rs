@@ -5,28 +5,13 @@ use taizhang_contracts::common::Level;
 use taizhang_contracts::research::information_item_service_server::InformationItemService;
 use taizhang_contracts::research::{
     AdoptInformationItemRequest, CreateInformationItemRequest, DeleteInformationItemRequest,
-    GetInformationItemRequest, InformationItem, InformationKind, ListInformationItemsRequest,
-    ListInformationItemsResponse, UndeleteInformationItemRequest, UnitKind,
-    UpdateInformationItemRequest,
+    GetInformationItemRequest, InformationItem, ListInformationItemsRequest,
+    ListInformationItemsResponse, UndeleteInformationItemRequest, UpdateInformationItemRequest,
 };
-use taizhang_ledger::{Behavior, Moment, Record, Tx, days, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, days, serve};
 
+use crate::entities::information_items;
 use crate::{Research, adoption};
-
-entity! {
-    /// Rows of [`InformationItem`].
-    #[sea_orm(table_name = "information_items")]
-    pub mod information_items for InformationItem {
-        unit_kind: UnitKind,
-        received_on: day,
-        province_adopted_on: day,
-        awarded_on: day,
-        adopted_on: day,
-        kind: InformationKind,
-        title: text,
-        unit: text,
-    }
-}
 
 impl Record for information_items::Entity {
     fn title(item: &InformationItem) -> &str {

@@ -3,6 +3,7 @@
 
 mod adoption;
 mod bulletin;
+pub mod entities;
 mod field_survey;
 mod indicators;
 mod information_item;
@@ -29,15 +30,6 @@ use taizhang_contracts::research::{
 };
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
-
-/// The tables of its records, as sea-orm entities.
-pub mod entities {
-    pub use crate::bulletin::bulletins;
-    pub use crate::field_survey::field_surveys;
-    pub use crate::information_item::information_items;
-    pub use crate::research_report::research_reports;
-    pub use crate::topic::topics;
-}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "research";

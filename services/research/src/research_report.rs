@@ -8,28 +8,14 @@ use taizhang_contracts::research::{
     AdoptResearchReportRequest, ConvertResearchReportRequest, CreateResearchReportRequest,
     DeleteResearchReportRequest, FinishResearchReportRequest, GetResearchReportRequest,
     InstructResearchReportRequest, ListResearchReportsRequest, ListResearchReportsResponse,
-    ResearchReport, ResearchReportState, SubmitResearchReportRequest,
-    UndeleteResearchReportRequest, UpdateResearchReportRequest,
+    ResearchReport, SubmitResearchReportRequest, UndeleteResearchReportRequest,
+    UpdateResearchReportRequest,
 };
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
-use crate::topic::topics;
+use crate::entities::{research_reports, topics};
 use crate::{Research, topic};
 pub use rules::MACHINE;
-
-entity! {
-    /// Rows of [`ResearchReport`].
-    #[sea_orm(table_name = "research_reports")]
-    pub mod research_reports for ResearchReport {
-        state: ResearchReportState,
-        finished_on: day,
-        submitted_to_city: bool,
-        adopted_on: day,
-        instructed_on: day,
-        title: text,
-        topic: text,
-    }
-}
 
 impl Record for research_reports::Entity {
     fn title(report: &ResearchReport) -> &str {

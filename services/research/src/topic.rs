@@ -8,31 +8,15 @@ use taizhang_contracts::research::topic_service_server::TopicService;
 use taizhang_contracts::research::{
     ApproveTopicRequest, ConcludeTopicRequest, CreateTopicRequest, DeleteTopicRequest,
     DropTopicRequest, GetTopicRequest, ListTopicsRequest, ListTopicsResponse, ReviewTopicsRequest,
-    ReviewTopicsResponse, StartTopicRequest, Topic, TopicLevel, TopicState, UndeleteTopicRequest,
-    UpdateTopicRequest,
+    ReviewTopicsResponse, StartTopicRequest, Topic, UndeleteTopicRequest, UpdateTopicRequest,
 };
 use taizhang_contracts::{Office, Result, Violations};
-use taizhang_ledger::{Behavior, Ledger, Moment, Record, entity, serve};
+use taizhang_ledger::{Behavior, Ledger, Moment, Record, serve};
 
 use crate::Research;
+use crate::entities::topics;
 pub(crate) use rules::report;
 pub use states::MACHINE;
-
-entity! {
-    /// Rows of [`Topic`].
-    #[sea_orm(table_name = "topics")]
-    pub mod topics for Topic {
-        level: TopicLevel,
-        state: TopicState,
-        approved_on: day,
-        concluded_on: day,
-        planned_start: day,
-        planned_end: day,
-        title: text,
-        leader: text,
-        lead_unit: text,
-    }
-}
 
 impl Record for topics::Entity {
     fn title(topic: &Topic) -> &str {

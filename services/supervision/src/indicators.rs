@@ -7,7 +7,7 @@ use taizhang_contracts::common::Level;
 use taizhang_contracts::supervision::{MatterState, SourceKind};
 use taizhang_ledger::figures::{Indicator, count};
 
-use crate::matter::matters;
+use crate::entities::matters;
 
 fn from(kind: SourceKind) -> Expr {
     matters::COLUMN.source_kind.eq(kind)

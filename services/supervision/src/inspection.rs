@@ -10,32 +10,19 @@ use sea_orm::sea_query::Condition;
 use taizhang_contracts::supervision::inspection_service_server::InspectionService;
 use taizhang_contracts::supervision::{
     CancelInspectionRequest, CompleteInspectionRequest, CreateInspectionRequest,
-    DeleteInspectionRequest, GetInspectionRequest, Inspection, InspectionKind, InspectionState,
-    ListInspectionsRequest, ListInspectionsResponse, SupervisionTopic, UndeleteInspectionRequest,
+    DeleteInspectionRequest, GetInspectionRequest, Inspection, InspectionState,
+    ListInspectionsRequest, ListInspectionsResponse, UndeleteInspectionRequest,
     UpdateInspectionRequest,
 };
 use taizhang_contracts::{Office, Result, Violations};
-use taizhang_ledger::{Behavior, Ledger, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Ledger, Moment, Record, Tx, serve};
 
-use crate::matter::matters;
+use crate::entities::{inspections, matters};
 use crate::{Supervision, naive};
 pub use states::MACHINE;
 
 /// The most inspections that are read to find overlaps for one answer.
 const MOST_COMPARED: u64 = 5000;
-
-entity! {
-    /// Rows of [`Inspection`].
-    #[sea_orm(table_name = "inspections")]
-    pub mod inspections for Inspection {
-        kind: InspectionKind,
-        topic: SupervisionTopic,
-        state: InspectionState,
-        first_day: day,
-        last_day: day,
-        title: text,
-    }
-}
 
 impl Record for inspections::Entity {
     fn title(inspection: &Inspection) -> &str {

@@ -8,15 +8,15 @@ use taizhang_contracts::supervision::InterviewState::{self, Cancelled, Held, Pla
 use taizhang_contracts::supervision::interview_service_server::InterviewService;
 use taizhang_contracts::supervision::{
     CancelInterviewRequest, CreateInterviewRequest, DeleteInterviewRequest, GetInterviewRequest,
-    HoldInterviewRequest, Interview, InterviewTargetKind, ListInterviewsRequest,
-    ListInterviewsResponse, UndeleteInterviewRequest, UpdateInterviewRequest,
+    HoldInterviewRequest, Interview, ListInterviewsRequest, ListInterviewsResponse,
+    UndeleteInterviewRequest, UpdateInterviewRequest,
 };
 use taizhang_ledger::days::day;
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
 use crate::Supervision;
-use crate::matter::matters;
+use crate::entities::{interviews, matters};
 
 /// The states of an interview. The record of a held one can be corrected.
 pub const MACHINE: Machine<InterviewState> = Machine {
@@ -29,19 +29,6 @@ pub const MACHINE: Machine<InterviewState> = Machine {
     ],
     name: InterviewState::as_str_name,
 };
-
-entity! {
-    /// Rows of [`Interview`].
-    #[sea_orm(table_name = "interviews")]
-    pub mod interviews for Interview {
-        target: text,
-        target_kind: InterviewTargetKind,
-        state: InterviewState,
-        held_on: day,
-        date: day,
-        matter: text,
-    }
-}
 
 impl Record for interviews::Entity {
     fn title(interview: &Interview) -> &str {

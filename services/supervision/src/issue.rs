@@ -9,14 +9,14 @@ use taizhang_contracts::Result;
 use taizhang_contracts::supervision::IssueState::{self, Drafted, Issued, Voided};
 use taizhang_contracts::supervision::issue_service_server::IssueService;
 use taizhang_contracts::supervision::{
-    CreateIssueRequest, GetIssueRequest, Issue, IssueKind, ListIssuesRequest, ListIssuesResponse,
-    PublishIssueRequest, SupervisionTopic, UpdateIssueRequest, VoidIssueRequest,
+    CreateIssueRequest, GetIssueRequest, Issue, ListIssuesRequest, ListIssuesResponse,
+    PublishIssueRequest, UpdateIssueRequest, VoidIssueRequest,
 };
 use taizhang_ledger::days::day;
 use taizhang_ledger::transition::{Machine, keeps, leads};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
-use crate::issue_series::issue_series;
+use crate::entities::{issue_series, issues};
 use crate::{Supervision, naive};
 
 /// The states of an issue. A void one is immutable and keeps its number.
@@ -30,22 +30,6 @@ pub const MACHINE: Machine<IssueState> = Machine {
     ],
     name: IssueState::as_str_name,
 };
-
-entity! {
-    /// Rows of [`Issue`].
-    #[sea_orm(table_name = "issues")]
-    pub mod issues for Issue {
-        series: text,
-        year: number = |i| year(i).into(),
-        number: number,
-        kind: IssueKind,
-        topic: SupervisionTopic,
-        state: IssueState,
-        issued_on: day,
-        dated_on: day,
-        title: text,
-    }
-}
 
 impl Record for issues::Entity {
     fn title(issue: &Issue) -> &str {

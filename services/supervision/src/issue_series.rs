@@ -2,22 +2,14 @@
 
 use taizhang_contracts::supervision::issue_series_service_server::IssueSeriesService;
 use taizhang_contracts::supervision::{
-    CreateIssueSeriesRequest, DeleteIssueSeriesRequest, GetIssueSeriesRequest, IssueKind,
-    IssueSeries, ListIssueSeriesRequest, ListIssueSeriesResponse, UndeleteIssueSeriesRequest,
+    CreateIssueSeriesRequest, DeleteIssueSeriesRequest, GetIssueSeriesRequest, IssueSeries,
+    ListIssueSeriesRequest, ListIssueSeriesResponse, UndeleteIssueSeriesRequest,
     UpdateIssueSeriesRequest,
 };
-use taizhang_ledger::{Behavior, Record, entity, serve};
+use taizhang_ledger::{Behavior, Record, serve};
 
 use crate::Supervision;
-
-entity! {
-    /// Rows of [`IssueSeries`].
-    #[sea_orm(table_name = "issue_series")]
-    pub mod issue_series for IssueSeries {
-        kind: IssueKind,
-        title: text,
-    }
-}
+use crate::entities::issue_series;
 
 impl Record for issue_series::Entity {
     fn title(series: &IssueSeries) -> &str {

@@ -2,6 +2,7 @@
 //! ranking of lead units; numbered issues, inspections, interviews, and reform plans with their
 //! tasks.
 
+pub mod entities;
 mod indicators;
 mod inspection;
 mod interview;
@@ -42,19 +43,6 @@ use taizhang_contracts::supervision::supervision_settings_service_server::Superv
 use taizhang_ledger::days::naive;
 use taizhang_ledger::{Ledger, RecordKind};
 use tonic::service::Routes;
-
-/// The tables of its records, as sea-orm entities.
-pub mod entities {
-    pub use crate::inspection::inspections;
-    pub use crate::interview::interviews;
-    pub use crate::issue::issues;
-    pub use crate::issue_series::issue_series;
-    pub use crate::matter::matters;
-    pub use crate::reform_plan::reform_plans;
-    pub use crate::reform_task::reform_tasks;
-    pub use crate::reminder::daily_reminders;
-    pub use crate::settings::supervision_settings;
-}
 
 /// The service's name in the configuration and in scopes.
 pub const NAME: &str = "supervision";

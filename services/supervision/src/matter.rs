@@ -7,47 +7,24 @@ mod timeline;
 
 use chrono::Datelike;
 use sea_orm::sea_query::Condition;
-use taizhang_contracts::common::Level;
 use taizhang_contracts::supervision::matter_service_server::MatterService;
 use taizhang_contracts::supervision::{
     AcceptMatterRequest, AssignMatterRequest, CloseMatterRequest, CreateMatterRequest,
     DeleteMatterRequest, GetMatterRequest, GetMatterTimelineRequest, GetMatterTimelineResponse,
-    GrantExtensionRequest, ListMattersRequest, ListMattersResponse, Matter, MatterState,
-    MergeMatterRequest, RankUnitsRequest, RankUnitsResponse, RecheckMatterRequest,
-    RefuseExtensionRequest, RequestExtensionRequest, ResumeMatterRequest, ReturnMatterRequest,
-    ReviewMatterRequest, SourceKind, SplitMatterRequest, SubmitFeedbackRequest,
-    SuspendMatterRequest, UndeleteMatterRequest, UpdateMatterRequest, UrgeMatterRequest,
-    WatchMattersRequest, WatchMattersResponse,
+    GrantExtensionRequest, ListMattersRequest, ListMattersResponse, Matter, MergeMatterRequest,
+    RankUnitsRequest, RankUnitsResponse, RecheckMatterRequest, RefuseExtensionRequest,
+    RequestExtensionRequest, ResumeMatterRequest, ReturnMatterRequest, ReviewMatterRequest,
+    SplitMatterRequest, SubmitFeedbackRequest, SuspendMatterRequest, UndeleteMatterRequest,
+    UpdateMatterRequest, UrgeMatterRequest, WatchMattersRequest, WatchMattersResponse,
 };
 use taizhang_contracts::{Office, Result, Violations};
-use taizhang_ledger::{Behavior, Ledger, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Ledger, Moment, Record, Tx, serve};
 
+use crate::entities::{matters, supervision_settings};
 use crate::lamp::{self, Warning};
-use crate::settings::supervision_settings;
 use crate::{Supervision, naive, ranking};
 pub use states::MACHINE;
 pub(crate) use states::OPEN;
-
-entity! {
-    /// Rows of [`Matter`].
-    #[sea_orm(table_name = "matters")]
-    pub mod matters for Matter {
-        number: number,
-        year: number = |m| year(m).into(),
-        state: MatterState,
-        source_kind ("source.kind"): SourceKind = |m| m.source.as_ref().map_or(0, |s| s.kind),
-        source_level ("source.level"): Level = |m| m.source.as_ref().map_or(0, |s| s.level),
-        by_secretary ("source.by_secretary"): bool = |m| m.source.as_ref().is_some_and(|s| s.by_secretary),
-        registered_on: day,
-        reported_on: day,
-        closed_on: day,
-        due_date: day,
-        lead_unit: text,
-        title: text,
-        split_from: text,
-        superseded: bool,
-    }
-}
 
 impl Record for matters::Entity {
     fn title(matter: &Matter) -> &str {

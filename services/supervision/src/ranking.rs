@@ -9,7 +9,7 @@ use taizhang_contracts::supervision::{Matter, RankUnitsRequest, RankUnitsRespons
 use taizhang_contracts::{Context, Office, Result, Violations};
 use taizhang_ledger::Ledger;
 
-use crate::matter::matters;
+use crate::entities::matters;
 use crate::{Supervision, lamp, naive};
 
 /// The number of matters read at once.

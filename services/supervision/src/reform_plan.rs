@@ -16,21 +16,11 @@ use taizhang_contracts::supervision::{
 };
 use taizhang_contracts::{Error, Name, Office, Result, Violations};
 use taizhang_ledger::days::day;
-use taizhang_ledger::{Behavior, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Record, Tx, serve};
 
 use crate::Supervision;
+use crate::entities::{reform_plans, reform_tasks};
 use crate::reform_task::MOST_OF_A_PLAN;
-use crate::reform_task::reform_tasks;
-
-entity! {
-    /// Rows of [`ReformPlan`].
-    #[sea_orm(table_name = "reform_plans")]
-    pub mod reform_plans for ReformPlan {
-        year: number,
-        adopted_on: day,
-        title: text,
-    }
-}
 
 impl Record for reform_plans::Entity {
     fn title(plan: &ReformPlan) -> &str {

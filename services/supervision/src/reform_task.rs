@@ -7,38 +7,21 @@ use taizhang_contracts::supervision::reform_task_service_server::ReformTaskServi
 use taizhang_contracts::supervision::{
     CompleteReformTaskRequest, CreateReformTaskRequest, DeleteReformTaskRequest,
     DropReformTaskRequest, GetReformTaskRequest, ListReformTasksRequest, ListReformTasksResponse,
-    ReformTask, ReformTaskState, ReportReformProgressRequest, StartReformTaskRequest,
-    UndeleteReformTaskRequest, UpdateReformTaskRequest,
+    ReformTask, ReportReformProgressRequest, StartReformTaskRequest, UndeleteReformTaskRequest,
+    UpdateReformTaskRequest,
 };
 use taizhang_contracts::{Result, Violations};
-use taizhang_ledger::{Behavior, Moment, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
 
 use taizhang_ledger::lists::room;
 
-use crate::reform_plan::reform_plans;
+use crate::entities::{reform_plans, reform_tasks};
 use crate::{Supervision, reform_plan};
 pub(crate) use rules::behind;
 pub use states::MACHINE;
 
 /// The most tasks of one plan.
 pub(crate) const MOST_OF_A_PLAN: u64 = 500;
-
-entity! {
-    /// Rows of [`ReformTask`].
-    #[sea_orm(table_name = "reform_tasks")]
-    pub mod reform_tasks for ReformTask {
-        plan: text,
-        category: text,
-        state: ReformTaskState,
-        plan_category: text,
-        planned_on: day,
-        completed_on: day,
-        due_date: day,
-        percent: number,
-        lead_unit: text,
-        title: text,
-    }
-}
 
 impl Record for reform_tasks::Entity {
     fn title(task: &ReformTask) -> &str {

@@ -8,11 +8,10 @@ use taizhang_contracts::supervision::{
     ListDailyRemindersResponse, Matter, RemindDueRequest,
 };
 use taizhang_contracts::{Context, Name, Reason, Result};
-use taizhang_ledger::{Behavior, Record, Tx, entity, serve};
+use taizhang_ledger::{Behavior, Record, Tx, serve};
 
+use crate::entities::{daily_reminders, matters, supervision_settings};
 use crate::lamp::{self, Warning};
-use crate::matter::matters;
-use crate::settings::supervision_settings;
 use crate::{Supervision, matter, naive};
 
 /// The most entries of one reminder.
@@ -23,14 +22,6 @@ const MOST_BYTES: usize = 2 << 20;
 
 /// The number of matters read at once.
 const PAGE: u64 = 1_000;
-
-entity! {
-    /// Rows of [`DailyReminder`].
-    #[sea_orm(table_name = "daily_reminders")]
-    pub mod daily_reminders for DailyReminder {
-        date: day,
-    }
-}
 
 impl Record for daily_reminders::Entity {
     fn title(_reminder: &DailyReminder) -> &str {

@@ -7,16 +7,10 @@ use taizhang_contracts::supervision::supervision_settings_service_server::Superv
 use taizhang_contracts::supervision::{
     GetSupervisionSettingsRequest, SupervisionSettings, UpdateSupervisionSettingsRequest,
 };
-use taizhang_ledger::{Behavior, Moment, Record, entity, serve};
+use taizhang_ledger::{Behavior, Moment, Record, serve};
 
 use crate::Supervision;
-
-entity! {
-    /// Rows of [`SupervisionSettings`].
-    #[sea_orm(table_name = "supervision_settings")]
-    pub mod supervision_settings for SupervisionSettings {
-    }
-}
+use crate::entities::supervision_settings;
 
 impl Record for supervision_settings::Entity {
     fn initial(settings: &mut SupervisionSettings, _at: Moment) {

@@ -10,7 +10,6 @@ use taizhang_contracts::{
     Context, Error, Name, Office, Reason, Resource, Result, Stored, Violations, date,
 };
 
-use super::Answer;
 use crate::database::{BatchTransaction, refusal};
 use crate::ledger::{self, Ledger};
 use crate::record::{Moment, Record};
@@ -52,6 +51,15 @@ pub(crate) struct Pending {
     pub(super) id_given: bool,
     pub(super) version: i64,
     pub(super) body: Vec<u8>,
+}
+
+/// The answer of one call of a write.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The record's name; empty in the answer of a retry.
+    pub(crate) name: String,
+    /// The encoded record.
+    pub(crate) body: Vec<u8>,
 }
 
 /// A record being written, without its Rust type.

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use taizhang_ledger::partitions::{Table, partition};
+use taizhang_ledger::views;
 use taizhang_runtime::Config;
 
 use crate::roles;
@@ -10,6 +11,7 @@ use crate::suite::connect;
 pub(super) async fn run(
     config: &Config,
     partitions: Option<u64>,
+    with_views: bool,
     services: &[String],
 ) -> anyhow::Result<()> {
     for role in roles::chosen(services)? {
@@ -33,6 +35,12 @@ pub(super) async fn run(
             })
             .await
             .with_context(of_database)?;
+        }
+        if with_views {
+            let views = views::create(&database, role.kinds).await;
+            for view in views.with_context(of_database)? {
+                println!("{}: {}.{view}", role.name, views::SCHEMA);
+            }
         }
     }
     Ok(())

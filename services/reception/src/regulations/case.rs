@@ -10,10 +10,9 @@ use taizhang_ledger::days::naive;
 use taizhang_ledger::{Ledger, Moment};
 
 use super::{Finding, RULES, Rule, Source, Step};
+use crate::entities::{reception_settings, receptions};
 use crate::reception::live;
-use crate::reception::receptions;
 use crate::settings;
-use crate::settings::reception_settings;
 
 /// The most receptions of one budget, or of one letter, that are read.
 const MOST: u64 = 10_000;

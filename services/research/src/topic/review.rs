@@ -13,7 +13,7 @@ use taizhang_contracts::{Context, Result, Violations};
 
 use super::rules::behind;
 use crate::Research;
-use crate::topic::topics;
+use crate::entities::topics;
 
 /// The most topics of one year that are reviewed, and the most reminders.
 const MOST: u64 = 5000;

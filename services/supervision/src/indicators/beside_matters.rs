@@ -7,9 +7,7 @@ use taizhang_contracts::supervision::{
 };
 use taizhang_ledger::figures::{Indicator, count, distinct};
 
-use crate::{
-    inspection::inspections, interview::interviews, issue::issues, reform_task::reform_tasks,
-};
+use crate::entities::{inspections, interviews, issues, reform_tasks};
 
 /// Numbered issues, inspections and interviews.
 pub(super) fn of_supervision() -> Vec<Indicator> {

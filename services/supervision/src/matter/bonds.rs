@@ -17,7 +17,7 @@ use taizhang_ledger::{Moment, Tx};
 use super::rules::{MOST_EVENTS, since, withdraw_closing, withdraw_report};
 use super::states::{OTHER_CLOSES, OTHER_REOPENS, PART_REOPENS, PARTS_CLOSED, TAKES_IN};
 use super::{MACHINE, year};
-use crate::matter::matters;
+use crate::entities::matters;
 use crate::naive;
 
 /// MergeMatter.

@@ -10,7 +10,7 @@ use taizhang_contracts::supervision::{
 };
 use taizhang_contracts::{Context, Result};
 
-use crate::matter::matters;
+use crate::entities::matters;
 use crate::{Supervision, naive};
 
 /// The most entries of a timeline.

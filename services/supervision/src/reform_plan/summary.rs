@@ -9,8 +9,7 @@ use taizhang_contracts::{Context, Result};
 
 use super::tasks_of;
 use crate::Supervision;
-use crate::reform_plan::reform_plans;
-use crate::reform_task::reform_tasks;
+use crate::entities::{reform_plans, reform_tasks};
 use crate::reform_task::{MOST_OF_A_PLAN, behind};
 
 pub(super) async fn summarize(

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use taizhang_contracts::supervision::{ReformCategory, ReformTally, ReformTaskState};
 
 use super::*;
+use crate::entities::reform_plans;
 use crate::naive;
 use crate::testing::{fields, june, rule};
 

@@ -5,9 +5,8 @@ use taizhang_contracts::Reason;
 use taizhang_contracts::research::TopicState as S;
 use taizhang_ledger::Record;
 
-use crate::topic::topics;
-
 use super::*;
+use crate::entities::topics;
 use crate::testing::{date, fields, june, noon};
 
 /// A topic with a planned start of 5 June and a planned report of 15 June.

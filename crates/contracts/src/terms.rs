@@ -1,23 +1,24 @@
 //! The office's terms for fields, values and records: the Chinese terms in the contracts' comments.
 
 use prost_reflect::{EnumValueDescriptor, FieldDescriptor, FileDescriptor, MessageDescriptor};
-use taizhang_contracts::common::Rule;
-use taizhang_contracts::descriptors::pool;
+
+use crate::common::Rule;
+use crate::descriptors::pool;
 
 /// The office's term for a field, such as 会议名称.
-pub(crate) fn of_field(field: &FieldDescriptor) -> String {
+pub fn of_field(field: &FieldDescriptor) -> String {
     let comment = comment(&field.parent_message().parent_file(), field.path());
     term(&comment).unwrap_or_else(|| field.name().to_owned())
 }
 
 /// The office's term for an enum's value, such as 常委会会议.
-pub(crate) fn of_value(value: &EnumValueDescriptor) -> String {
+pub fn of_value(value: &EnumValueDescriptor) -> String {
     let comment = comment(&value.parent_enum().parent_file(), value.path());
     term(&comment).unwrap_or_else(|| value.name().to_owned())
 }
 
 /// The office's term for a kind of record, such as 会议.
-pub(crate) fn of_message(message: &MessageDescriptor) -> String {
+pub fn of_message(message: &MessageDescriptor) -> String {
     let comment = comment(&message.parent_file(), message.path());
     term(&comment).unwrap_or_else(|| message.name().to_owned())
 }
@@ -41,7 +42,7 @@ fn term(comment: &str) -> Option<String> {
 }
 
 /// The rule of a field, as its contract declares it.
-pub(crate) fn rule(field: &FieldDescriptor) -> Rule {
+pub fn rule(field: &FieldDescriptor) -> Rule {
     let declared = || -> Option<Rule> {
         let extension = pool().get_extension_by_name("taizhang.common.v1.rule")?;
         let options = field.options();
