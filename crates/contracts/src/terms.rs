@@ -32,13 +32,13 @@ fn comment(file: &FileDescriptor, path: &[i32]) -> String {
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-/// The Chinese term in the last parentheses of a comment, such as `(AIP-154; 版本标记)`.
+/// The last Chinese term in parentheses in a comment, such as `(AIP-154; 版本标记)`.
 fn term(comment: &str) -> Option<String> {
-    let (_, bracketed) = comment.rsplit_once('(')?;
-    let (inside, _) = bracketed.split_once(')')?;
-    let term = inside.rsplit("; ").next()?.trim();
-    let has_han = term.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
-    has_han.then(|| term.replace(' ', ""))
+    let is_han = |c| ('\u{4e00}'..='\u{9fff}').contains(&c);
+    let bracketed = comment.rsplit('(').filter_map(|part| part.split_once(')'));
+    let mut terms = bracketed.filter_map(|(inside, _)| inside.rsplit("; ").next());
+    let term = terms.find(|term| term.chars().any(is_han))?;
+    Some(term.replace(' ', ""))
 }
 
 /// The rule of a field, as its contract declares it.
@@ -69,6 +69,10 @@ mod tests {
         assert_eq!(
             term("Its costs (nothing). All (接待费合计，分).").as_deref(),
             Some("接待费合计，分")
+        );
+        assert_eq!(
+            term("What is local (督查设置). A singleton (AIP-156).").as_deref(),
+            Some("督查设置")
         );
         assert_eq!(term("Not given (yet)."), None);
         assert_eq!(term("Not given."), None);
