@@ -105,7 +105,9 @@ impl Ledger {
         condition: Condition,
         limit: u64,
     ) -> Result<Vec<Vec<u8>>> {
-        let mut select = select_bodies(kind, office, condition.add(not_deleted()));
+        // The condition may be one of `any`, to which nothing must be added.
+        let live = Condition::all().add(condition).add(not_deleted());
+        let mut select = select_bodies(kind, office, live);
         select.order_by(Alias::new("id"), Order::Asc).limit(limit);
         let rows = self.database.reader.query_all(&select).await;
         rows.map_err(refusal)?.iter().map(body).collect()

@@ -106,7 +106,12 @@ where
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        let Ok(result) = ready!(inner.poll(cx)) else {
+        // `Timeout` polls the call before its timer; a call whose time is over does no more work.
+        let polled = match *this.until <= Instant::now() {
+            true => None,
+            false => ready!(inner.poll(cx)).ok(),
+        };
+        let Some(result) = polled else {
             this.inner.set(None);
             return Poll::Ready(Err(Error::new(Reason::DeadlineExceeded)));
         };
@@ -230,6 +235,21 @@ mod tests {
         assert_eq!(error.reason(), Reason::DeadlineExceeded);
         assert_eq!(Arc::strong_count(&work), 2);
         assert!((SHORT..LONGEST).contains(&start.elapsed()));
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_deadline_has_passed_is_not_begun() {
+        let service = service_fn(|_: Request| async {
+            panic!("begun");
+            #[allow(unreachable_code)]
+            Ok(message())
+        });
+        let service = DeadlineLayer::new(LONGEST).layer(service);
+        let response = service.oneshot(request(&[("grpc-timeout", "1n")])).await;
+        let Err(error) = response else {
+            panic!("no error");
+        };
+        assert_eq!(error.reason(), Reason::DeadlineExceeded);
     }
 
     #[tokio::test]
