@@ -1,4 +1,17 @@
 //! The tables of the service's records, as sea-orm entities. `migration.rs` creates them.
+//!
+//! A column knows its type:
+//!
+//! ```
+//! use taizhang_contracts::meetings::MeetingState;
+//! use taizhang_meetings::entities::meetings::COLUMN;
+//! let _ = COLUMN.state.eq(MeetingState::Held);
+//! ```
+//!
+//! ```compile_fail,E0308
+//! use taizhang_meetings::entities::meetings::COLUMN;
+//! let _ = COLUMN.state.eq(7);
+//! ```
 
 use taizhang_contracts::common::Level;
 use taizhang_contracts::meetings::{
