@@ -76,10 +76,18 @@ impl BatchTransaction {
     /// Writes the pending rows and the history entries, and commits.
     pub(crate) async fn commit(&self, entries: Vec<history::Model>) -> Result<(), DbErr> {
         let mut state = self.0.lock().await;
-        insert_entries(state.flush().await?, entries).await?;
-        match state.transaction.take() {
-            Some(transaction) => transaction.commit().await,
-            None => Ok(()),
+        let written = match state.flush().await {
+            Ok(transaction) => insert_entries(transaction, entries).await,
+            Err(error) => Err(error),
+        };
+        match (state.transaction.take(), written) {
+            (Some(transaction), Ok(())) => transaction.commit().await,
+            (Some(transaction), Err(error)) => {
+                // A connection that can't is closed, which rolls back too.
+                let _ = transaction.rollback().await;
+                Err(error)
+            }
+            (None, written) => written,
         }
     }
 

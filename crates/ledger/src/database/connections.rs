@@ -78,6 +78,14 @@ impl Connections {
         self.pool.begin().await
     }
 
+    /// The pool, unless a batch is under way: its rows are written by its transaction only.
+    fn outside_of_batch(&self) -> Result<&Pool, DbErr> {
+        match self.batch {
+            None => Ok(&self.pool),
+            Some(_) => Err(DbErr::Custom("a batch writes rows, not statements".into())),
+        }
+    }
+
     /// Begins a transaction that only reads, and sees one state of the database throughout.
     pub(crate) async fn snapshot(&self) -> Result<Transaction, DbErr> {
         self.pool.snapshot().await
@@ -91,11 +99,11 @@ impl ConnectionTrait for Connections {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.pool.execute_raw(statement).await
+        self.outside_of_batch()?.execute_raw(statement).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.pool.execute_unprepared(sql).await
+        self.outside_of_batch()?.execute_unprepared(sql).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {

@@ -15,6 +15,7 @@ use sea_orm::{
 use super::coalesce::Coalesce;
 use super::pool::Pool;
 use super::refusals::is_one_changes_fault;
+use super::transaction::Transaction;
 use crate::history;
 use crate::row::{self, RowChange};
 
@@ -82,6 +83,21 @@ impl GroupCommit {
         changes: impl Iterator<Item = &RowChange> + Send,
     ) -> Result<(), DbErr> {
         let transaction = self.pool.begin().await?;
+        match self.execute(&transaction, changes).await {
+            Ok(()) => transaction.commit().await,
+            Err(error) => {
+                // A connection that can't is closed, which rolls back too.
+                let _ = transaction.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn execute(
+        &self,
+        transaction: &Transaction,
+        changes: impl Iterator<Item = &RowChange> + Send,
+    ) -> Result<(), DbErr> {
         for change in changes {
             if self.pool.kept.is_some() {
                 transaction.execute_raw(statement(&[change])).await?;
@@ -93,10 +109,10 @@ impl GroupCommit {
                 transaction.execute(&change.row.update()).await?;
             }
             history::Entity::insert(change.entry.clone().into_active_model())
-                .exec_without_returning(&transaction)
+                .exec_without_returning(transaction)
                 .await?;
         }
-        transaction.commit().await
+        Ok(())
     }
 }
 

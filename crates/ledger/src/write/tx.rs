@@ -254,7 +254,9 @@ impl<'a> Tx<'a> {
         id: Option<&str>,
         draft: &mut dyn Draft,
     ) -> Result<()> {
-        let (kind, id_given) = (draft.kind(), id.is_some());
+        let kind = draft.kind();
+        // A singleton that another write made first is updated by the next attempt.
+        let id_given = id.is_some() && !kind.singleton;
         let id = id.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned);
         let name = kind.name(self.office(), &id);
         let now = date::timestamp(self.at.now);

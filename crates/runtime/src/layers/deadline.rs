@@ -74,7 +74,11 @@ where
         let until = Instant::now() + allowed;
         request.extensions_mut().insert(Until(until));
         let inner = Some(timeout_at(until, self.inner.call(request)));
-        Either::Left(DeadlineFuture { until, inner })
+        Either::Left(DeadlineFuture {
+            until,
+            begun: false,
+            inner,
+        })
     }
 }
 
@@ -89,6 +93,7 @@ fn allowed(headers: &HeaderMap, longest: Duration) -> Duration {
 pin_project! {
     pub(super) struct DeadlineFuture<F> {
         until: Instant,
+        begun: bool,
         // `None` once the time is over.
         #[pin]
         inner: Option<Timeout<F>>,
@@ -106,8 +111,10 @@ where
         let Some(inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Pending;
         };
-        // `Timeout` polls the call before its timer; a call whose time is over does no more work.
-        let polled = match *this.until <= Instant::now() {
+        // `Timeout` polls the call before its timer: without this, a call whose deadline has passed
+        // would begin.
+        let begins = !std::mem::replace(this.begun, true);
+        let polled = match begins && *this.until <= Instant::now() {
             true => None,
             false => ready!(inner.poll(cx)).ok(),
         };
