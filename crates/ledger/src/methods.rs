@@ -345,7 +345,12 @@ where
     let given = q.take();
     let given = given.ok_or_else(|| Violations::of(Q::FIELD, "必填", "is required"))?;
     let default = E::Message::default();
-    let paths = masked::<E::Message>(&mask, &|field| !given.same_field(&default, field))?;
+    let paths = fields_of_mask(
+        &mask,
+        E::Message::SETTABLE,
+        E::Message::OUTPUT_ONLY,
+        &|field| !given.same_field(&default, field),
+    )?;
     Ok(RecordWrite {
         kind: E::KIND,
         target: Target::Stored {
@@ -469,13 +474,6 @@ fn checked<E: Record>(field: &str, record: Option<E::Message>) -> Result<E::Mess
 }
 
 /// The fields to change: those of the mask, or the populated ones if there is none.
-fn masked<R: Resource>(
-    mask: &[String],
-    populated: &dyn Fn(&str) -> bool,
-) -> Result<Vec<&'static str>> {
-    fields_of_mask(mask, R::SETTABLE, R::OUTPUT_ONLY, populated)
-}
-
 fn fields_of_mask(
     mask: &[String],
     settable: &'static [&'static str],
