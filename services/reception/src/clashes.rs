@@ -11,8 +11,8 @@ use taizhang_contracts::{Context, Result, Violations};
 use taizhang_ledger::Moment;
 
 use crate::Receptions;
+use crate::entities::live;
 use crate::entities::receptions;
-use crate::reception::live;
 
 /// The longest period of one request, in days.
 const LONGEST: i64 = 366;

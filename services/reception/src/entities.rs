@@ -1,5 +1,6 @@
 //! The tables of the service's records, as sea-orm entities. `migration.rs` creates them.
 
+use sea_orm::sea_query::Condition;
 use taizhang_contracts::reception::{
     GuestOrigin, Reception, ReceptionClass, ReceptionNature, ReceptionSettings, ReceptionState,
     SupportAssignment, SupportAssignmentState, SupportKind,
@@ -49,4 +50,10 @@ entity! {
         team: text,
         place: text,
     }
+}
+
+/// The receptions that were neither refused nor cancelled.
+pub(crate) fn live() -> Condition {
+    let dropped = [ReceptionState::Refused, ReceptionState::Cancelled];
+    Condition::all().add(receptions::COLUMN.state.is_not_in(dropped))
 }

@@ -4,16 +4,14 @@ mod rules;
 mod states;
 mod totals;
 
-use sea_orm::sea_query::Condition;
 use taizhang_contracts::reception::reception_service_server::ReceptionService;
 use taizhang_contracts::reception::{
     ApproveReceptionRequest, ArchiveReceptionRequest, BeginReceptionRequest,
     CancelReceptionRequest, CheckReceptionRequest, CheckReceptionResponse, CreateReceptionRequest,
     DeleteReceptionRequest, EndReceptionRequest, FindClashesRequest, FindClashesResponse,
     GetReceptionRequest, ListReceptionsRequest, ListReceptionsResponse, PrintReceptionRequest,
-    PrintReceptionResponse, Reception, ReceptionState, RefuseReceptionRequest,
-    SettleReceptionRequest, SignReceptionListRequest, UndeleteReceptionRequest,
-    UpdateReceptionRequest,
+    PrintReceptionResponse, Reception, RefuseReceptionRequest, SettleReceptionRequest,
+    SignReceptionListRequest, UndeleteReceptionRequest, UpdateReceptionRequest,
 };
 use taizhang_contracts::{Context, Result, Violations};
 use taizhang_ledger::{Behavior, Moment, Record, Tx, serve};
@@ -60,12 +58,6 @@ impl Behavior for receptions::Entity {
         reception.compliant = findings == 0;
         Ok(())
     }
-}
-
-/// The receptions that were neither refused nor cancelled.
-pub(crate) fn live() -> Condition {
-    let dropped = [ReceptionState::Refused, ReceptionState::Cancelled];
-    Condition::all().add(receptions::COLUMN.state.is_not_in(dropped))
 }
 
 /// CheckReception.

@@ -10,8 +10,8 @@ use taizhang_ledger::days::naive;
 use taizhang_ledger::{Ledger, Moment};
 
 use super::{Finding, RULES, Rule, Source, Step};
+use crate::entities::live;
 use crate::entities::{reception_settings, receptions};
-use crate::reception::live;
 use crate::settings;
 
 /// The most receptions of one budget, or of one letter, that are read.
